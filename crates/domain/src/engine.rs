@@ -1,0 +1,172 @@
+//! The ports to WhatsApp: what an engine does for the gateway ([`Engine`], [`Session`]) and what the
+//! gateway does for an engine ([`SessionSink`]).
+//!
+//! An engine runs the session of one number. It reports what it sees, in order, to the sink; inbound
+//! messages go through [`SessionSink::commit`], which returns only when they are durable, and only
+//! then does the engine acknowledge them to WhatsApp.
+
+use crate::clock::Millis;
+use crate::id::InstanceId;
+use crate::instance::{Identity, Reason};
+use crate::jid::Jid;
+use crate::message::{DeliveryStatus, InboundMessage, OutgoingText, Sent};
+use crate::session_store::SessionStore;
+use async_trait::async_trait;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What an engine needs to run a session.
+#[derive(Debug, Clone)]
+pub struct SessionSpec {
+    /// Whose session it is.
+    pub instance_id: InstanceId,
+    /// How this linked device is announced to WhatsApp; also the name of the link on the phone.
+    pub device_name: String,
+    /// Where its protocol state is kept.
+    pub store: Arc<dyn SessionStore>,
+}
+
+/// Runs sessions.
+#[async_trait]
+pub trait Engine: Send + Sync + std::fmt::Debug {
+    /// Starts the session of an instance; it dials, reports to `sink` and comes back by itself until
+    /// it is stopped or ends. Whether it asks for QR codes or logs in is up to the stored state.
+    ///
+    /// # Errors
+    /// When the stored state can't be read.
+    async fn start(
+        &self,
+        spec: SessionSpec,
+        sink: Arc<dyn SessionSink>,
+    ) -> Result<Arc<dyn Session>, EngineError>;
+}
+
+/// A running session.
+#[async_trait]
+pub trait Session: Send + Sync + std::fmt::Debug {
+    /// Encrypts a text and writes it to the socket. `Ok` means written; WhatsApp's acknowledgement
+    /// follows as [`Report::Status`].
+    ///
+    /// # Errors
+    /// [`EngineError::NotConnected`] before anything was written; others say whether to retry.
+    async fn send_text(&self, message: &OutgoingText) -> Result<Sent, EngineError>;
+
+    /// Which of these phone numbers (digits) are on WhatsApp, and as whom.
+    ///
+    /// # Errors
+    /// When WhatsApp can't be asked.
+    async fn look_up(&self, phones: &[String]) -> Result<Vec<Account>, EngineError>;
+
+    /// Unlinks this device on WhatsApp as far as it can be reached, and stops.
+    async fn log_out(&self);
+
+    /// Stops and waits until nothing of the session runs; the link stays.
+    async fn stop(&self);
+
+    /// Drops the connection without writing anything back and dials again from the stored state. For
+    /// when a message could not be stored: its ratchet step must not survive either.
+    async fn abandon(&self);
+}
+
+/// Someone who is on WhatsApp.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Account {
+    /// The phone number that was asked for.
+    pub phone: String,
+    /// Their address.
+    pub jid: Jid,
+    /// Their private id, when WhatsApp told.
+    pub lid: Option<Jid>,
+}
+
+impl std::fmt::Debug for Account {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Account(…)")
+    }
+}
+
+/// What a session tells, in the order in which it saw it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Report {
+    /// A code to show; a refreshed one has the same reference.
+    Qr {
+        /// The text of the QR image.
+        text: String,
+        /// How long a code with a new reference is good for.
+        valid_for: Duration,
+    },
+    /// All codes were shown, nobody scanned.
+    QrExhausted,
+    /// A phone scanned and WhatsApp confirmed.
+    Paired(Identity),
+    /// Logged in.
+    Opened(Identity),
+    /// No connection; trying again by itself.
+    Lost(Reason),
+    /// Over, not trying again.
+    Ended(Reason),
+    /// News of messages that we sent.
+    Status {
+        /// The conversation, when the stanza tells.
+        chat: Option<Jid>,
+        /// Ids of the messages.
+        ids: Vec<String>,
+        /// How far they got.
+        status: DeliveryStatus,
+        /// Who received or read it, in groups.
+        participant: Option<Jid>,
+        /// When.
+        at: Millis,
+    },
+}
+
+/// Why a batch could not be committed. The session then reconnects from the stored state.
+#[derive(Debug, thiserror::Error)]
+#[error("the messages could not be stored: {0}")]
+pub struct CommitError(pub String);
+
+/// Where a session's news go.
+#[async_trait]
+pub trait SessionSink: Send + Sync {
+    /// Stores messages durably, all or nothing. Called again with the same messages after a crash or
+    /// a failure; a message that is stored already is not stored twice.
+    ///
+    /// # Errors
+    /// [`CommitError`] when nothing was stored; WhatsApp then keeps the messages.
+    async fn commit(&self, messages: Vec<InboundMessage>) -> Result<(), CommitError>;
+
+    /// Takes a report. Waits while the gateway is behind, so a session can't outrun it.
+    async fn report(&self, report: Report);
+}
+
+/// Why an engine could not do something.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// There is no connection to WhatsApp at the moment. Nothing was written.
+    #[error("not connected to WhatsApp")]
+    NotConnected,
+    /// WhatsApp did not answer in time, or the connection broke. What was written is unknown;
+    /// repeating with the same message id is safe.
+    #[error("WhatsApp did not answer in time")]
+    Interrupted,
+    /// WhatsApp refused it.
+    #[error("WhatsApp refused the request (code {code})")]
+    Rejected {
+        /// WhatsApp's code.
+        code: u16,
+    },
+    /// The stored state of the session can't be used.
+    #[error("the session's stored state can't be used: {0}")]
+    Store(String),
+    /// Anything else; does not get better by repeating.
+    #[error("the WhatsApp client failed: {0}")]
+    Failed(String),
+}
+
+impl EngineError {
+    /// Whether the same call may succeed later.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::NotConnected | Self::Interrupted | Self::Store(_))
+    }
+}

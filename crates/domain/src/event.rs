@@ -1,0 +1,127 @@
+//! The one vocabulary of events, for webhooks and live streams alike.
+//!
+//! Names are those of Evolution API 2.3.7, so that a product that listens to one can listen to the
+//! other. [`Envelope`] is the body that receivers get.
+
+use crate::clock::Millis;
+use crate::id::{EventId, InstanceId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum EventKind {
+    /// A message came in (or was written on another device of the owner).
+    MessagesUpsert,
+    /// A message of ours moved on: acknowledged, delivered, read, failed.
+    MessagesUpdate,
+    /// A message was sent through the API.
+    SendMessage,
+    /// The connection opened, closed, or is being made.
+    ConnectionUpdate,
+    /// There is a QR code to show.
+    QrcodeUpdated,
+    /// An instance was made.
+    InstanceCreate,
+    /// An instance was deleted.
+    InstanceDelete,
+    /// An instance was unlinked.
+    LogoutInstance,
+}
+
+impl EventKind {
+    /// Every kind, for tables and checks.
+    pub const ALL: [Self; 8] = [
+        Self::MessagesUpsert,
+        Self::MessagesUpdate,
+        Self::SendMessage,
+        Self::ConnectionUpdate,
+        Self::QrcodeUpdated,
+        Self::InstanceCreate,
+        Self::InstanceDelete,
+        Self::LogoutInstance,
+    ];
+
+    /// The name on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::MessagesUpsert => "messages.upsert",
+            Self::MessagesUpdate => "messages.update",
+            Self::SendMessage => "send.message",
+            Self::ConnectionUpdate => "connection.update",
+            Self::QrcodeUpdated => "qrcode.updated",
+            Self::InstanceCreate => "instance.create",
+            Self::InstanceDelete => "instance.delete",
+            Self::LogoutInstance => "logout.instance",
+        }
+    }
+
+    /// Reads the wire's name or Evolution's selection name (`MESSAGES_UPSERT`).
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let folded = |name: &str| name.to_ascii_lowercase().replace(['.', '-', '_'], " ");
+        Self::ALL.into_iter().find(|kind| folded(kind.as_str()) == folded(text))
+    }
+
+    /// The last part of the URL when an endpoint wants one path per event: `messages-upsert`.
+    #[must_use]
+    pub fn slug(self) -> String {
+        self.as_str().replace('.', "-")
+    }
+}
+
+/// An event about to be written to the outbox.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewEvent {
+    /// Its id, the same on every delivery.
+    pub id: EventId,
+    /// Whose event it is.
+    pub instance_id: InstanceId,
+    /// What happened.
+    pub kind: EventKind,
+    /// Events with the same key reach a receiver in order: the chat's address, or empty for those of
+    /// the instance itself.
+    pub ordering_key: String,
+    /// When.
+    pub at: Millis,
+    /// The particulars, in the shape of the vocabulary.
+    pub data: Value,
+}
+
+/// The body that a receiver gets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Envelope<'a> {
+    /// The event's name.
+    pub event: &'a str,
+    /// The name of the instance.
+    pub instance: &'a str,
+    /// The particulars.
+    pub data: Value,
+    /// Where this copy goes.
+    pub destination: &'a str,
+    /// When it happened, in UTC.
+    pub date_time: String,
+    /// The instance's own address, once linked.
+    pub sender: Option<String>,
+    /// The address of this server.
+    pub server_url: &'a str,
+    /// Always null: a secret has no place in a body that is forwarded and logged.
+    pub apikey: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_spellings_of_a_name_are_read() {
+        for kind in EventKind::ALL {
+            assert_eq!(EventKind::parse(kind.as_str()), Some(kind));
+            let selected = kind.as_str().replace('.', "_").to_ascii_uppercase();
+            assert_eq!(EventKind::parse(&selected), Some(kind));
+        }
+        assert_eq!(EventKind::parse("no.such"), None);
+        assert_eq!(EventKind::QrcodeUpdated.slug(), "qrcode-updated");
+    }
+}

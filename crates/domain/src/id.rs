@@ -1,0 +1,75 @@
+//! Typed ids. All of them are version-7 UUIDs inside, so they sort by time of creation; the type keeps an
+//! instance's id from being used where a webhook's is meant.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+use uuid::Uuid;
+
+macro_rules! typed_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl $name {
+            /// The id as stored: the UUID's hyphenated text.
+            #[must_use]
+            pub fn text(&self) -> String {
+                self.0.to_string()
+            }
+        }
+
+        impl From<Uuid> for $name {
+            fn from(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = uuid::Error;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Uuid::parse_str(text).map(Self)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self.0)
+            }
+        }
+    };
+}
+
+typed_id!(
+    /// One WhatsApp number that Flowcore runs (a row of `whatsapp_instances`).
+    InstanceId
+);
+typed_id!(
+    /// A user of the server (a row of `profiles`).
+    UserId
+);
+typed_id!(
+    /// A stored message (a row of `messages`); not WhatsApp's message id.
+    MessageRowId
+);
+typed_id!(
+    /// An event of the outbox; also the `webhook-id` of its deliveries.
+    EventId
+);
+typed_id!(
+    /// A URL that events are posted to.
+    WebhookId
+);
+typed_id!(
+    /// One event on its way to one webhook.
+    DeliveryId
+);

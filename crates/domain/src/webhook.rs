@@ -1,0 +1,201 @@
+//! Webhooks: which events an endpoint wants, how a delivery is signed, and when it is tried again.
+//!
+//! Signatures follow Standard Webhooks 1.0.0: `webhook-id`, `webhook-timestamp`, `webhook-signature`
+//! over `id.timestamp.body` with HMAC-SHA256.
+
+use crate::backoff::Backoff;
+use crate::clock::Millis;
+use crate::event::EventKind;
+use crate::id::{InstanceId, WebhookId};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A delivery is given up after this long.
+pub const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3600);
+
+/// A URL of the user's app.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// Its id.
+    pub id: WebhookId,
+    /// Whose events it gets.
+    pub instance_id: InstanceId,
+    /// Where to post.
+    pub url: String,
+    /// Whether anything is posted at all.
+    pub enabled: bool,
+    /// Which events it wants; empty means all.
+    pub events: Vec<EventKind>,
+    /// Headers added to every request.
+    pub headers: BTreeMap<String, String>,
+    /// One path per event below the URL.
+    pub by_events: bool,
+    /// Key of the signature.
+    pub secret: Secret,
+    /// When it was made.
+    pub created_at: Millis,
+}
+
+impl Webhook {
+    /// Whether this endpoint gets events of that kind.
+    #[must_use]
+    pub fn wants(&self, kind: EventKind) -> bool {
+        self.enabled && (self.events.is_empty() || self.events.contains(&kind))
+    }
+
+    /// Where an event of that kind is posted.
+    #[must_use]
+    pub fn destination(&self, kind: EventKind) -> String {
+        if self.by_events {
+            format!("{}/{}", self.url.trim_end_matches('/'), kind.slug())
+        } else {
+            self.url.clone()
+        }
+    }
+}
+
+/// URLs and headers may carry credentials.
+impl std::fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Webhook").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// The key of an endpoint's signatures: `whsec_` and base64 of 24 to 64 bytes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Vec<u8>);
+
+/// A text that is no webhook secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a webhook secret is \"whsec_\" followed by base64 of 24 to 64 bytes")]
+pub struct SecretError;
+
+impl Secret {
+    /// A secret from random bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes.to_vec())
+    }
+
+    /// Reads `whsec_…`.
+    ///
+    /// # Errors
+    /// [`SecretError`] names the form.
+    pub fn parse(text: &str) -> Result<Self, SecretError> {
+        let encoded = text.strip_prefix("whsec_").ok_or(SecretError)?;
+        let bytes = STANDARD.decode(encoded).map_err(|_| SecretError)?;
+        if (24..=64).contains(&bytes.len()) { Ok(Self(bytes)) } else { Err(SecretError) }
+    }
+
+    /// The form that is shown once and that receivers configure.
+    #[must_use]
+    pub fn reveal(&self) -> String {
+        format!("whsec_{}", STANDARD.encode(&self.0))
+    }
+
+    /// The value of `webhook-signature` for a body.
+    #[must_use]
+    pub fn sign(&self, id: &str, timestamp_seconds: i64, body: &[u8]) -> String {
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
+        mac.update(id.as_bytes());
+        mac.update(b".");
+        mac.update(timestamp_seconds.to_string().as_bytes());
+        mac.update(b".");
+        mac.update(body);
+        format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attempt {
+    /// The receiver answered with this status.
+    Answered(u16),
+    /// No answer: refused, timed out, cut off.
+    Unreachable,
+}
+
+/// What follows an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NextStep {
+    /// It arrived.
+    Delivered,
+    /// Try again then.
+    RetryAt(Millis),
+    /// Given up; can be replayed by hand.
+    Dead,
+}
+
+/// What to do after an attempt: success is any 2xx, everything else is tried again with growing waits
+/// until [`GIVE_UP_AFTER`] has passed since the event. `retry_after` is what the receiver asked for.
+#[must_use]
+pub fn after_attempt(
+    attempt: Attempt,
+    attempts_so_far: u32,
+    event_at: Millis,
+    now: Millis,
+    wait: (f64, Option<Duration>),
+) -> NextStep {
+    let (dice, retry_after) = wait;
+    if let Attempt::Answered(200..=299) = attempt {
+        return NextStep::Delivered;
+    }
+    let asked = retry_after.unwrap_or_default().min(Backoff::WEBHOOK.cap);
+    let at = now.plus(Backoff::WEBHOOK.delay(attempts_so_far, dice).max(asked));
+    if at > event_at.plus(GIVE_UP_AFTER) { NextStep::Dead } else { NextStep::RetryAt(at) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn an_independent_library_verifies_our_signature() {
+        let secret = Secret::from_bytes([7; 32]);
+        let independent = standardwebhooks::Webhook::new(&secret.reveal()).expect("a secret");
+        let theirs = independent.sign("msg_1", 1_700_000_000, b"{\"a\":1}").expect("signs");
+        assert_eq!(secret.sign("msg_1", 1_700_000_000, b"{\"a\":1}"), theirs);
+        assert_eq!(Secret::parse(&secret.reveal()), Ok(secret));
+    }
+
+    #[test]
+    fn weak_secrets_are_refused() {
+        for bad in ["", "secret", "whsec_", "whsec_c2hvcnQ=", "whsec_not base64"] {
+            assert_eq!(Secret::parse(bad), Err(SecretError), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_receiver_that_asks_for_time_gets_it() {
+        let asked = Some(Duration::from_secs(120));
+        let step = after_attempt(Attempt::Answered(503), 1, Millis(0), Millis(0), (0.5, asked));
+        assert_eq!(step, NextStep::RetryAt(Millis(120_000)));
+    }
+
+    proptest! {
+        #[test]
+        fn retries_end_within_a_day(status in 300_u16..600, dice in 0.0_f64..=1.0) {
+            let mut now = Millis(0);
+            for attempt in 1.. {
+                match after_attempt(Attempt::Answered(status), attempt, Millis(0), now, (dice, None)) {
+                    NextStep::RetryAt(at) => { prop_assert!(at > now); now = at; }
+                    NextStep::Dead => break,
+                    NextStep::Delivered => prop_assert!(false, "not a success"),
+                }
+            }
+            prop_assert!(now <= Millis(0).plus(GIVE_UP_AFTER));
+        }
+    }
+}
