@@ -22,6 +22,10 @@ pub enum Server {
     Broadcast,
     /// A channel: `newsletter`.
     Newsletter,
+    /// WhatsApp's own assistants: `bot`.
+    Bot,
+    /// People of other networks that WhatsApp bridges to: `interop`.
+    Interop,
 }
 
 impl Server {
@@ -34,6 +38,8 @@ impl Server {
             Self::Group => "g.us",
             Self::Broadcast => "broadcast",
             Self::Newsletter => "newsletter",
+            Self::Bot => "bot",
+            Self::Interop => "interop",
         }
     }
 
@@ -44,6 +50,8 @@ impl Server {
             "g.us" => Self::Group,
             "broadcast" => Self::Broadcast,
             "newsletter" => Self::Newsletter,
+            "bot" => Self::Bot,
+            "interop" => Self::Interop,
             _ => return None,
         })
     }

@@ -1,0 +1,83 @@
+//! One linked device on `whatsapp-rust`, thousands of times in one process.
+//!
+//! What all sessions share lives here: TLS roots, the client for media hosts, the runtime adapter. A
+//! session of its own has a socket, two tasks and the client's caches; see [`session`].
+
+mod dial;
+mod error;
+mod fence;
+mod hook;
+mod reports;
+mod runtime;
+mod session;
+mod session_store;
+mod translate;
+
+use async_trait::async_trait;
+use flowcore_domain::engine::{Engine, EngineError, Session, SessionSink, SessionSpec};
+use std::sync::Arc;
+use tokio_util::task::TaskTracker;
+use whatsapp_rust_ureq_http_client::UreqHttpClient;
+
+/// The version of WhatsApp Web that is announced to a network other than WhatsApp's own, which has no
+/// page to ask for the current one.
+const SANDBOX_CLIENT_VERSION: (u32, u32, u32) = (2, 3000, 1_023_223_821);
+
+/// How the engine reaches WhatsApp.
+#[derive(Debug, Clone, Default)]
+pub struct WebEngineConfig {
+    /// Address of the chat socket; `None` is WhatsApp's own.
+    pub url: Option<String>,
+}
+
+/// Runs linked devices. Cheap to share; one per process.
+pub struct WebEngine {
+    shared: Arc<Shared>,
+}
+
+/// What every session uses and none owns.
+struct Shared {
+    dialer: dial::Dialer,
+    http: Arc<UreqHttpClient>,
+    version: Option<(u32, u32, u32)>,
+    tracker: TaskTracker,
+}
+
+impl std::fmt::Debug for WebEngine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WebEngine").finish_non_exhaustive()
+    }
+}
+
+impl WebEngine {
+    /// An engine whose tasks run on `tracker`, so that a stop of the process waits for them.
+    ///
+    /// # Errors
+    /// When the configured address is no `ws://` or `wss://` URL.
+    pub fn new(config: WebEngineConfig, tracker: TaskTracker) -> Result<Self, EngineError> {
+        let version = config.url.is_some().then_some(SANDBOX_CLIENT_VERSION);
+        let dialer = dial::Dialer::new(config.url.as_deref())?;
+        let http = Arc::new(UreqHttpClient::new());
+        Ok(Self { shared: Arc::new(Shared { dialer, http, version, tracker }) })
+    }
+}
+
+#[async_trait]
+impl Engine for WebEngine {
+    async fn start(
+        &self,
+        spec: SessionSpec,
+        sink: Arc<dyn SessionSink>,
+    ) -> Result<Arc<dyn Session>, EngineError> {
+        let session = session::WebSession::start(Arc::clone(&self.shared), spec, sink).await?;
+        Ok(session)
+    }
+}
+
+/// Whether this build refuses a server that can't prove to be WhatsApp: hands the verifier of the
+/// Noise certificate a made-up chain. `false` means that the binary was built with the features that
+/// only the sandbox may have, and must not run real numbers.
+#[must_use]
+pub fn verifies_certificates() -> bool {
+    dial::refuses_forged_chain()
+}

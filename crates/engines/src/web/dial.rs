@@ -1,0 +1,242 @@
+//! Opening the socket to WhatsApp, and telling a dead network from a server that can't be trusted.
+//!
+//! The client library retries whatever goes wrong and says why only in its log. A user whose traffic
+//! goes through a machine that is not WhatsApp must see that, so we dial ourselves: TLS failures come
+//! with their type, and a refused Noise handshake shows by its outline: the server answered the
+//! client's hello, and the client hung up without another word.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use flowcore_domain::engine::EngineError;
+use flowcore_domain::instance::Reason;
+use http::{HeaderValue, Uri, header};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_websockets::ClientBuilder;
+use wacore::net::{
+    Transport, TransportEvent, TransportFactory, WHATSAPP_WEB_ORIGIN, WHATSAPP_WEB_WS_URL,
+};
+use whatsapp_rust_tokio_transport::{Connector, default_tls_connector, from_websocket};
+
+/// Knows where WhatsApp is and whom to trust. Shared by all sessions: the roots are parsed once.
+pub(super) struct Dialer {
+    target: Arc<Target>,
+}
+
+struct Target {
+    uri: Uri,
+    host: String,
+    port: u16,
+    tls: Option<TlsConnector>,
+}
+
+impl Dialer {
+    /// A dialer for `url`, or for WhatsApp itself.
+    pub(super) fn new(url: Option<&str>) -> Result<Self, EngineError> {
+        let wrong = |what: &str| EngineError::Failed(format!("the address of WhatsApp {what}"));
+        let uri: Uri =
+            url.unwrap_or(WHATSAPP_WEB_WS_URL).parse().map_err(|_| wrong("is not a URL"))?;
+        let (tls, default_port) = match uri.scheme_str() {
+            Some("wss") => (Some(tls_connector()?), 443),
+            Some("ws") => (None, 80),
+            _ => return Err(wrong("begins with neither ws:// nor wss://")),
+        };
+        let host = uri.host().ok_or_else(|| wrong("has no host"))?;
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let port = uri.port_u16().unwrap_or(default_port);
+        Ok(Self { target: Arc::new(Target { uri, host, port, tls }) })
+    }
+
+    /// The transport factory of one session, which also remembers why its last connection failed.
+    pub(super) fn for_session(&self) -> Arc<SessionDialer> {
+        Arc::new(SessionDialer { target: Arc::clone(&self.target), verdict: Arc::default() })
+    }
+}
+
+fn tls_connector() -> Result<TlsConnector, EngineError> {
+    match default_tls_connector() {
+        Connector::Rustls(connector) => Ok(connector),
+        _ => Err(EngineError::Failed("the WhatsApp client was built without TLS".into())),
+    }
+}
+
+/// What is known of the last connection.
+#[derive(Debug, Default)]
+struct Verdict(AtomicU8);
+
+const UNKNOWN: u8 = 0;
+const UNREACHABLE: u8 = 1;
+const UNTRUSTED: u8 = 2;
+
+/// Dials for one session.
+pub(super) struct SessionDialer {
+    target: Arc<Target>,
+    verdict: Arc<Verdict>,
+}
+
+impl SessionDialer {
+    /// Why the last connection could not be used, when the dialer knows.
+    pub(super) fn take_verdict(&self) -> Option<Reason> {
+        match self.verdict.0.swap(UNKNOWN, Ordering::SeqCst) {
+            UNREACHABLE => Some(Reason::Network),
+            UNTRUSTED => Some(Reason::UntrustedServer),
+            _ => None,
+        }
+    }
+
+    async fn dial(
+        &self,
+    ) -> Result<(Arc<dyn Transport>, async_channel::Receiver<TransportEvent>), DialError> {
+        let tcp = TcpStream::connect((self.target.host.as_str(), self.target.port)).await?;
+        // Stanzas are small and answered at once: waiting to fill a packet only adds latency.
+        tcp.set_nodelay(true)?;
+        let builder = ClientBuilder::from_uri(self.target.uri.clone())
+            .add_header(header::ORIGIN, HeaderValue::from_static(WHATSAPP_WEB_ORIGIN))?;
+        match &self.target.tls {
+            None => Ok(from_websocket(builder.connect_on(tcp).await?.0)),
+            Some(tls) => {
+                let name = ServerName::try_from(self.target.host.clone())
+                    .map_err(|_| DialError::Untrusted)?;
+                let stream = tls.connect(name, tcp).await.map_err(classify)?;
+                Ok(from_websocket(builder.connect_on(stream).await?.0))
+            }
+        }
+    }
+}
+
+/// Why a dial failed.
+#[derive(Debug, thiserror::Error)]
+enum DialError {
+    #[error("the server's certificate is not to be trusted")]
+    Untrusted,
+    #[error("the network: {0}")]
+    Network(#[from] std::io::Error),
+    #[error("the WebSocket: {0}")]
+    WebSocket(#[from] tokio_websockets::Error),
+}
+
+/// A certificate that was refused is a matter of trust; all else of TLS may be a broken line.
+fn classify(error: std::io::Error) -> DialError {
+    use tokio_rustls::rustls::Error as Tls;
+    let refused =
+        error.get_ref().and_then(|inner| inner.downcast_ref::<Tls>()).is_some_and(|tls| {
+            matches!(tls, Tls::InvalidCertificate(_) | Tls::NoCertificatesPresented)
+        });
+    if refused { DialError::Untrusted } else { DialError::Network(error) }
+}
+
+#[async_trait]
+impl TransportFactory for SessionDialer {
+    async fn create_transport(
+        &self,
+    ) -> Result<(Arc<dyn Transport>, async_channel::Receiver<TransportEvent>), anyhow::Error> {
+        self.verdict.0.store(UNREACHABLE, Ordering::SeqCst);
+        match self.dial().await {
+            Ok((transport, events)) => {
+                let events =
+                    Watched { events, inner: transport, verdict: Arc::clone(&self.verdict) };
+                Ok(events.split())
+            }
+            Err(error) => {
+                if matches!(error, DialError::Untrusted) {
+                    self.verdict.0.store(UNTRUSTED, Ordering::SeqCst);
+                }
+                Err(error.into())
+            }
+        }
+    }
+}
+
+/// A fresh connection, about to be watched.
+struct Watched {
+    events: async_channel::Receiver<TransportEvent>,
+    inner: Arc<dyn Transport>,
+    verdict: Arc<Verdict>,
+}
+
+impl Watched {
+    fn split(self) -> (Arc<dyn Transport>, async_channel::Receiver<TransportEvent>) {
+        let transport = HandshakeWatch {
+            inner: self.inner,
+            events: self.events.clone(),
+            writes: AtomicU32::new(0),
+            opened: Instant::now(),
+            verdict: self.verdict,
+        };
+        (Arc::new(transport), self.events)
+    }
+}
+
+/// The client waits 20 s for the server's half of the handshake; a hang-up well before that was no
+/// time-out.
+const SHORT_OF_TIMEOUT: Duration = Duration::from_secs(18);
+
+/// A transport that notices when the client hangs up on an answered hello.
+struct HandshakeWatch {
+    inner: Arc<dyn Transport>,
+    /// Only asked whether the socket is still there; the client reads from it.
+    events: async_channel::Receiver<TransportEvent>,
+    writes: AtomicU32,
+    opened: Instant,
+    verdict: Arc<Verdict>,
+}
+
+#[async_trait]
+impl Transport for HandshakeWatch {
+    async fn send(&self, data: Bytes) -> Result<(), anyhow::Error> {
+        if self.writes.fetch_add(1, Ordering::SeqCst) == 1 {
+            // The second write follows a finished handshake: whatever ends the connection now is told
+            // by the server or by the client's own events.
+            self.verdict.0.store(UNKNOWN, Ordering::SeqCst);
+        }
+        self.inner.send(data).await
+    }
+
+    async fn disconnect(&self) {
+        // One write, a socket still open and no time-out: it refused what it was answered. (A login
+        // refused by the server looks the same, but that one says so by an event, which counts more.)
+        let hung_up = self.writes.load(Ordering::SeqCst) == 1 && !self.events.is_closed();
+        if hung_up && self.opened.elapsed() < SHORT_OF_TIMEOUT {
+            self.verdict.0.store(UNTRUSTED, Ordering::SeqCst);
+        }
+        self.inner.disconnect().await;
+    }
+
+    fn resource_report(&self) -> Option<wacore::stats::TransportResourceReport> {
+        self.inner.resource_report()
+    }
+}
+
+/// See [`super::verifies_certificates`]: a chain that is right in form and signed by nobody.
+pub(super) fn refuses_forged_chain() -> bool {
+    use buffa::{Message, MessageField};
+    use waproto::whatsapp::CertChain;
+    use waproto::whatsapp::cert_chain::NoiseCertificate;
+    use waproto::whatsapp::cert_chain::noise_certificate::Details;
+
+    let server_key = [7_u8; 32];
+    let certificate = |serial: u32, issuer: u32| NoiseCertificate {
+        details: Some(
+            Details {
+                serial: Some(serial),
+                issuer_serial: Some(issuer),
+                key: Some(server_key.to_vec()),
+                ..Default::default()
+            }
+            .encode_to_vec(),
+        ),
+        signature: Some(vec![0; 64]),
+        ..Default::default()
+    };
+    let chain = CertChain {
+        leaf: MessageField::some(certificate(2, 1)),
+        intermediate: MessageField::some(certificate(1, 0)),
+        ..Default::default()
+    };
+    wacore::noise::HandshakeUtils::verify_server_cert(&chain.encode_to_vec(), &server_key).is_err()
+}

@@ -1,0 +1,234 @@
+//! What the client tells, turned into reports and handed to the gateway in order.
+//!
+//! The client calls its listeners in the middle of its own work, so the listener only queues. A task
+//! of the session empties the queue into the sink and waits while the gateway is behind. Messages are
+//! not among the reports: they go through the durability hook. The exceptions, which the hook never
+//! sees (newsletters, placeholders recovered from the phone), are committed from here.
+
+use super::translate::{self, OwnAddresses};
+use crate::crash_points::{self, CrashPoint};
+use flowcore_domain::clock::Millis;
+use flowcore_domain::engine::{Report, SessionSink};
+use flowcore_domain::instance::{Identity, Reason};
+use flowcore_domain::message::{DeliveryStatus, InboundMessage};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use tokio::sync::mpsc;
+use wacore::types::events::{
+    ConnectFailureReason, Event, EventHandler, EventInterest, EventKind, MessageBatch, Receipt,
+    ServerAck,
+};
+use whatsapp_rust::Client;
+
+/// How many reports of one session may wait. Only receipts come in numbers; a session that is this far
+/// behind loses receipts of the oldest kind first, never messages.
+const QUEUE: usize = 4096;
+
+/// What waits for the gateway.
+pub(super) enum News {
+    /// A report.
+    Report(Report),
+    /// Messages that did not pass the hook.
+    Messages(Vec<InboundMessage>),
+    /// A phone confirmed the link. The client keeps the fresh identity in memory for up to its saving
+    /// interval; a crash in that time would leave the phone with a link that nobody holds.
+    Paired(Arc<Client>, Identity),
+}
+
+/// The session's end of the queue.
+pub(super) type NewsSender = mpsc::Sender<News>;
+
+/// A queue for one session.
+pub(super) fn queue() -> (NewsSender, mpsc::Receiver<News>) {
+    mpsc::channel(QUEUE)
+}
+
+/// Empties the queue into the sink until the session is over.
+pub(super) async fn pump(mut news: mpsc::Receiver<News>, sink: Arc<dyn SessionSink>) {
+    while let Some(item) = news.recv().await {
+        match item {
+            News::Report(report) => sink.report(report).await,
+            News::Paired(client, identity) => {
+                if let Err(error) = client.persistence_manager().flush().await {
+                    tracing::error!(%error, "a fresh link could not be written yet");
+                }
+                drop(client);
+                sink.report(Report::Paired(identity)).await;
+            }
+            News::Messages(messages) => {
+                if let Err(error) = sink.commit(messages).await {
+                    tracing::error!(%error, "messages outside of the durability hook were not stored");
+                }
+            }
+        }
+    }
+}
+
+/// Listens to one client.
+pub(super) struct Listener {
+    news: NewsSender,
+    client: OnceLock<Weak<Client>>,
+    /// How the current connection ended, where the server said so.
+    ending: Mutex<Option<Ending>>,
+}
+
+/// How a connection ended by the server's own word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Dial again after a while.
+    Lost(Reason),
+    /// Do not dial again.
+    Final(Reason),
+}
+
+impl Listener {
+    pub(super) fn new(news: NewsSender) -> Arc<Self> {
+        Arc::new(Self { news, client: OnceLock::new(), ending: Mutex::new(None) })
+    }
+
+    /// Lets the listener ask the client who it is.
+    pub(super) fn attach(&self, client: &Arc<Client>) {
+        // A listener belongs to one client for its whole life: the first call counts.
+        let _ = self.client.set(Arc::downgrade(client));
+    }
+
+    /// How the connection ended, where the server said so; asked once per connection.
+    pub(super) fn take_ending(&self) -> Option<Ending> {
+        self.ending.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn end(&self, ending: Ending) {
+        *self.ending.lock().unwrap_or_else(PoisonError::into_inner) = Some(ending);
+    }
+
+    fn client(&self) -> Option<Arc<Client>> {
+        self.client.get().and_then(Weak::upgrade)
+    }
+
+    fn tell(&self, report: Report) {
+        self.queue(News::Report(report));
+    }
+
+    fn queue(&self, news: News) {
+        if let Err(error) = self.news.try_send(news) {
+            tracing::warn!(%error, "a report of the session was dropped: the gateway is too far behind");
+        }
+    }
+
+    fn opened(&self) {
+        if let Some(identity) = self.client().as_deref().and_then(translate::identity) {
+            self.tell(Report::Opened(identity));
+        }
+    }
+
+    fn unhooked(&self, batch: &MessageBatch) {
+        let Some(client) = self.client() else { return };
+        let own = OwnAddresses::of(&client);
+        let messages: Vec<_> =
+            batch.iter().filter_map(|item| translate::inbound(item, &own)).collect();
+        if !messages.is_empty() {
+            self.queue(News::Messages(messages));
+        }
+    }
+
+    fn receipt(&self, receipt: &Receipt) {
+        let Some(status) = translate::receipt_status(&receipt.r#type) else { return };
+        if receipt.source.is_from_me {
+            // Another device of the owner read something: no news of our own messages.
+            return;
+        }
+        let source = &receipt.source;
+        self.tell(Report::Status {
+            chat: Some(translate::address(&source.chat)),
+            ids: receipt.message_ids.clone(),
+            status,
+            participant: source.is_group.then(|| translate::address(&source.sender)),
+            at: Millis(receipt.timestamp.timestamp_millis()),
+        });
+    }
+
+    fn server_ack(&self, ack: &ServerAck) {
+        if ack.class.as_deref().is_some_and(|class| class != "message") {
+            return;
+        }
+        let refused = ack.error.is_some();
+        let status = if refused { DeliveryStatus::Error } else { DeliveryStatus::ServerAck };
+        self.tell(Report::Status {
+            chat: ack.from.as_ref().map(translate::address),
+            ids: vec![ack.id.clone()],
+            status,
+            participant: None,
+            at: Millis(
+                ack.timestamp.map_or_else(wacore::time::now_millis, |t| t.timestamp_millis()),
+            ),
+        });
+    }
+}
+
+/// What a refused login means for the link.
+fn refused_login(reason: &ConnectFailureReason) -> Ending {
+    match reason {
+        ConnectFailureReason::AccountLocked => Ending::Final(Reason::Refused),
+        reason if reason.is_logged_out() => Ending::Final(Reason::LoggedOut),
+        ConnectFailureReason::TempBanned => Ending::Final(Reason::TemporaryBan),
+        ConnectFailureReason::ClientOutdated => Ending::Final(Reason::ClientOutdated),
+        reason if reason.should_reconnect() => Ending::Lost(Reason::Network),
+        _ => Ending::Final(Reason::Refused),
+    }
+}
+
+impl EventHandler for Listener {
+    fn handle_event(&self, event: Arc<Event>) {
+        match &*event {
+            Event::PairingQrCode(code) => {
+                self.tell(Report::Qr { text: code.code.clone(), valid_for: code.timeout });
+            }
+            Event::PairingQrCodesExhausted(_) => self.end(Ending::Final(Reason::QrExpired)),
+            Event::PairSuccess(_) => {
+                let Some(client) = self.client() else { return };
+                if let Some(identity) = translate::identity(&client) {
+                    self.queue(News::Paired(client, identity));
+                }
+            }
+            Event::Connected(_) => self.opened(),
+            Event::SelfPushNameUpdated(_) => {
+                if self.client().is_some_and(|client| client.is_logged_in()) {
+                    self.opened();
+                }
+            }
+            Event::Messages(batch) if batch.hook_committed => {
+                crash_points::pass(CrashPoint::AfterAck);
+            }
+            Event::Messages(batch) => self.unhooked(batch),
+            Event::Receipt(receipt) => self.receipt(receipt),
+            Event::ServerAck(ack) => self.server_ack(ack),
+            Event::LoggedOut(gone) => self.end(refused_login(&gone.reason)),
+            Event::StreamReplaced(_) => self.end(Ending::Final(Reason::Replaced)),
+            Event::TemporaryBan(_) => self.end(Ending::Final(Reason::TemporaryBan)),
+            Event::ClientOutdated(_) => self.end(Ending::Final(Reason::ClientOutdated)),
+            Event::ConnectFailure(failure) => self.end(refused_login(&failure.reason)),
+            Event::PairPasskeyRequest(_) => self.end(Ending::Final(Reason::NeedsPasskey)),
+            Event::Disconnected(_) => self.end(Ending::Lost(Reason::Network)),
+            _ => {}
+        }
+    }
+
+    fn interest(&self) -> EventInterest {
+        EventInterest::of(&[
+            EventKind::PairingQrCode,
+            EventKind::PairingQrCodesExhausted,
+            EventKind::PairSuccess,
+            EventKind::Connected,
+            EventKind::SelfPushNameUpdated,
+            EventKind::Messages,
+            EventKind::Receipt,
+            EventKind::ServerAck,
+            EventKind::LoggedOut,
+            EventKind::StreamReplaced,
+            EventKind::TemporaryBan,
+            EventKind::ClientOutdated,
+            EventKind::ConnectFailure,
+            EventKind::PairPasskeyRequest,
+            EventKind::Disconnected,
+        ])
+    }
+}

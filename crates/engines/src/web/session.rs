@@ -1,0 +1,370 @@
+//! The session of one number: a client, the connections that it makes one after the other, and their
+//! end.
+//!
+//! The happy path:
+//! 1. [`WebSession::start`] spawns the supervisor and the pump of reports (two tasks).
+//! 2. The supervisor builds a client on the fenced session store and runs one connection of it.
+//! 3. An unlinked client shows codes; after the scan WhatsApp ends the stream (515) and the supervisor
+//!    runs the next connection at once: the first login.
+//! 4. When a connection is lost, the supervisor reports it, waits by [`Backoff::RECONNECT`] and runs
+//!    the next one.
+//!
+//! The other ends: WhatsApp's final word (logged out, replaced, banned …) is reported and the session
+//! is over. A write to the store that fails, or a commit that the gateway refuses, drops the client
+//! *without* flushing it; a new one starts from the stored ratchets. A stop lets the client say
+//! goodbye and flush, then drops whatever is left of it.
+
+use super::Shared;
+use super::dial::SessionDialer;
+use super::fence::FencedStore;
+use super::hook::CommitHook;
+use super::reports::{self, Ending, Listener, News, NewsSender};
+use super::runtime::TrackedRuntime;
+use super::session_store::PortBackend;
+use super::translate;
+use crate::crash_points::{self, CrashPoint};
+use async_trait::async_trait;
+use flowcore_domain::backoff::Backoff;
+use flowcore_domain::clock::Millis;
+use flowcore_domain::engine::{Account, EngineError, Report, Session, SessionSink, SessionSpec};
+use flowcore_domain::instance::Reason;
+use flowcore_domain::message::{OutgoingText, Sent};
+use flowcore_domain::session_store::SessionStore;
+use rand::RngExt;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use wacore::store::{DeviceCommand, DevicePropsOverride};
+use whatsapp_rust::store::persistence_manager::PersistenceManager;
+use whatsapp_rust::{Client, SendOptions};
+
+/// How long a client may take to say goodbye before it is dropped.
+const GOODBYE: Duration = Duration::from_secs(8);
+/// A connection that stood this long was a good one: the next failure is the first again.
+const STABLE: Duration = Duration::from_secs(30);
+/// WhatsApp restarts a stream once after a link; a server that does it again and again is treated as a
+/// bad line, with waits in between.
+const RESTARTS_IN_A_ROW: u32 = 3;
+/// How often the client writes its device record when nothing forces it.
+const SAVE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// A running session. See the module.
+pub(super) struct WebSession {
+    /// The client of the moment; none between two.
+    client: Mutex<Option<Arc<Client>>>,
+    /// Ends the session, link kept.
+    stop: CancellationToken,
+    /// Asks the supervisor to unlink before it ends.
+    unlink: CancellationToken,
+    /// Replaces the client without a flush. A new token for each client.
+    abandon: Mutex<CancellationToken>,
+    /// Fires when the supervisor and everything of it is gone.
+    gone: CancellationToken,
+}
+
+impl std::fmt::Debug for WebSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WebSession").finish_non_exhaustive()
+    }
+}
+
+impl WebSession {
+    /// Starts the session's tasks.
+    pub(super) async fn start(
+        shared: Arc<Shared>,
+        spec: SessionSpec,
+        sink: Arc<dyn SessionSink>,
+    ) -> Result<Arc<Self>, EngineError> {
+        let session = Arc::new(Self {
+            client: Mutex::new(None),
+            stop: CancellationToken::new(),
+            unlink: CancellationToken::new(),
+            abandon: Mutex::new(CancellationToken::new()),
+            gone: CancellationToken::new(),
+        });
+        let (news, waiting) = reports::queue();
+        let pump = shared.tracker.spawn(reports::pump(waiting, Arc::clone(&sink)));
+        let dialer = shared.dialer.for_session();
+        let supervisor =
+            Supervisor { session: Arc::clone(&session), shared, spec, sink, dialer, news };
+        // Built once here, so that a stored state that can't be read is the caller's error.
+        let first = supervisor.build().await?;
+        let tracker = supervisor.shared.tracker.clone();
+        tracker.spawn(async move {
+            let session = Arc::clone(&supervisor.session);
+            supervisor.supervise(first).await;
+            // The supervisor held the last sender of news: the pump hands over what is queued, ends.
+            drop(pump.await);
+            session.gone.cancel();
+        });
+        Ok(session)
+    }
+
+    fn client(&self) -> Result<Arc<Client>, EngineError> {
+        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        client.filter(|client| client.is_logged_in()).ok_or(EngineError::NotConnected)
+    }
+
+    fn set_client(&self, client: Option<Arc<Client>>) {
+        *self.client.lock().unwrap_or_else(PoisonError::into_inner) = client;
+    }
+}
+
+#[async_trait]
+impl Session for WebSession {
+    async fn send_text(&self, message: &OutgoingText) -> Result<Sent, EngineError> {
+        let client = self.client()?;
+        crash_points::pass(CrashPoint::BeforeSendWrite);
+        let options = SendOptions::default().with_message_id(message.id.as_str());
+        let to = translate::wire_address(&message.to);
+        client
+            .send_message_with_options(to, translate::text_message(&message.text), options)
+            .await
+            .map_err(|error| super::error::of_send(&error))?;
+        crash_points::pass(CrashPoint::AfterSendWrite);
+        Ok(Sent { at: Millis(wacore::time::now_millis()) })
+    }
+
+    async fn look_up(&self, phones: &[String]) -> Result<Vec<Account>, EngineError> {
+        let client = self.client()?;
+        let jids: Vec<_> = phones.iter().map(wacore_binary::Jid::pn).collect();
+        let found = client
+            .contacts()
+            .is_on_whatsapp(&jids)
+            .await
+            .map_err(|error| super::error::of_contact(&error))?;
+        Ok(found.iter().filter_map(translate::account).collect())
+    }
+
+    async fn log_out(&self) {
+        self.unlink.cancel();
+        self.stop().await;
+    }
+
+    async fn stop(&self) {
+        self.stop.cancel();
+        self.gone.cancelled().await;
+    }
+
+    async fn abandon(&self) {
+        self.abandon.lock().unwrap_or_else(PoisonError::into_inner).cancel();
+    }
+}
+
+/// Makes clients and runs their connections. One task.
+struct Supervisor {
+    session: Arc<WebSession>,
+    shared: Arc<Shared>,
+    spec: SessionSpec,
+    sink: Arc<dyn SessionSink>,
+    dialer: Arc<SessionDialer>,
+    news: NewsSender,
+}
+
+/// A client and what is needed to end it.
+struct Life {
+    client: Arc<Client>,
+    listener: Arc<Listener>,
+    store: Arc<FencedStore>,
+    /// Fired when a batch could not be committed, or the gateway asks for a fresh client.
+    abandoned: CancellationToken,
+    /// Ends every task that the client spawned.
+    end: CancellationToken,
+}
+
+/// How one connection ended.
+#[derive(Debug, Clone, Copy)]
+enum Outcome {
+    /// The session was asked to stop; the client said goodbye.
+    Stopped,
+    /// WhatsApp restarts the stream: dial at once.
+    Restart,
+    /// Dial again after a wait.
+    Lost(Reason),
+    /// Do not dial again.
+    Final(Reason),
+    /// The client must not live on: its memory is ahead of the store.
+    Abandoned,
+}
+
+impl Supervisor {
+    async fn supervise(self, first: Life) {
+        let mut life = first;
+        let mut failures = 0_u32;
+        let mut restarts = 0_u32;
+        loop {
+            let began = Instant::now();
+            let outcome = self.run_connection(&life).await;
+            if began.elapsed() >= STABLE {
+                failures = 0;
+                restarts = 0;
+            }
+            match outcome {
+                Outcome::Restart if restarts < RESTARTS_IN_A_ROW => {
+                    restarts += 1;
+                    continue;
+                }
+                Outcome::Restart => self.tell(Report::Lost(Reason::Network)).await,
+                Outcome::Stopped => return self.bury(life),
+                Outcome::Final(reason) => {
+                    self.goodbye(&life).await;
+                    self.bury(life);
+                    return self.tell_end(reason).await;
+                }
+                Outcome::Lost(reason) => self.tell(Report::Lost(reason)).await,
+                Outcome::Abandoned => self.tell(Report::Lost(Reason::Storage)).await,
+            }
+            failures += 1;
+            if matches!(outcome, Outcome::Abandoned) {
+                self.bury(life);
+                match self.rebuild(&mut failures).await {
+                    Some(next) => life = next,
+                    None => return,
+                }
+            } else if self.wait(failures).await {
+                return self.bury(life);
+            }
+        }
+    }
+
+    /// A client on the stored state. Starts nothing yet.
+    async fn build(&self) -> Result<Life, EngineError> {
+        let store = Arc::new(FencedStore::new(Arc::clone(&self.spec.store)));
+        let end = CancellationToken::new();
+        let runtime = TrackedRuntime::new(self.shared.tracker.clone(), end.clone());
+        let backend = PortBackend::new(Arc::clone(&store) as Arc<dyn SessionStore>);
+        let persistence = PersistenceManager::new(Arc::new(backend))
+            .await
+            .map_err(|error| EngineError::Store(error.to_string()))?;
+        let props = DevicePropsOverride::new().with_os(self.spec.device_name.as_str());
+        persistence.process_command(DeviceCommand::SetDeviceProps(props)).await;
+        let abandoned = CancellationToken::new();
+        let hook = CommitHook { sink: Arc::clone(&self.sink), failed: abandoned.clone() };
+        let mut builder = Client::builder()
+            .with_runtime(runtime)
+            .with_persistence_manager(Arc::new(persistence))
+            .with_transport_factory_arc(Arc::clone(&self.dialer) as _)
+            .with_http_client_arc(Arc::clone(&self.shared.http) as _)
+            .with_inbound_durability_hook(hook)
+            .with_skip_history_sync(true)
+            .with_background_saver_interval(SAVE_INTERVAL);
+        if let Some(version) = self.shared.version {
+            builder = builder.with_version_override(version);
+        }
+        let build = builder.build().await.map_err(|error| EngineError::Store(error.to_string()))?;
+        let client = build.into_client();
+        // One connection per run: when and whether the next one is made is the supervisor's to say.
+        client.enable_auto_reconnect.store(false, Ordering::Relaxed);
+        let listener = Listener::new(self.news.clone());
+        listener.attach(&client);
+        client.subscribe_handler(Arc::clone(&listener) as _).detach();
+        *self.session.abandon.lock().unwrap_or_else(PoisonError::into_inner) = abandoned.clone();
+        self.session.set_client(Some(Arc::clone(&client)));
+        Ok(Life { client, listener, store, abandoned, end })
+    }
+
+    /// Tries until a client can be built; `None` when the session is stopped meanwhile.
+    async fn rebuild(&self, failures: &mut u32) -> Option<Life> {
+        loop {
+            if self.wait(*failures).await {
+                return None;
+            }
+            match self.build().await {
+                Ok(life) => return Some(life),
+                Err(error) => tracing::warn!(%error, "the session can't be restored yet"),
+            }
+            *failures += 1;
+        }
+    }
+
+    /// Runs one connection of the client to its end.
+    async fn run_connection(&self, life: &Life) -> Outcome {
+        let run = life.client.run();
+        tokio::pin!(run);
+        tokio::select! {
+            biased;
+            () = self.session.stop.cancelled() => {
+                // The run loop has to be polled while the client says goodbye: it owns the socket.
+                let goodbye = self.goodbye(life);
+                tokio::pin!(goodbye);
+                tokio::select! {
+                    () = &mut goodbye => {}
+                    () = &mut run => goodbye.await,
+                }
+                Outcome::Stopped
+            }
+            () = life.store.broken().cancelled() => Outcome::Abandoned,
+            () = life.abandoned.cancelled() => Outcome::Abandoned,
+            () = &mut run => self.judge(life),
+        }
+    }
+
+    /// Why a connection ended by itself.
+    fn judge(&self, life: &Life) -> Outcome {
+        let verdict = self.dialer.take_verdict();
+        match life.listener.take_ending() {
+            Some(Ending::Final(reason)) => Outcome::Final(reason),
+            Some(Ending::Lost(reason)) => Outcome::Lost(reason),
+            None => match verdict {
+                Some(Reason::UntrustedServer) if !is_linked(&life.client) => {
+                    Outcome::Final(Reason::UntrustedServer)
+                }
+                Some(reason) => Outcome::Lost(reason),
+                // No event and nothing wrong with the socket: WhatsApp asked for a new stream.
+                None => Outcome::Restart,
+            },
+        }
+    }
+
+    /// Lets the client flush and close; unlinks first when that was asked for. Bounded.
+    async fn goodbye(&self, life: &Life) {
+        let parting = async {
+            if self.session.unlink.is_cancelled() {
+                life.client.logout().await;
+            } else {
+                life.client.disconnect().await;
+            }
+        };
+        if tokio::time::timeout(GOODBYE, parting).await.is_err() {
+            tracing::warn!("a session was dropped before it could say goodbye");
+        }
+    }
+
+    /// Ends every task of a client and lets nothing of it reach the store any more.
+    fn bury(&self, life: Life) {
+        self.session.set_client(None);
+        life.store.close();
+        life.client.signal_shutdown_sync();
+        life.end.cancel();
+    }
+
+    /// Waits before the next dial; true when the session is stopped meanwhile.
+    async fn wait(&self, failures: u32) -> bool {
+        let delay = Backoff::RECONNECT.delay(failures, rand::rng().random());
+        tokio::select! {
+            () = self.session.stop.cancelled() => true,
+            () = tokio::time::sleep(delay) => false,
+        }
+    }
+
+    async fn tell(&self, report: Report) {
+        // Waits while the gateway is behind; fails only when nobody listens any more.
+        if self.news.send(News::Report(report)).await.is_err() {
+            tracing::debug!("a report came after the end of its session");
+        }
+    }
+
+    async fn tell_end(&self, reason: Reason) {
+        let report = match reason {
+            Reason::QrExpired => Report::QrExhausted,
+            reason => Report::Ended(reason),
+        };
+        self.tell(report).await;
+    }
+}
+
+fn is_linked(client: &Client) -> bool {
+    client.pn().is_some()
+}

@@ -1,0 +1,163 @@
+//! The content of a message in the shape that events carry: Evolution's names, which are the field
+//! names of WhatsApp's protobuf in camel case.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+use wacore::proto_helpers::MessageExt;
+use waproto::whatsapp as wa;
+
+/// What lists, events and search need of a message.
+pub(super) struct Content {
+    /// `{"conversation": …}`, `{"imageMessage": …}`, …
+    pub(super) json: Value,
+    /// The name of the field that is set.
+    pub(super) kind: String,
+    /// Text or caption.
+    pub(super) text: Option<String>,
+    /// Quote and mentions.
+    pub(super) context: Option<Value>,
+}
+
+/// Fields that accompany a message and are not its kind.
+const COMPANIONS: [&str; 2] = ["messageContextInfo", "senderKeyDistributionMessage"];
+
+/// The content of a message; `None` when there is nothing in it for people.
+pub(super) fn of(message: &wa::Message) -> Option<Content> {
+    let base = message.get_base_message();
+    let text = base.text_content().or_else(|| base.get_caption()).map(str::to_owned);
+    let Ok(Value::Object(fields)) = serde_json::to_value(base) else {
+        return Some(unreadable(text));
+    };
+    let Value::Object(mut fields) = camel(Value::Object(fields)) else {
+        return Some(unreadable(text));
+    };
+    fields.remove("senderKeyDistributionMessage");
+    let context = flatten_text(&mut fields);
+    let kind = fields.keys().find(|key| !COMPANIONS.contains(&key.as_str()))?.clone();
+    if kind == "protocolMessage" {
+        return None;
+    }
+    Some(Content { json: Value::Object(fields), kind, text, context })
+}
+
+/// A message whose JSON could not be made; its protobuf is kept, so nothing is lost.
+fn unreadable(text: Option<String>) -> Content {
+    Content { json: json!({}), kind: "unknown".into(), text, context: None }
+}
+
+/// Extended text is reported as plain text with the quote beside it, as Evolution does.
+fn flatten_text(fields: &mut Map<String, Value>) -> Option<Value> {
+    let Some(Value::Object(mut extended)) = fields.remove("extendedTextMessage") else {
+        return None;
+    };
+    let context = extended.remove("contextInfo");
+    let text = extended.remove("text").unwrap_or_else(|| json!(""));
+    // First, so that it is the kind also where other fields accompany it.
+    let rest = std::mem::take(fields);
+    fields.insert("conversation".into(), text);
+    fields.extend(rest);
+    context
+}
+
+/// Rust's field names to WhatsApp's, without what is not set, bytes as base64.
+fn camel(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => Value::Object(
+            fields
+                .into_iter()
+                .filter(|(_, value)| !value.is_null())
+                .map(|(key, value)| (camel_key(&key), camel(value)))
+                .collect(),
+        ),
+        Value::Array(items) => bytes_of(&items).map_or_else(
+            || Value::Array(items.into_iter().map(camel).collect()),
+            |bytes| Value::String(STANDARD.encode(bytes)),
+        ),
+        other => other,
+    }
+}
+
+fn camel_key(key: &str) -> String {
+    let mut camel = String::with_capacity(key.len());
+    let mut upper = false;
+    for c in key.chars() {
+        match c {
+            '_' => upper = true,
+            c if upper => {
+                camel.push(c.to_ascii_uppercase());
+                upper = false;
+            }
+            c => camel.push(c),
+        }
+    }
+    camel
+}
+
+/// Bytes are serialised as lists of small numbers. WhatsApp's messages have no other list of numbers
+/// that short values could be mistaken for, but an empty or short list says nothing: left as it is.
+fn bytes_of(items: &[Value]) -> Option<Vec<u8>> {
+    const SHORTEST: usize = 4;
+    if items.len() < SHORTEST {
+        return None;
+    }
+    items.iter().map(|item| item.as_u64().and_then(|n| u8::try_from(n).ok())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use buffa::MessageField;
+
+    #[test]
+    fn plain_text() {
+        let message = wa::Message { conversation: Some("Oi".into()), ..Default::default() };
+        let content = of(&message).expect("content");
+        assert_eq!(content.json, json!({"conversation": "Oi"}));
+        assert_eq!((content.kind.as_str(), content.text.as_deref()), ("conversation", Some("Oi")));
+    }
+
+    #[test]
+    fn extended_text_becomes_plain_text_with_its_quote_beside_it() {
+        let message = wa::Message {
+            extended_text_message: MessageField::some(wa::message::ExtendedTextMessage {
+                text: Some("see above".into()),
+                context_info: MessageField::some(wa::ContextInfo {
+                    stanza_id: Some("3EB0".into()),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let content = of(&message).expect("content");
+        assert_eq!(content.kind, "conversation");
+        assert_eq!(content.json["conversation"], "see above");
+        assert_eq!(content.context.expect("context")["stanzaId"], "3EB0");
+    }
+
+    #[test]
+    fn media_keeps_its_fields_with_bytes_as_base64() {
+        let message = wa::Message {
+            image_message: MessageField::some(wa::message::ImageMessage {
+                caption: Some("the menu".into()),
+                media_key: Some(vec![1; 32].into()),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let content = of(&message).expect("content");
+        assert_eq!(content.kind, "imageMessage");
+        assert_eq!(content.text.as_deref(), Some("the menu"));
+        assert_eq!(content.json["imageMessage"]["mediaKey"], STANDARD.encode([1; 32]));
+    }
+
+    #[test]
+    fn what_is_between_devices_is_no_message() {
+        let message = wa::Message {
+            protocol_message: MessageField::some(wa::message::ProtocolMessage::default()),
+            ..Default::default()
+        };
+        assert!(of(&message).is_none());
+    }
+}
