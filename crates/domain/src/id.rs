@@ -73,3 +73,7 @@ typed_id!(
     /// One event on its way to one webhook.
     DeliveryId
 );
+typed_id!(
+    /// A key of the API (a row of `api_keys`).
+    ApiKeyId
+);

@@ -1,1 +1,101 @@
-//! storage
+//! Everything that must last: one [`Store`] over one database.
+//!
+//! A write returns when it is durable, and it is whole or not at all. What a write causes (events, their
+//! deliveries) is written with it. Secrets are sealed before they reach the database. All times are
+//! arguments; the store has no clock.
+//!
+//! Writes of the whole process go through one task that commits in groups (`database`); reads run beside
+//! it. What is particular to SQLite is in `dialect`.
+
+#![warn(missing_docs)]
+
+mod accounts;
+mod contacts;
+mod database;
+mod deliveries;
+mod dialect;
+mod error;
+mod events;
+mod inbox;
+mod instances;
+mod messages;
+mod open;
+mod outgoing;
+mod row;
+mod sessions;
+mod statuses;
+mod vault;
+mod webhooks;
+
+pub use accounts::{Admin, ApiKey, LoginSession, NewApiKey};
+pub use contacts::{Chat, ChatCursor};
+pub use deliveries::{
+    ClaimedDelivery, Delivery, DeliveryAttempt, DeliveryFilter, DeliveryState, Settlement,
+};
+pub use error::{OpenError, StorageError};
+pub use events::StoredEvent;
+pub use inbox::InboundRow;
+pub use instances::{InstanceChange, InstanceFilter, NewInstance};
+pub use messages::{MessageCursor, StoredMessage};
+pub use open::{Mark, StoreOptions};
+pub use outgoing::{IDEMPOTENCY_LIFETIME, OutgoingInsert, OutgoingRow};
+pub use statuses::{Render, StatusNews};
+pub use vault::{MasterKey, MasterKeyError};
+pub use webhooks::MAX_WEBHOOKS;
+
+use crate::database::{Database, JobFuture};
+use crate::dialect::{Connection, Readers};
+use crate::vault::{Sealer, Vault};
+use flowcore_domain::clock::Millis;
+use std::sync::Arc;
+use uuid::{Timestamp, Uuid};
+
+/// The store. Clones share one database.
+#[derive(Debug, Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    database: Database,
+    vault: Vault,
+    webhooks: Sealer,
+}
+
+impl Store {
+    /// Opens the store of a data directory, making or migrating what is needed.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what to do; nothing was changed.
+    pub async fn open(options: StoreOptions) -> Result<Self, OpenError> {
+        let (database, vault) = open::open(options).await?;
+        let webhooks = vault.sealer("webhook_endpoints");
+        Ok(Self { inner: Arc::new(Inner { database, vault, webhooks }) })
+    }
+
+    /// Finishes the writes that wait and closes the database. Later calls fail as unavailable.
+    pub async fn close(&self) {
+        self.inner.database.close().await;
+    }
+
+    fn readers(&self) -> &Readers {
+        self.inner.database.readers()
+    }
+
+    /// Runs a job of the writer; see `database`.
+    async fn write<T, F>(&self, work: F) -> Result<T, StorageError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut Connection) -> JobFuture<'c, T> + Send + 'static,
+    {
+        self.inner.database.write(work).await
+    }
+}
+
+/// A new id that sorts by `now`.
+fn new_id(now: Millis) -> Uuid {
+    let ms = u64::try_from(now.0).unwrap_or_default();
+    let nanos = u32::try_from(ms % 1000).unwrap_or_default() * 1_000_000;
+    Uuid::new_v7(Timestamp::from_unix_time(ms / 1000, nanos, 0, 0))
+}

@@ -1,0 +1,303 @@
+//! People and conversations as one number sees them.
+//!
+//! A person has several addresses (phone, LID). They are one contact as soon as any stanza shows two of
+//! them together; what was kept apart until then is merged, conversations and messages included. A chat
+//! is found by its key: the contact's id for a person, the address itself for a group, list or channel.
+
+use crate::dialect::{self, Connection};
+use crate::error::StorageError;
+use crate::row::Record;
+use crate::{Store, new_id};
+use flowcore_domain::clock::Millis;
+use flowcore_domain::id::InstanceId;
+use flowcore_domain::jid::{Jid, Server};
+use sqlx::AssertSqlSafe;
+use std::collections::HashMap;
+
+/// A conversation in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chat {
+    /// What tells it from others; part of the cursor.
+    pub key: String,
+    /// The address under which it was first seen.
+    pub address: Jid,
+    /// All addresses of the other person; empty for groups.
+    pub addresses: Vec<Jid>,
+    /// The other person's own name for themselves.
+    pub push_name: Option<String>,
+    /// How many messages came in since it was last read.
+    pub unread: i64,
+    /// When its last message was written.
+    pub last_message_at: Millis,
+}
+
+/// Where a list of conversations goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChatCursor {
+    /// [`Chat::last_message_at`] of the last one shown.
+    pub at: Millis,
+    /// [`Chat::key`] of the last one shown.
+    pub key: String,
+}
+
+impl Store {
+    /// Conversations of an instance, the last active first.
+    pub async fn chats(
+        &self,
+        instance: InstanceId,
+        before: Option<&ChatCursor>,
+        limit: usize,
+    ) -> Result<Vec<Chat>, StorageError> {
+        let rows = sqlx::query(
+            "SELECT chats.chat_key AS id, chats.address AS address, chats.unread AS unread, \
+             chats.last_message_at AS last_message_at, contacts.push_name AS push_name \
+             FROM chats LEFT JOIN contacts ON contacts.id = chats.chat_key \
+             WHERE chats.instance_id = $1 AND (chats.last_message_at, chats.chat_key) < ($2, $3) \
+             ORDER BY chats.last_message_at DESC, chats.chat_key DESC LIMIT $4",
+        )
+        .bind(instance.text())
+        .bind(before.map_or(i64::MAX, |cursor| cursor.at.0))
+        .bind(before.map_or("", |cursor| &cursor.key))
+        .bind(dialect::limit(limit))
+        .fetch_all(self.readers())
+        .await?;
+        let mut chats = rows
+            .iter()
+            .map(|row| read_chat(&Record::new("chats", row)))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut addresses = self.addresses(&chats).await?;
+        for chat in &mut chats {
+            chat.addresses = addresses.remove(&chat.key).unwrap_or_default();
+        }
+        Ok(chats)
+    }
+
+    async fn addresses(&self, chats: &[Chat]) -> Result<HashMap<String, Vec<Jid>>, StorageError> {
+        let mut found: HashMap<String, Vec<Jid>> = HashMap::new();
+        for batch in dialect::batches(chats) {
+            let sql = format!(
+                "SELECT contact_id AS id, address FROM contact_addresses \
+                 WHERE contact_id IN ({}) ORDER BY address",
+                dialect::parameters(0, batch.len())
+            );
+            let query = batch
+                .iter()
+                .fold(sqlx::query(AssertSqlSafe(sql)), |query, chat| query.bind(&chat.key));
+            for row in query.fetch_all(self.readers()).await? {
+                let record = Record::new("contact_addresses", &row);
+                found.entry(record.get("id")?).or_default().push(record.parsed("address")?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The key of a conversation, by any address of the other side; `None` when it is not known.
+    pub(crate) async fn chat_key(
+        &self,
+        instance: InstanceId,
+        chat: &Jid,
+    ) -> Result<Option<String>, StorageError> {
+        if !is_person(chat) {
+            return Ok(Some(chat.to_string()));
+        }
+        let query = sqlx::query_scalar(
+            "SELECT contact_id FROM contact_addresses WHERE instance_id = $1 AND address = $2",
+        );
+        let query = query.bind(instance.text()).bind(chat.to_string());
+        Ok(query.fetch_optional(self.readers()).await?)
+    }
+}
+
+fn read_chat(record: &Record<'_>) -> Result<Chat, StorageError> {
+    Ok(Chat {
+        key: record.get("id")?,
+        address: record.parsed("address")?,
+        addresses: Vec::new(),
+        push_name: record.get("push_name")?,
+        unread: record.get("unread")?,
+        last_message_at: Millis(record.get("last_message_at")?),
+    })
+}
+
+/// Whether a conversation under this address is one with a person.
+pub(crate) fn is_person(chat: &Jid) -> bool {
+    matches!(chat.server(), Server::Person | Server::Lid)
+}
+
+/// What a stanza tells about a person.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sighting<'a> {
+    pub(crate) address: &'a Jid,
+    pub(crate) alt: Option<&'a Jid>,
+    pub(crate) push_name: Option<&'a str>,
+}
+
+/// Finds or makes the contact, learning addresses and name; returns its id. One statement when there is
+/// nothing new.
+pub(crate) async fn resolve(
+    connection: &mut Connection,
+    instance: InstanceId,
+    seen: Sighting<'_>,
+    now: Millis,
+) -> Result<String, StorageError> {
+    let instance = instance.text();
+    let mut missing = vec![seen.address.to_string()];
+    missing.extend(seen.alt.filter(|alt| *alt != seen.address).map(ToString::to_string));
+    let rows = sqlx::query(
+        "SELECT contacts.id AS id, contacts.push_name AS push_name, \
+         contact_addresses.address AS address \
+         FROM contact_addresses JOIN contacts ON contacts.id = contact_addresses.contact_id \
+         WHERE contact_addresses.instance_id = $1 AND contact_addresses.address IN ($2, $3) \
+         ORDER BY contacts.id",
+    )
+    .bind(&instance)
+    .bind(&missing[0])
+    .bind(&missing[missing.len() - 1])
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut known: Option<(String, Option<String>)> = None;
+    for row in &rows {
+        let record = Record::new("contacts", row);
+        let (id, address): (String, String) = (record.get("id")?, record.get("address")?);
+        missing.retain(|candidate| *candidate != address);
+        match &known {
+            None => known = Some((id, record.get("push_name")?)),
+            Some((keep, _)) if *keep != id => merge(connection, &instance, keep, &id).await?,
+            Some(_) => {}
+        }
+    }
+    let id = match known {
+        Some((id, name)) => {
+            if let Some(new) = seen.push_name.filter(|new| name.as_deref() != Some(*new)) {
+                rename(connection, &id, new, now).await?;
+            }
+            id
+        }
+        None => create(connection, &instance, seen.push_name, now).await?,
+    };
+    for address in missing {
+        sqlx::query(
+            "INSERT INTO contact_addresses (instance_id, address, contact_id) VALUES ($1, $2, $3)",
+        )
+        .bind(&instance)
+        .bind(address)
+        .bind(&id)
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(id)
+}
+
+async fn create(
+    connection: &mut Connection,
+    instance: &str,
+    push_name: Option<&str>,
+    now: Millis,
+) -> Result<String, StorageError> {
+    let id = new_id(now).to_string();
+    sqlx::query(
+        "INSERT INTO contacts (id, instance_id, push_name, created_at, updated_at) \
+         VALUES ($1, $2, $3, $4, $4)",
+    )
+    .bind(&id)
+    .bind(instance)
+    .bind(push_name)
+    .bind(now.0)
+    .execute(connection)
+    .await?;
+    Ok(id)
+}
+
+async fn rename(
+    connection: &mut Connection,
+    id: &str,
+    push_name: &str,
+    now: Millis,
+) -> Result<(), StorageError> {
+    sqlx::query("UPDATE contacts SET push_name = $2, updated_at = $3 WHERE id = $1")
+        .bind(id)
+        .bind(push_name)
+        .bind(now.0)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Makes one person of two: everything of `gone` becomes `keep`'s.
+async fn merge(
+    connection: &mut Connection,
+    instance: &str,
+    keep: &str,
+    gone: &str,
+) -> Result<(), StorageError> {
+    for statement in [
+        "UPDATE contact_addresses SET contact_id = $3 WHERE instance_id = $1 AND contact_id = $2",
+        "UPDATE messages SET chat_key = $3 WHERE instance_id = $1 AND chat_key = $2",
+        "INSERT INTO chats (instance_id, chat_key, address, unread, last_message_at) \
+         SELECT instance_id, $3, address, unread, last_message_at FROM chats \
+         WHERE instance_id = $1 AND chat_key = $2 \
+         ON CONFLICT (instance_id, chat_key) DO UPDATE SET \
+         unread = chats.unread + excluded.unread, \
+         last_message_at = CASE WHEN excluded.last_message_at > chats.last_message_at \
+         THEN excluded.last_message_at ELSE chats.last_message_at END",
+    ] {
+        sqlx::query(statement)
+            .bind(instance)
+            .bind(gone)
+            .bind(keep)
+            .execute(&mut *connection)
+            .await?;
+    }
+    for statement in [
+        "DELETE FROM chats WHERE instance_id = $1 AND chat_key = $2",
+        "DELETE FROM contacts WHERE instance_id = $1 AND id = $2",
+    ] {
+        sqlx::query(statement).bind(instance).bind(gone).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// The key of the conversation of a message; finds or makes the contact for one with a person.
+pub(crate) async fn chat_key_for(
+    connection: &mut Connection,
+    instance: InstanceId,
+    chat: Sighting<'_>,
+    now: Millis,
+) -> Result<String, StorageError> {
+    if is_person(chat.address) {
+        resolve(connection, instance, chat, now).await
+    } else {
+        Ok(chat.address.to_string())
+    }
+}
+
+/// A message that a conversation has got.
+pub(crate) struct Arrival<'a> {
+    pub(crate) instance: InstanceId,
+    pub(crate) chat_key: &'a str,
+    pub(crate) address: &'a Jid,
+    pub(crate) unread: bool,
+    pub(crate) at: Millis,
+}
+
+/// Moves a conversation up, making it with its first message.
+pub(crate) async fn touch_chat(
+    connection: &mut Connection,
+    arrival: Arrival<'_>,
+) -> Result<(), StorageError> {
+    sqlx::query(
+        "INSERT INTO chats (instance_id, chat_key, address, unread, last_message_at) \
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (instance_id, chat_key) DO UPDATE SET \
+         unread = chats.unread + excluded.unread, \
+         last_message_at = CASE WHEN excluded.last_message_at > chats.last_message_at \
+         THEN excluded.last_message_at ELSE chats.last_message_at END",
+    )
+    .bind(arrival.instance.text())
+    .bind(arrival.chat_key)
+    .bind(arrival.address.to_string())
+    .bind(i64::from(arrival.unread))
+    .bind(arrival.at.0)
+    .execute(connection)
+    .await?;
+    Ok(())
+}

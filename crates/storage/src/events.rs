@@ -1,0 +1,167 @@
+//! The outbox: events appended in the transaction of their cause, each with a delivery for every webhook
+//! that wants it.
+
+use crate::Store;
+use crate::deliveries;
+use crate::dialect::Connection;
+use crate::error::StorageError;
+use crate::row::{Record, json_text};
+use flowcore_domain::clock::Millis;
+use flowcore_domain::event::{EventKind, NewEvent};
+use flowcore_domain::id::{EventId, InstanceId};
+use sqlx::Row as _;
+
+const TABLE: &str = "events";
+
+/// The columns that [`read_event`] needs, for statements that join.
+pub(crate) const COLUMNS: &str = "events.id AS id, events.instance_id AS instance_id, \
+     events.seq AS seq, events.kind AS kind, events.ordering_key AS ordering_key, \
+     events.at AS at, events.data AS data, events.deliveries AS deliveries";
+
+/// An event as stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredEvent {
+    /// Its place among the events of its instance; 1 is the first.
+    pub seq: i64,
+    /// The event.
+    pub event: NewEvent,
+    /// To how many webhooks it goes.
+    pub deliveries: usize,
+}
+
+impl Store {
+    /// The events after a known one, in the order in which they were committed, of one instance or all.
+    /// Without `after`, from the oldest.
+    ///
+    /// # Errors
+    /// `NotFound` when `after` is not stored (any more).
+    pub async fn events_after(
+        &self,
+        instance: Option<InstanceId>,
+        after: Option<EventId>,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, StorageError> {
+        let position: i64 = match after {
+            None => 0,
+            Some(after) => sqlx::query_scalar("SELECT position FROM events WHERE id = $1")
+                .bind(after.text())
+                .fetch_optional(self.readers())
+                .await?
+                .ok_or(StorageError::NotFound("the event"))?,
+        };
+        let query = match instance {
+            Some(_) => {
+                "SELECT * FROM events WHERE position > $1 AND instance_id = $3 \
+                 ORDER BY position LIMIT $2"
+            }
+            None => "SELECT * FROM events WHERE position > $1 ORDER BY position LIMIT $2",
+        };
+        let mut query = sqlx::query(query).bind(position).bind(crate::dialect::limit(limit));
+        if let Some(instance) = instance {
+            query = query.bind(instance.text());
+        }
+        let rows = query.fetch_all(self.readers()).await?;
+        rows.iter().map(|row| read_event(&Record::new(TABLE, row))).collect()
+    }
+
+    /// The last event of all, to follow from there.
+    pub async fn last_event(&self) -> Result<Option<EventId>, StorageError> {
+        let row = sqlx::query("SELECT id FROM events ORDER BY position DESC LIMIT 1")
+            .fetch_optional(self.readers())
+            .await?;
+        row.map(|row| Record::new(TABLE, &row).parsed("id")).transpose()
+    }
+
+    /// Forgets events that happened before `before` and are no longer on their way; returns how many.
+    pub async fn sweep_events(&self, before: Millis) -> Result<u64, StorageError> {
+        self.write(move |connection| {
+            Box::pin(async move {
+                let swept = sqlx::query(
+                    "DELETE FROM events WHERE at < $1 AND NOT EXISTS (SELECT 1 FROM deliveries \
+                     WHERE deliveries.event_id = events.id AND deliveries.state = 'waiting')",
+                )
+                .bind(before.0)
+                .execute(connection)
+                .await?;
+                Ok(swept.rows_affected())
+            })
+        })
+        .await
+    }
+}
+
+/// Appends events of one instance, in order.
+pub(crate) async fn append(
+    connection: &mut Connection,
+    instance: InstanceId,
+    now: Millis,
+    events: Vec<NewEvent>,
+) -> Result<Vec<StoredEvent>, StorageError> {
+    if events.is_empty() {
+        return Ok(Vec::new());
+    }
+    let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
+    let last: i64 = sqlx::query(
+        "UPDATE whatsapp_instances SET event_seq = event_seq + $2 WHERE id = $1 \
+         RETURNING event_seq",
+    )
+    .bind(instance.text())
+    .bind(count)
+    .fetch_optional(&mut *connection)
+    .await?
+    .ok_or(StorageError::NotFound("the instance"))?
+    .try_get(0)?;
+    let targets = deliveries::targets(connection, instance).await?;
+    let mut stored = Vec::with_capacity(events.len());
+    for (seq, event) in (last - count + 1..).zip(events) {
+        debug_assert_eq!(event.instance_id, instance, "events go with the row that they are about");
+        let wanted: Vec<_> = targets.iter().filter(|target| target.wants(event.kind)).collect();
+        let event = StoredEvent { seq, event, deliveries: wanted.len() };
+        insert(connection, &event).await?;
+        for target in wanted {
+            deliveries::enqueue(connection, target.id(), &event, now).await?;
+        }
+        stored.push(event);
+    }
+    Ok(stored)
+}
+
+async fn insert(connection: &mut Connection, stored: &StoredEvent) -> Result<(), StorageError> {
+    let event = &stored.event;
+    sqlx::query(
+        "INSERT INTO events (id, instance_id, seq, kind, ordering_key, at, data, deliveries) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(event.id.text())
+    .bind(event.instance_id.text())
+    .bind(stored.seq)
+    .bind(event.kind.as_str())
+    .bind(&event.ordering_key)
+    .bind(event.at.0)
+    .bind(json_text(&event.data)?)
+    .bind(i64::try_from(stored.deliveries).unwrap_or(i64::MAX))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The exact name; `EventKind::parse` also takes other spellings and is dearer.
+pub(crate) fn read_kind(word: &str) -> Option<EventKind> {
+    EventKind::ALL.into_iter().find(|kind| kind.as_str() == word)
+}
+
+pub(crate) fn read_event(record: &Record<'_>) -> Result<StoredEvent, StorageError> {
+    let deliveries: i64 = record.get("deliveries")?;
+    Ok(StoredEvent {
+        seq: record.get("seq")?,
+        event: NewEvent {
+            id: record.parsed("id")?,
+            instance_id: record.parsed("instance_id")?,
+            kind: record.word("kind", read_kind)?,
+            ordering_key: record.get("ordering_key")?,
+            at: Millis(record.get("at")?),
+            data: record.json("data")?,
+        },
+        deliveries: usize::try_from(deliveries).unwrap_or_default(),
+    })
+}

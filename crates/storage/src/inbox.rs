@@ -1,0 +1,117 @@
+//! The way in: messages that were decrypted, stored with everything they cause in one transaction.
+
+use crate::Store;
+use crate::contacts::{self, Arrival, Sighting};
+use crate::dialect::Connection;
+use crate::error::StorageError;
+use crate::events::{self, StoredEvent};
+use crate::messages::{self, StoredMessage};
+use flowcore_domain::clock::Millis;
+use flowcore_domain::event::NewEvent;
+use flowcore_domain::id::{InstanceId, MessageRowId};
+use flowcore_domain::message::{DeliveryStatus, InboundMessage};
+
+/// A message and the event that tells of it.
+#[derive(Debug, Clone)]
+pub struct InboundRow {
+    /// The row it gets.
+    pub row_id: MessageRowId,
+    /// The message.
+    pub message: InboundMessage,
+    /// What receivers are told.
+    pub event: NewEvent,
+}
+
+impl Store {
+    /// Stores messages with chats, contacts, events and deliveries, all or nothing. A message that is
+    /// there already (same instance, chat, sender and id) causes nothing; events of the others are
+    /// returned.
+    ///
+    /// # Errors
+    /// `NotFound` when the instance was deleted.
+    pub async fn commit_inbound(
+        &self,
+        instance: InstanceId,
+        rows: Vec<InboundRow>,
+        now: Millis,
+    ) -> Result<Vec<StoredEvent>, StorageError> {
+        let committed = self.write(move |connection| {
+            Box::pin(async move {
+                let mut news = Vec::with_capacity(rows.len());
+                for row in rows {
+                    let message = stored(instance, row.row_id, row.message, now);
+                    if store(connection, &message, now).await? {
+                        news.push(row.event);
+                    }
+                }
+                events::append(connection, instance, now, news).await
+            })
+        });
+        committed.await.map_err(|error| match error {
+            StorageError::NotFound(_) => StorageError::NotFound("the instance"),
+            other => other,
+        })
+    }
+}
+
+/// Stores one message, its chat and its contact; false when it was there already.
+async fn store(
+    connection: &mut Connection,
+    message: &StoredMessage,
+    now: Millis,
+) -> Result<bool, StorageError> {
+    let instance = message.instance_id;
+    // The name in a stanza is the writer's; in one's own message it says nothing about the other side.
+    let push_name = message.push_name.as_deref().filter(|_| !message.from_me);
+    let chat = Sighting { address: &message.chat, alt: message.chat_alt.as_ref(), push_name };
+    let chat_key = contacts::chat_key_for(connection, instance, chat, now).await?;
+    if !messages::insert(connection, message, &chat_key).await? {
+        return Ok(false);
+    }
+    if !message.from_me && contacts::is_person(&message.sender) && message.sender != message.chat {
+        let sender =
+            Sighting { address: &message.sender, alt: message.sender_alt.as_ref(), push_name };
+        contacts::resolve(connection, instance, sender, now).await?;
+    }
+    let arrival = Arrival {
+        instance,
+        chat_key: &chat_key,
+        address: &message.chat,
+        unread: !message.from_me,
+        at: message.at,
+    };
+    contacts::touch_chat(connection, arrival).await?;
+    Ok(true)
+}
+
+fn stored(
+    instance_id: InstanceId,
+    row_id: MessageRowId,
+    message: InboundMessage,
+    now: Millis,
+) -> StoredMessage {
+    // What is here was delivered here; what the owner wrote elsewhere is on WhatsApp's server.
+    let status =
+        if message.from_me { DeliveryStatus::ServerAck } else { DeliveryStatus::DeliveryAck };
+    StoredMessage {
+        row_id,
+        instance_id,
+        wa_id: message.id,
+        chat: message.chat,
+        chat_alt: message.chat_alt,
+        sender: message.sender,
+        sender_alt: message.sender_alt,
+        from_me: message.from_me,
+        addressing: message.addressing,
+        push_name: message.push_name,
+        kind: message.kind,
+        content: message.content,
+        text: message.text,
+        context: message.context,
+        proto: message.proto,
+        status,
+        at: Millis(message.timestamp.saturating_mul(1000)),
+        sent_at: None,
+        created_at: now,
+    }
+}

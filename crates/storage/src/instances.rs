@@ -1,0 +1,243 @@
+//! Instances: rows of `whatsapp_instances`. Deleting one deletes everything of it.
+
+use crate::Store;
+use crate::error::StorageError;
+use crate::events::{self, StoredEvent};
+use crate::row::Record;
+use flowcore_domain::clock::Millis;
+use flowcore_domain::event::NewEvent;
+use flowcore_domain::id::{InstanceId, UserId};
+use flowcore_domain::instance::settings::Settings;
+use flowcore_domain::instance::{Identity, Instance, InstanceName, Reason, Status};
+
+const TABLE: &str = "whatsapp_instances";
+
+/// An instance to be made.
+#[derive(Debug, Clone)]
+pub struct NewInstance {
+    /// Its id.
+    pub id: InstanceId,
+    /// Who owns it.
+    pub user_id: UserId,
+    /// What its user calls it.
+    pub name: InstanceName,
+    /// When.
+    pub now: Millis,
+}
+
+/// What changes about an instance.
+#[derive(Debug, Clone)]
+pub struct InstanceChange {
+    /// What it is doing.
+    pub status: Status,
+    /// Why it is not connected.
+    pub reason: Option<Reason>,
+    /// Whose number it is: `Some(None)` unlinks, `None` leaves it.
+    pub identity: Option<Option<Identity>>,
+    /// Whether its user wants it to run; `None` leaves it.
+    pub wanted: Option<bool>,
+    /// When it was last connected; `None` leaves it.
+    pub last_connected: Option<Millis>,
+    /// When.
+    pub now: Millis,
+}
+
+/// Which instances a list shows.
+#[derive(Debug, Clone, Default)]
+pub struct InstanceFilter {
+    /// Only those that do this.
+    pub status: Option<Status>,
+    /// Only those whose name or number contains this, whatever the case.
+    pub search: Option<String>,
+    /// Only those of this user.
+    pub user_id: Option<UserId>,
+}
+
+impl Store {
+    /// Makes an instance and appends `events` about it.
+    ///
+    /// # Errors
+    /// `Conflict` when the name is taken (compared without case), `NotFound` when the user is not there.
+    pub async fn create_instance(
+        &self,
+        new: NewInstance,
+        events: Vec<NewEvent>,
+    ) -> Result<Instance, StorageError> {
+        self.write(move |connection| {
+            Box::pin(async move {
+                let row = sqlx::query(
+                    "INSERT INTO whatsapp_instances (id, user_id, instance_name, status, wanted, \
+                     groups_ignore, read_messages, created_at, updated_at) \
+                     VALUES ($1, $2, $3, $4, FALSE, FALSE, FALSE, $5, $5) RETURNING *",
+                )
+                .bind(new.id.text())
+                .bind(new.user_id.text())
+                .bind(new.name.as_str())
+                .bind(Status::Created.stored())
+                .bind(new.now.0)
+                .fetch_one(&mut *connection)
+                .await
+                .map_err(named)?;
+                events::append(connection, new.id, new.now, events).await?;
+                read_instance(&Record::new(TABLE, &row))
+            })
+        })
+        .await
+    }
+
+    /// An instance by id.
+    pub async fn instance(&self, id: InstanceId) -> Result<Option<Instance>, StorageError> {
+        let query = sqlx::query("SELECT * FROM whatsapp_instances WHERE id = $1").bind(id.text());
+        let row = query.fetch_optional(self.readers()).await?;
+        row.map(|row| read_instance(&Record::new(TABLE, &row))).transpose()
+    }
+
+    /// An instance by name, compared without case.
+    pub async fn instance_by_name(
+        &self,
+        name: &InstanceName,
+    ) -> Result<Option<Instance>, StorageError> {
+        let row = sqlx::query("SELECT * FROM whatsapp_instances WHERE lower(instance_name) = $1")
+            .bind(name.folded())
+            .fetch_optional(self.readers())
+            .await?;
+        row.map(|row| read_instance(&Record::new(TABLE, &row))).transpose()
+    }
+
+    /// The instances that pass a filter, oldest first.
+    pub async fn instances(&self, filter: &InstanceFilter) -> Result<Vec<Instance>, StorageError> {
+        let search = filter.search.as_deref().unwrap_or_default().to_lowercase();
+        let rows = sqlx::query(
+            "SELECT * FROM whatsapp_instances WHERE ($1 IS NULL OR status = $1) \
+             AND ($2 IS NULL OR user_id = $2) AND ($3 = '' \
+             OR replace(lower(instance_name), $3, '') <> lower(instance_name) \
+             OR replace(COALESCE(phone, ''), $3, '') <> COALESCE(phone, '')) ORDER BY id",
+        )
+        .bind(filter.status.map(Status::stored))
+        .bind(filter.user_id.map(|id| id.text()))
+        .bind(search)
+        .fetch_all(self.readers())
+        .await?;
+        rows.iter().map(|row| read_instance(&Record::new(TABLE, row))).collect()
+    }
+
+    /// Changes an instance and appends `events` about it.
+    ///
+    /// # Errors
+    /// `NotFound` when it was deleted.
+    pub async fn update_instance(
+        &self,
+        id: InstanceId,
+        change: InstanceChange,
+        events: Vec<NewEvent>,
+    ) -> Result<Vec<StoredEvent>, StorageError> {
+        self.write(move |connection| {
+            Box::pin(async move {
+                let identity = change.identity.as_ref();
+                let linked = identity.and_then(Option::as_ref);
+                let changed = sqlx::query(
+                    "UPDATE whatsapp_instances SET status = $2, status_reason = $3, \
+                     jid = CASE WHEN $4 THEN $5 ELSE jid END, \
+                     phone = CASE WHEN $4 THEN $6 ELSE phone END, \
+                     lid = CASE WHEN $4 THEN $7 ELSE lid END, \
+                     profile_name = CASE WHEN $4 THEN $8 ELSE profile_name END, \
+                     wanted = COALESCE($9, wanted), \
+                     last_connected = COALESCE($10, last_connected), \
+                     updated_at = $11 WHERE id = $1",
+                )
+                .bind(id.text())
+                .bind(change.status.stored())
+                .bind(change.reason.map(Reason::as_str))
+                .bind(identity.is_some())
+                .bind(linked.map(|identity| identity.jid.to_string()))
+                .bind(linked.and_then(|identity| identity.jid.phone()))
+                .bind(linked.and_then(|identity| identity.lid.as_ref()).map(ToString::to_string))
+                .bind(linked.and_then(|identity| identity.profile_name.as_deref()))
+                .bind(change.wanted)
+                .bind(change.last_connected.map(|at| at.0))
+                .bind(change.now.0)
+                .execute(&mut *connection)
+                .await?;
+                if changed.rows_affected() == 0 {
+                    return Err(StorageError::NotFound("the instance"));
+                }
+                events::append(connection, id, change.now, events).await
+            })
+        })
+        .await
+    }
+
+    /// Changes what the owner can switch.
+    ///
+    /// # Errors
+    /// `NotFound` when it was deleted.
+    pub async fn update_settings(
+        &self,
+        id: InstanceId,
+        settings: Settings,
+        now: Millis,
+    ) -> Result<(), StorageError> {
+        self.write(move |connection| {
+            Box::pin(async move {
+                let changed = sqlx::query(
+                    "UPDATE whatsapp_instances SET groups_ignore = $2, read_messages = $3, \
+                     updated_at = $4 WHERE id = $1",
+                )
+                .bind(id.text())
+                .bind(settings.groups_ignore)
+                .bind(settings.read_messages)
+                .bind(now.0)
+                .execute(connection)
+                .await?;
+                let there = changed.rows_affected() > 0;
+                there.then_some(()).ok_or(StorageError::NotFound("the instance"))
+            })
+        })
+        .await
+    }
+
+    /// Deletes an instance and everything of it; false when it was not there.
+    pub async fn delete_instance(&self, id: InstanceId) -> Result<bool, StorageError> {
+        self.write(move |connection| {
+            Box::pin(async move {
+                let deletion = sqlx::query("DELETE FROM whatsapp_instances WHERE id = $1");
+                let deleted = deletion.bind(id.text()).execute(connection).await?;
+                Ok(deleted.rows_affected() > 0)
+            })
+        })
+        .await
+    }
+}
+
+/// A conflict of this insert can only be about the name: ids are random.
+fn named(error: sqlx::Error) -> StorageError {
+    match error.into() {
+        StorageError::Conflict(_) => StorageError::Conflict("an instance with this name"),
+        StorageError::NotFound(_) => StorageError::NotFound("the user"),
+        other => other,
+    }
+}
+
+fn read_instance(record: &Record<'_>) -> Result<Instance, StorageError> {
+    let reason: Option<&str> = record.get("status_reason")?;
+    let reason = reason.map(|word| Reason::parse(word).ok_or_else(|| record.corrupt()));
+    let jid = record.parsed_option("jid")?;
+    let lid = record.parsed_option("lid")?;
+    let profile_name = record.get("profile_name")?;
+    Ok(Instance {
+        id: record.parsed("id")?,
+        user_id: record.parsed("user_id")?,
+        name: record.parsed("instance_name")?,
+        status: record.word("status", Status::parse)?,
+        reason: reason.transpose()?,
+        identity: jid.map(|jid| Identity { jid, lid, profile_name }),
+        wanted: record.get("wanted")?,
+        last_connected: record.get::<Option<i64>>("last_connected")?.map(Millis),
+        created_at: Millis(record.get("created_at")?),
+        updated_at: Millis(record.get("updated_at")?),
+        settings: Settings {
+            groups_ignore: record.get("groups_ignore")?,
+            read_messages: record.get("read_messages")?,
+        },
+    })
+}

@@ -1,0 +1,243 @@
+//! The way out: a message is stored before it is sent, so that a crash in between neither loses it nor
+//! sends it twice under two ids.
+
+use crate::Store;
+use crate::contacts::{self, Arrival, Sighting};
+use crate::dialect::{self, Connection};
+use crate::error::StorageError;
+use crate::events::{self, StoredEvent};
+use crate::messages::{self, StoredMessage, read_message};
+use crate::row::Record;
+use bytes::Bytes;
+use flowcore_domain::clock::Millis;
+use flowcore_domain::event::NewEvent;
+use flowcore_domain::id::{InstanceId, MessageRowId};
+use flowcore_domain::jid::{Jid, Server};
+use flowcore_domain::message::{Addressing, DeliveryStatus};
+use serde_json::Value;
+use std::time::Duration;
+
+/// How long an idempotency key is remembered.
+pub const IDEMPOTENCY_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+
+/// A message on its way out.
+#[derive(Clone)]
+pub struct OutgoingRow {
+    /// The row it gets.
+    pub row_id: MessageRowId,
+    /// Who sends it.
+    pub instance_id: InstanceId,
+    /// The id it will have on WhatsApp.
+    pub wa_id: String,
+    /// Whom it goes to.
+    pub chat: Jid,
+    /// Their other address, when known.
+    pub chat_alt: Option<Jid>,
+    /// The instance's own address.
+    pub sender: Jid,
+    /// Which kind it is.
+    pub kind: String,
+    /// The message in the shape of events.
+    pub content: Value,
+    /// What lists and search show.
+    pub text: Option<String>,
+    /// WhatsApp's protobuf; may be empty.
+    pub proto: Bytes,
+    /// The caller's idempotency key and the hash of its request.
+    pub idempotency: Option<(String, [u8; 32])>,
+    /// When.
+    pub now: Millis,
+}
+
+/// Never shows content or addresses.
+impl std::fmt::Debug for OutgoingRow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OutgoingRow")
+            .field("row_id", &self.row_id)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What became of a message that was to be stored.
+#[derive(Debug, Clone, PartialEq)]
+pub enum OutgoingInsert {
+    /// It is stored as pending.
+    Inserted,
+    /// The same request came before; this is its message, nothing was stored.
+    Replayed(Box<StoredMessage>),
+    /// The key was used for another request; nothing was stored.
+    IdempotencyConflict,
+}
+
+impl Store {
+    /// Stores a message as pending and not yet sent.
+    ///
+    /// # Errors
+    /// `Conflict` when a message with that id is stored for this chat, `NotFound` when the instance was
+    /// deleted.
+    pub async fn insert_outgoing(&self, row: OutgoingRow) -> Result<OutgoingInsert, StorageError> {
+        self.write(move |connection| {
+            Box::pin(async move {
+                if let Some(earlier) = earlier_request(connection, &row).await? {
+                    return Ok(earlier);
+                }
+                let chat =
+                    Sighting { address: &row.chat, alt: row.chat_alt.as_ref(), push_name: None };
+                let chat_key =
+                    contacts::chat_key_for(connection, row.instance_id, chat, row.now).await?;
+                let idempotency = row.idempotency.clone();
+                let message = stored(row);
+                if !messages::insert(connection, &message, &chat_key).await? {
+                    return Err(StorageError::Conflict("a message with this id"));
+                }
+                if let Some(key) = idempotency {
+                    remember(connection, &message, key).await?;
+                }
+                let arrival = Arrival {
+                    instance: message.instance_id,
+                    chat_key: &chat_key,
+                    address: &message.chat,
+                    unread: false,
+                    at: message.at,
+                };
+                contacts::touch_chat(connection, arrival).await?;
+                Ok(OutgoingInsert::Inserted)
+            })
+        })
+        .await
+    }
+
+    /// Messages that are pending and were not written to a socket, oldest first.
+    pub async fn unsent(
+        &self,
+        instance: InstanceId,
+        limit: usize,
+    ) -> Result<Vec<StoredMessage>, StorageError> {
+        let rows = sqlx::query(
+            "SELECT * FROM messages WHERE instance_id = $1 AND status = 1 AND sent_at IS NULL \
+             ORDER BY id LIMIT $2",
+        )
+        .bind(instance.text())
+        .bind(dialect::limit(limit))
+        .fetch_all(self.readers())
+        .await?;
+        rows.iter().map(|row| read_message(&Record::new(messages::TABLE, row))).collect()
+    }
+
+    /// Notes that a message was written to the socket and appends `events`. A second time changes
+    /// nothing and appends nothing.
+    ///
+    /// # Errors
+    /// `NotFound` when the message was deleted.
+    pub async fn record_sent(
+        &self,
+        row_id: MessageRowId,
+        at: Millis,
+        events: Vec<NewEvent>,
+    ) -> Result<Vec<StoredEvent>, StorageError> {
+        self.write(move |connection| {
+            Box::pin(async move {
+                let row =
+                    sqlx::query("SELECT id, instance_id, sent_at FROM messages WHERE id = $1")
+                        .bind(row_id.text())
+                        .fetch_optional(&mut *connection)
+                        .await?
+                        .ok_or(StorageError::NotFound("the message"))?;
+                let record = Record::new(messages::TABLE, &row);
+                if record.get::<Option<i64>>("sent_at")?.is_some() {
+                    return Ok(Vec::new());
+                }
+                sqlx::query("UPDATE messages SET sent_at = $2 WHERE id = $1")
+                    .bind(row_id.text())
+                    .bind(at.0)
+                    .execute(&mut *connection)
+                    .await?;
+                events::append(connection, record.parsed("instance_id")?, at, events).await
+            })
+        })
+        .await
+    }
+
+    /// Forgets idempotency keys that are no longer valid; returns how many.
+    pub async fn sweep_idempotency_keys(&self, now: Millis) -> Result<u64, StorageError> {
+        self.write(move |connection| {
+            Box::pin(async move {
+                let sweep = sqlx::query("DELETE FROM idempotency_keys WHERE expires_at <= $1");
+                Ok(sweep.bind(now.0).execute(connection).await?.rows_affected())
+            })
+        })
+        .await
+    }
+}
+
+/// What the request's idempotency key says, when it was used before and is still valid.
+async fn earlier_request(
+    connection: &mut Connection,
+    row: &OutgoingRow,
+) -> Result<Option<OutgoingInsert>, StorageError> {
+    let Some((key, body_hash)) = &row.idempotency else { return Ok(None) };
+    let found = sqlx::query(
+        "SELECT messages.*, idempotency_keys.body_hash AS body_hash FROM idempotency_keys \
+         JOIN messages ON messages.id = idempotency_keys.message_id \
+         WHERE idempotency_keys.instance_id = $1 AND idempotency_keys.key = $2 \
+         AND idempotency_keys.expires_at > $3",
+    )
+    .bind(row.instance_id.text())
+    .bind(key)
+    .bind(row.now.0)
+    .fetch_optional(connection)
+    .await?;
+    let Some(found) = found else { return Ok(None) };
+    let record = Record::new(messages::TABLE, &found);
+    if record.get::<&[u8]>("body_hash")? != body_hash {
+        return Ok(Some(OutgoingInsert::IdempotencyConflict));
+    }
+    Ok(Some(OutgoingInsert::Replayed(Box::new(read_message(&record)?))))
+}
+
+async fn remember(
+    connection: &mut Connection,
+    message: &StoredMessage,
+    (key, body_hash): (String, [u8; 32]),
+) -> Result<(), StorageError> {
+    sqlx::query(
+        "INSERT INTO idempotency_keys (instance_id, key, body_hash, message_id, expires_at) \
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (instance_id, key) DO UPDATE SET \
+         body_hash = excluded.body_hash, message_id = excluded.message_id, \
+         expires_at = excluded.expires_at",
+    )
+    .bind(message.instance_id.text())
+    .bind(key)
+    .bind(body_hash.as_slice())
+    .bind(message.row_id.text())
+    .bind(message.created_at.plus(IDEMPOTENCY_LIFETIME).0)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+fn stored(row: OutgoingRow) -> StoredMessage {
+    let by_lid = row.chat.server() == Server::Lid;
+    StoredMessage {
+        row_id: row.row_id,
+        instance_id: row.instance_id,
+        wa_id: row.wa_id,
+        chat: row.chat,
+        chat_alt: row.chat_alt,
+        sender: row.sender,
+        sender_alt: None,
+        from_me: true,
+        addressing: if by_lid { Addressing::Lid } else { Addressing::Pn },
+        push_name: None,
+        kind: row.kind,
+        content: row.content,
+        text: row.text,
+        context: None,
+        proto: row.proto,
+        status: DeliveryStatus::Pending,
+        at: row.now,
+        sent_at: None,
+        created_at: row.now,
+    }
+}

@@ -1,0 +1,175 @@
+//! Webhook endpoints. Secrets and headers are sealed.
+
+use crate::Store;
+use crate::deliveries;
+use crate::error::StorageError;
+use crate::events::read_kind;
+use crate::row::{Record, json_text};
+use flowcore_domain::clock::Millis;
+use flowcore_domain::event::EventKind;
+use flowcore_domain::id::{InstanceId, WebhookId};
+use flowcore_domain::webhook::{Secret, Webhook};
+
+const TABLE: &str = "webhook_endpoints";
+
+/// Most endpoints of one instance: every event is written once for each.
+pub const MAX_WEBHOOKS: usize = 20;
+
+/// The columns that are not plain text.
+struct Sealed {
+    events: String,
+    headers: Vec<u8>,
+    secret: Vec<u8>,
+}
+
+impl Store {
+    /// Stores a new endpoint; false when the instance has [`MAX_WEBHOOKS`] already.
+    ///
+    /// # Errors
+    /// `NotFound` when the instance was deleted.
+    pub async fn create_webhook(&self, webhook: Webhook) -> Result<bool, StorageError> {
+        let sealed = self.seal_webhook(&webhook)?;
+        self.write(move |connection| {
+            Box::pin(async move {
+                let instance = webhook.instance_id.text();
+                let count: i64 = sqlx::query_scalar(
+                    "SELECT COUNT(*) FROM webhook_endpoints WHERE instance_id = $1",
+                )
+                .bind(&instance)
+                .fetch_one(&mut *connection)
+                .await?;
+                if usize::try_from(count).unwrap_or_default() >= MAX_WEBHOOKS {
+                    return Ok(false);
+                }
+                sqlx::query(
+                    "INSERT INTO webhook_endpoints (id, instance_id, url, enabled, events, \
+                     headers, by_events, secret, created_at) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                )
+                .bind(webhook.id.text())
+                .bind(instance)
+                .bind(webhook.url)
+                .bind(webhook.enabled)
+                .bind(sealed.events)
+                .bind(sealed.headers)
+                .bind(webhook.by_events)
+                .bind(sealed.secret)
+                .bind(webhook.created_at.0)
+                .execute(connection)
+                .await?;
+                Ok(true)
+            })
+        })
+        .await
+    }
+
+    /// The endpoints of an instance, oldest first.
+    pub async fn webhooks(&self, instance: InstanceId) -> Result<Vec<Webhook>, StorageError> {
+        let rows =
+            sqlx::query("SELECT * FROM webhook_endpoints WHERE instance_id = $1 ORDER BY id")
+                .bind(instance.text())
+                .fetch_all(self.readers())
+                .await?;
+        rows.iter().map(|row| self.read_webhook(&Record::new(TABLE, row))).collect()
+    }
+
+    /// An endpoint by id.
+    pub async fn webhook(&self, id: WebhookId) -> Result<Option<Webhook>, StorageError> {
+        let query = sqlx::query("SELECT * FROM webhook_endpoints WHERE id = $1").bind(id.text());
+        let row = query.fetch_optional(self.readers()).await?;
+        row.map(|row| self.read_webhook(&Record::new(TABLE, &row))).transpose()
+    }
+
+    /// Replaces what an endpoint says; its instance and time of creation stay. Switching it off ends
+    /// what waits for it.
+    ///
+    /// # Errors
+    /// `NotFound` when it was deleted.
+    pub async fn update_webhook(&self, webhook: Webhook, now: Millis) -> Result<(), StorageError> {
+        let sealed = self.seal_webhook(&webhook)?;
+        self.write(move |connection| {
+            Box::pin(async move {
+                let changed = sqlx::query(
+                    "UPDATE webhook_endpoints SET url = $3, enabled = $4, events = $5, \
+                     headers = $6, by_events = $7, secret = $8 WHERE id = $1 AND instance_id = $2",
+                )
+                .bind(webhook.id.text())
+                .bind(webhook.instance_id.text())
+                .bind(webhook.url)
+                .bind(webhook.enabled)
+                .bind(sealed.events)
+                .bind(sealed.headers)
+                .bind(webhook.by_events)
+                .bind(sealed.secret)
+                .execute(&mut *connection)
+                .await?;
+                if changed.rows_affected() == 0 {
+                    return Err(StorageError::NotFound("the webhook"));
+                }
+                if !webhook.enabled {
+                    deliveries::abandon(connection, webhook.id, now).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Deletes an endpoint of an instance with its deliveries; false when it was not there.
+    pub async fn delete_webhook(
+        &self,
+        instance: InstanceId,
+        id: WebhookId,
+    ) -> Result<bool, StorageError> {
+        self.write(move |connection| {
+            Box::pin(async move {
+                let deleted =
+                    sqlx::query("DELETE FROM webhook_endpoints WHERE id = $1 AND instance_id = $2")
+                        .bind(id.text())
+                        .bind(instance.text())
+                        .execute(connection)
+                        .await?;
+                Ok(deleted.rows_affected() > 0)
+            })
+        })
+        .await
+    }
+
+    fn seal_webhook(&self, webhook: &Webhook) -> Result<Sealed, StorageError> {
+        let sealer = &self.inner.webhooks;
+        let events: Vec<&str> = webhook.events.iter().map(|kind| kind.as_str()).collect();
+        let headers = json_text(&webhook.headers)?;
+        Ok(Sealed {
+            events: json_text(&events)?,
+            headers: sealer.seal(&row_of(webhook.id, "headers"), headers.as_bytes())?,
+            secret: sealer
+                .seal(&row_of(webhook.id, "secret"), webhook.secret.reveal().as_bytes())?,
+        })
+    }
+
+    fn read_webhook(&self, record: &Record<'_>) -> Result<Webhook, StorageError> {
+        let id: WebhookId = record.parsed("id")?;
+        let open = |column| {
+            self.inner.webhooks.open(TABLE, &row_of(id, column), record.get::<&[u8]>(column)?)
+        };
+        let secret = String::from_utf8(open("secret")?).map_err(|_| record.corrupt())?;
+        let events: Vec<String> = record.json("events")?;
+        let events: Option<Vec<EventKind>> = events.iter().map(|word| read_kind(word)).collect();
+        Ok(Webhook {
+            id,
+            instance_id: record.parsed("instance_id")?,
+            url: record.get("url")?,
+            enabled: record.get("enabled")?,
+            events: events.ok_or_else(|| record.corrupt())?,
+            headers: serde_json::from_slice(&open("headers")?).map_err(|_| record.corrupt())?,
+            by_events: record.get("by_events")?,
+            secret: Secret::parse(&secret).map_err(|_| record.corrupt())?,
+            created_at: Millis(record.get("created_at")?),
+        })
+    }
+}
+
+/// What ties a sealed column to its row.
+fn row_of(id: WebhookId, column: &str) -> String {
+    format!("{TABLE}/{id}/{column}")
+}
