@@ -1,36 +1,15 @@
 //! Users, their API keys and their sign-ins. Keys and tokens are known by their SHA-256 only.
 
-use crate::Store;
+use crate::dialect::Connection;
 use crate::error::StorageError;
-use crate::row::{Record, json_text};
+use crate::row::Record;
+use crate::{Store, new_id};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use flowcore_domain::clock::Millis;
 use flowcore_domain::id::{ApiKeyId, UserId};
 
-/// An API key to be stored.
-#[derive(Clone)]
-pub struct NewApiKey {
-    /// Its id.
-    pub id: ApiKeyId,
-    /// What its user calls it.
-    pub name: String,
-    /// Its first characters, to tell keys apart in lists.
-    pub prefix: String,
-    /// SHA-256 of the key.
-    pub hash: [u8; 32],
-    /// What it may do.
-    pub scopes: Vec<String>,
-    /// When.
-    pub now: Millis,
-    /// When it stops working.
-    pub expires_at: Option<Millis>,
-}
-
-/// The prefix and the hash are nobody's business.
-impl std::fmt::Debug for NewApiKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NewApiKey").field("id", &self.id).finish_non_exhaustive()
-    }
-}
+const LOGINS: &str = "login_sessions";
 
 /// An API key that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,56 +29,57 @@ pub struct ApiKey {
 pub struct Admin {
     /// Their profile.
     pub user_id: UserId,
-    /// Whether they were made just now.
-    pub created: bool,
+    /// Whether they have a key.
+    pub has_key: bool,
 }
 
-/// A sign-in that was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A browser that signed in.
+#[derive(Clone, PartialEq, Eq)]
 pub struct LoginSession {
     /// Whose it is.
     pub user_id: UserId,
+    /// What unsafe requests have to repeat; sealed at rest.
+    pub csrf: String,
     /// When it ends.
     pub expires_at: Millis,
 }
 
+/// Never shows the token.
+impl std::fmt::Debug for LoginSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LoginSession").field("user_id", &self.user_id).finish_non_exhaustive()
+    }
+}
+
+/// What the key of the administrator is called and may do.
+const ADMIN_KEY_NAME: &str = "admin";
+const ADMIN_SCOPES: &str = "[\"*\"]";
+
 impl Store {
-    /// The administrator: `user_id` with the key `key` is made when there is none yet.
+    /// The administrator, made as `user_id` when there is none yet. A given key takes the place of the
+    /// administrator's key before, which stops working.
     pub async fn ensure_admin(
         &self,
         user_id: UserId,
-        key: NewApiKey,
+        key_hash: Option<[u8; 32]>,
+        now: Millis,
     ) -> Result<Admin, StorageError> {
         self.write(move |connection| {
             Box::pin(async move {
-                let row = sqlx::query(
-                    "SELECT id FROM profiles WHERE role = 'admin' ORDER BY created_at, id LIMIT 1",
-                )
-                .fetch_optional(&mut *connection)
-                .await?;
-                if let Some(row) = row {
-                    let user_id = Record::new("profiles", &row).parsed("id")?;
-                    return Ok(Admin { user_id, created: false });
+                let user_id = match stored_admin(connection).await? {
+                    Some(stored) => stored,
+                    None => create_admin(connection, user_id, now).await?,
+                };
+                if let Some(hash) = key_hash {
+                    set_admin_key(connection, user_id, hash, now).await?;
                 }
-                sqlx::query("INSERT INTO profiles (id, role, created_at) VALUES ($1, 'admin', $2)")
-                    .bind(user_id.text())
-                    .bind(key.now.0)
-                    .execute(&mut *connection)
-                    .await?;
-                insert_key(connection, user_id, key).await?;
-                Ok(Admin { user_id, created: true })
+                let keys: i64 =
+                    sqlx::query_scalar("SELECT COUNT(*) FROM api_keys WHERE user_id = $1")
+                        .bind(user_id.text())
+                        .fetch_one(connection)
+                        .await?;
+                Ok(Admin { user_id, has_key: keys > 0 })
             })
-        })
-        .await
-    }
-
-    /// Adds a key of a user. One with the same hash stays as it is.
-    ///
-    /// # Errors
-    /// `NotFound` when the user is not there.
-    pub async fn add_api_key(&self, user_id: UserId, key: NewApiKey) -> Result<(), StorageError> {
-        self.write(move |connection| {
-            Box::pin(async move { insert_key(connection, user_id, key).await })
         })
         .await
     }
@@ -107,7 +87,7 @@ impl Store {
     /// The key with this hash, unless it has expired.
     pub async fn api_key(
         &self,
-        hash: &[u8; 32],
+        hash: [u8; 32],
         now: Millis,
     ) -> Result<Option<ApiKey>, StorageError> {
         let row = sqlx::query(
@@ -130,37 +110,28 @@ impl Store {
         }))
     }
 
-    /// Deletes a key; false when it was not there.
-    pub async fn delete_api_key(&self, id: ApiKeyId) -> Result<bool, StorageError> {
-        self.write(move |connection| {
-            Box::pin(async move {
-                let deletion = sqlx::query("DELETE FROM api_keys WHERE id = $1").bind(id.text());
-                Ok(deletion.execute(connection).await?.rows_affected() > 0)
-            })
-        })
-        .await
-    }
-
     /// Notes a sign-in under the hash of its token.
     ///
     /// # Errors
     /// `NotFound` when the user is not there.
-    pub async fn create_login(
+    pub async fn create_login_session(
         &self,
         token_hash: [u8; 32],
-        login: LoginSession,
+        session: LoginSession,
         now: Millis,
     ) -> Result<(), StorageError> {
+        let csrf = self.inner.logins.seal(&row_of(&token_hash), session.csrf.as_bytes())?;
         self.write(move |connection| {
             Box::pin(async move {
                 sqlx::query(
-                    "INSERT INTO login_sessions (token_hash, user_id, created_at, expires_at) \
-                     VALUES ($1, $2, $3, $4)",
+                    "INSERT INTO login_sessions (token_hash, user_id, csrf, created_at, \
+                     expires_at) VALUES ($1, $2, $3, $4, $5)",
                 )
                 .bind(token_hash.as_slice())
-                .bind(login.user_id.text())
+                .bind(session.user_id.text())
+                .bind(csrf)
                 .bind(now.0)
-                .bind(login.expires_at.0)
+                .bind(session.expires_at.0)
                 .execute(connection)
                 .await?;
                 Ok(())
@@ -170,13 +141,13 @@ impl Store {
     }
 
     /// The sign-in with this token hash, unless it has expired.
-    pub async fn login(
+    pub async fn login_session(
         &self,
-        token_hash: &[u8; 32],
+        token_hash: [u8; 32],
         now: Millis,
     ) -> Result<Option<LoginSession>, StorageError> {
         let row = sqlx::query(
-            "SELECT user_id, expires_at FROM login_sessions \
+            "SELECT user_id, csrf, expires_at FROM login_sessions \
              WHERE token_hash = $1 AND expires_at > $2",
         )
         .bind(token_hash.as_slice())
@@ -184,15 +155,17 @@ impl Store {
         .fetch_optional(self.readers())
         .await?;
         let Some(row) = row else { return Ok(None) };
-        let record = Record::new("login_sessions", &row);
+        let record = Record::new(LOGINS, &row);
+        let csrf = self.inner.logins.open(LOGINS, &row_of(&token_hash), record.get("csrf")?)?;
         Ok(Some(LoginSession {
             user_id: record.parsed("user_id")?,
+            csrf: String::from_utf8(csrf).map_err(|_| record.corrupt())?,
             expires_at: Millis(record.get("expires_at")?),
         }))
     }
 
     /// Ends a sign-in; false when it was not there.
-    pub async fn delete_login(&self, token_hash: [u8; 32]) -> Result<bool, StorageError> {
+    pub async fn delete_login_session(&self, token_hash: [u8; 32]) -> Result<bool, StorageError> {
         self.write(move |connection| {
             Box::pin(async move {
                 let deletion = sqlx::query("DELETE FROM login_sessions WHERE token_hash = $1");
@@ -204,7 +177,7 @@ impl Store {
     }
 
     /// Forgets sign-ins that have expired; returns how many.
-    pub async fn sweep_logins(&self, now: Millis) -> Result<u64, StorageError> {
+    pub async fn sweep_login_sessions(&self, now: Millis) -> Result<u64, StorageError> {
         self.write(move |connection| {
             Box::pin(async move {
                 let sweep = sqlx::query("DELETE FROM login_sessions WHERE expires_at <= $1");
@@ -215,24 +188,55 @@ impl Store {
     }
 }
 
-async fn insert_key(
-    connection: &mut crate::dialect::Connection,
+async fn stored_admin(connection: &mut Connection) -> Result<Option<UserId>, StorageError> {
+    let row =
+        sqlx::query("SELECT id FROM profiles WHERE role = 'admin' ORDER BY created_at, id LIMIT 1")
+            .fetch_optional(connection)
+            .await?;
+    row.map(|row| Record::new("profiles", &row).parsed("id")).transpose()
+}
+
+async fn create_admin(
+    connection: &mut Connection,
     user_id: UserId,
-    key: NewApiKey,
+    now: Millis,
+) -> Result<UserId, StorageError> {
+    sqlx::query("INSERT INTO profiles (id, role, created_at) VALUES ($1, 'admin', $2)")
+        .bind(user_id.text())
+        .bind(now.0)
+        .execute(connection)
+        .await?;
+    Ok(user_id)
+}
+
+async fn set_admin_key(
+    connection: &mut Connection,
+    user_id: UserId,
+    hash: [u8; 32],
+    now: Millis,
 ) -> Result<(), StorageError> {
+    sqlx::query("DELETE FROM api_keys WHERE user_id = $1 AND name = $2 AND key_hash <> $3")
+        .bind(user_id.text())
+        .bind(ADMIN_KEY_NAME)
+        .bind(hash.as_slice())
+        .execute(&mut *connection)
+        .await?;
     sqlx::query(
-        "INSERT INTO api_keys (id, user_id, name, key_prefix, key_hash, scopes, created_at, \
-         expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (key_hash) DO NOTHING",
+        "INSERT INTO api_keys (id, user_id, name, key_hash, scopes, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (key_hash) DO NOTHING",
     )
-    .bind(key.id.text())
+    .bind(new_id(now).to_string())
     .bind(user_id.text())
-    .bind(key.name)
-    .bind(key.prefix)
-    .bind(key.hash.as_slice())
-    .bind(json_text(&key.scopes)?)
-    .bind(key.now.0)
-    .bind(key.expires_at.map(|at| at.0))
+    .bind(ADMIN_KEY_NAME)
+    .bind(hash.as_slice())
+    .bind(ADMIN_SCOPES)
+    .bind(now.0)
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// What ties the sealed column to its row.
+fn row_of(token_hash: &[u8; 32]) -> String {
+    format!("{LOGINS}/{}", STANDARD_NO_PAD.encode(token_hash))
 }

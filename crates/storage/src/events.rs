@@ -30,6 +30,27 @@ pub struct StoredEvent {
 }
 
 impl Store {
+    /// Appends events that have no other cause in the database.
+    ///
+    /// # Errors
+    /// `NotFound` when an instance was deleted; then none is stored.
+    pub async fn append_events(
+        &self,
+        events: Vec<NewEvent>,
+    ) -> Result<Vec<StoredEvent>, StorageError> {
+        self.write(move |connection| {
+            Box::pin(async move {
+                let mut stored = Vec::with_capacity(events.len());
+                for event in events {
+                    let (instance, at) = (event.instance_id, event.at);
+                    stored.extend(append(connection, instance, at, vec![event]).await?);
+                }
+                Ok(stored)
+            })
+        })
+        .await
+    }
+
     /// The events after a known one, in the order in which they were committed, of one instance or all.
     /// Without `after`, from the oldest.
     ///

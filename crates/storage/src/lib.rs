@@ -27,7 +27,7 @@ mod statuses;
 mod vault;
 mod webhooks;
 
-pub use accounts::{Admin, ApiKey, LoginSession, NewApiKey};
+pub use accounts::{Admin, ApiKey, LoginSession};
 pub use contacts::{Chat, ChatCursor};
 pub use deliveries::{
     ClaimedDelivery, Delivery, DeliveryAttempt, DeliveryFilter, DeliveryState, Settlement,
@@ -61,6 +61,7 @@ struct Inner {
     database: Database,
     vault: Vault,
     webhooks: Sealer,
+    logins: Sealer,
 }
 
 impl Store {
@@ -70,13 +71,29 @@ impl Store {
     /// [`OpenError`] says what to do; nothing was changed.
     pub async fn open(options: StoreOptions) -> Result<Self, OpenError> {
         let (database, vault) = open::open(options).await?;
-        let webhooks = vault.sealer("webhook_endpoints");
-        Ok(Self { inner: Arc::new(Inner { database, vault, webhooks }) })
+        let (webhooks, logins) =
+            (vault.sealer("webhook_endpoints"), vault.sealer("login_sessions"));
+        Ok(Self { inner: Arc::new(Inner { database, vault, webhooks, logins }) })
     }
 
     /// Finishes the writes that wait and closes the database. Later calls fail as unavailable.
     pub async fn close(&self) {
         self.inner.database.close().await;
+    }
+
+    /// Whether a write becomes durable now.
+    pub async fn probe(&self) -> Result<(), StorageError> {
+        self.write(|connection| {
+            Box::pin(async move {
+                let touch = sqlx::query(
+                    "INSERT INTO meta (key, value) VALUES ('probe', $1) \
+                     ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                );
+                touch.bind(Vec::<u8>::new()).execute(connection).await?;
+                Ok(())
+            })
+        })
+        .await
     }
 
     fn readers(&self) -> &Readers {

@@ -16,7 +16,7 @@ CREATE TABLE api_keys (
     id TEXT PRIMARY KEY NOT NULL,
     user_id TEXT NOT NULL REFERENCES profiles (id) ON DELETE CASCADE,
     name TEXT NOT NULL,
-    key_prefix TEXT NOT NULL,
+    key_prefix TEXT,
     key_hash BLOB NOT NULL UNIQUE,
     scopes TEXT NOT NULL,
     created_at BIGINT NOT NULL,
@@ -24,9 +24,11 @@ CREATE TABLE api_keys (
 );
 CREATE INDEX api_keys_of_user ON api_keys (user_id);
 
+-- `csrf` is sealed.
 CREATE TABLE login_sessions (
     token_hash BLOB PRIMARY KEY NOT NULL,
     user_id TEXT NOT NULL REFERENCES profiles (id) ON DELETE CASCADE,
+    csrf BLOB NOT NULL,
     created_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL
 );
