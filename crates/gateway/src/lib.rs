@@ -1,1 +1,200 @@
-//! gateway
+//! The services that run Flowcore.
+//!
+//! [`Gateway`] puts them together: it opens the store, starts the engine, brings back the instances
+//! that should run, and stops it all in order. The server speaks to it through the services it hands
+//! out; the services find each other through `Shared`.
+
+#![warn(missing_docs)]
+
+mod accounts;
+mod clients;
+mod clock;
+mod error;
+mod events;
+mod inbox;
+mod instances;
+mod lifecycle;
+mod messages;
+mod qr;
+
+pub use accounts::{Accounts, AdminKey, BrowserSession, Caller, Role, WeakKey};
+pub use clients::{AllowPrivate, AllowPrivateError};
+pub use error::{ServiceError, StartError};
+pub use events::live::{Live, LiveEvent};
+pub use events::webhooks::{NewWebhook, WebhookPatch, Webhooks};
+pub use flowcore_engines::{crash_points, verifies_certificates};
+pub use flowcore_storage::{
+    Delivery, DeliveryAttempt, DeliveryFilter, DeliveryState, Mark, MasterKey,
+};
+pub use instances::{InstanceFilter, InstanceView, Instances};
+pub use messages::{Idempotency, MAX_TEXT, Messages, SentView};
+pub use qr::png_data_url;
+
+use clock::SystemClock;
+use events::Events;
+use flowcore_domain::clock::{Clock, Millis};
+use flowcore_engines::{WebEngine, WebEngineConfig};
+use flowcore_storage::{Store, StoreOptions};
+use instances::registry::Registry;
+use lifecycle::Lifecycle;
+use std::path::PathBuf;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// What the gateway needs to know to start.
+#[derive(Debug)]
+pub struct GatewayConfig {
+    /// Where the database, the keys and the files are.
+    pub data_dir: PathBuf,
+    /// Real numbers or simulated ones; a store of one kind is refused by the other.
+    pub mark: Mark,
+    /// Key that seals secrets at rest; `None` uses (or makes) the file in the data directory.
+    pub master_key: Option<MasterKey>,
+    /// The admin's key; `None` keeps the stored one, or makes one at the first start.
+    pub admin_key: Option<AdminKey>,
+    /// Address of WhatsApp's chat socket; `None` is WhatsApp's own.
+    pub whatsapp_url: Option<String>,
+    /// Address under which users reach this server, for what is sent to their apps.
+    pub public_url: String,
+    /// Private addresses that users' URLs may name all the same.
+    pub allow_private: AllowPrivate,
+}
+
+/// The running services. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Gateway {
+    shared: Arc<Shared>,
+    accounts: Accounts,
+    instances: Instances,
+    messages: Messages,
+    webhooks: Webhooks,
+    live: Live,
+}
+
+/// What [`Gateway::start`] gives.
+#[derive(Debug)]
+pub struct Started {
+    /// The services.
+    pub gateway: Gateway,
+    /// The admin's key when it was made just now: shown once, never again.
+    pub new_admin_key: Option<String>,
+}
+
+/// What every service may use.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    lifecycle: Lifecycle,
+    events: Events,
+    registry: Registry,
+    waiting: messages::Waiting,
+}
+
+impl Shared {
+    fn now(&self) -> Millis {
+        self.clock.now()
+    }
+}
+
+/// A fresh id that sorts by time.
+pub(crate) fn fresh_id<T: From<Uuid>>() -> T {
+    T::from(Uuid::now_v7())
+}
+
+/// Whether the server can take traffic.
+#[derive(Debug)]
+pub struct Readiness {
+    /// What is wrong with the store, if anything.
+    pub storage: Result<(), String>,
+}
+
+impl Readiness {
+    /// True when everything needed works.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.storage.is_ok()
+    }
+}
+
+impl Gateway {
+    /// Opens the store, brings back the instances that should run, and starts the webhook worker.
+    ///
+    /// # Errors
+    /// [`StartError`] says what to do.
+    pub async fn start(config: GatewayConfig) -> Result<Started, StartError> {
+        let lifecycle = Lifecycle::new();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let options = StoreOptions {
+            data_dir: config.data_dir,
+            mark: config.mark,
+            master_key: config.master_key,
+        };
+        let store = Store::open(options).await?;
+        let engine_config = WebEngineConfig { url: config.whatsapp_url };
+        let engine = WebEngine::new(engine_config, lifecycle.tracker().clone())?;
+        let (admin, new_admin_key) =
+            accounts::ensure_admin(&store, config.admin_key, clock.now()).await?;
+        let shared = Arc::new(Shared {
+            store,
+            clock,
+            events: Events::new(config.public_url),
+            registry: Registry::new(Arc::new(engine)),
+            waiting: messages::Waiting::default(),
+            lifecycle,
+        });
+        let gateway = Self {
+            accounts: Accounts::new(Arc::clone(&shared), admin),
+            instances: Instances::new(Arc::clone(&shared)),
+            messages: Messages::new(Arc::clone(&shared)),
+            webhooks: Webhooks::new(Arc::clone(&shared), config.allow_private.clone()),
+            live: Live::new(Arc::clone(&shared)),
+            shared,
+        };
+        events::delivery::start(Arc::clone(&gateway.shared), config.allow_private)?;
+        gateway.instances.bring_back().await?;
+        Ok(Started { gateway, new_admin_key })
+    }
+
+    /// Who may do what.
+    #[must_use]
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    /// The numbers.
+    #[must_use]
+    pub fn instances(&self) -> &Instances {
+        &self.instances
+    }
+
+    /// Sending.
+    #[must_use]
+    pub fn messages(&self) -> &Messages {
+        &self.messages
+    }
+
+    /// Where events go.
+    #[must_use]
+    pub fn webhooks(&self) -> &Webhooks {
+        &self.webhooks
+    }
+
+    /// Events as they happen.
+    #[must_use]
+    pub fn live(&self) -> &Live {
+        &self.live
+    }
+
+    /// Whether the server can take traffic.
+    pub async fn readiness(&self) -> Readiness {
+        let probe = self.shared.store.probe().await;
+        Readiness { storage: probe.map_err(|error| error.to_string()) }
+    }
+
+    /// Stops taking work, lets every session say goodbye, finishes what is in flight, closes the store.
+    pub async fn stop(&self) {
+        self.shared.lifecycle.stop().await;
+        self.shared.store.close().await;
+    }
+}

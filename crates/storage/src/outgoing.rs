@@ -108,14 +108,15 @@ impl Store {
         .await
     }
 
-    /// Messages that are pending and were not written to a socket, oldest first.
-    pub async fn unsent(
+    /// Messages of ours that WhatsApp has neither acknowledged nor refused, oldest first: written to a
+    /// socket or not, they have to be sent (again, under the same id) after the next login.
+    pub async fn unacknowledged(
         &self,
         instance: InstanceId,
         limit: usize,
     ) -> Result<Vec<StoredMessage>, StorageError> {
         let rows = sqlx::query(
-            "SELECT * FROM messages WHERE instance_id = $1 AND status = 1 AND sent_at IS NULL \
+            "SELECT * FROM messages WHERE instance_id = $1 AND status = 1 AND from_me = 1 \
              ORDER BY id LIMIT $2",
         )
         .bind(instance.text())

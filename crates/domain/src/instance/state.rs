@@ -68,7 +68,8 @@ pub enum Input {
     Opened(Identity),
     /// The connection ended or could not be made; the engine tries again by itself.
     Lost(Reason),
-    /// The connection ended and the engine will not try again.
+    /// The connection ended and the engine will not try again. A logout also ends the link of an
+    /// instance that is not running.
     Ended(Reason),
 }
 
@@ -228,10 +229,14 @@ impl State {
     }
 
     fn end(self, reason: Reason) -> (Self, Vec<Effect>) {
-        if !self.is_running() {
-            return (self, vec![]);
-        }
         let linked = self.identity().cloned();
+        if !self.is_running() {
+            return if reason == Reason::LoggedOut && linked.is_some() {
+                (Self::Stopped { identity: None, because: reason }, vec![Effect::ForgetSession])
+            } else {
+                (self, vec![])
+            };
+        }
         if reason == Reason::LoggedOut {
             let effects = vec![Effect::StopSession, Effect::ForgetSession];
             return (Self::Stopped { identity: None, because: reason }, effects);

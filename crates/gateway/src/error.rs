@@ -1,0 +1,120 @@
+//! Why a service could not do what it was asked. The dialects of the server turn these into their own
+//! answers, one table each.
+
+use flowcore_domain::engine::EngineError;
+use flowcore_domain::instance::{Reason, Status};
+use flowcore_domain::jid::NumberError;
+use flowcore_storage::{OpenError, StorageError};
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServiceError {
+    /// No instance of that name that the caller may see.
+    #[error("there is no such instance")]
+    InstanceNotFound,
+    /// Somebody has an instance of that name.
+    #[error("this name is taken")]
+    NameTaken,
+    /// The instance has no connection to WhatsApp.
+    #[error("the instance is not connected")]
+    NotConnected {
+        /// What it is doing instead.
+        status: Status,
+        /// Why.
+        reason: Option<Reason>,
+    },
+    /// Nobody has that number on WhatsApp.
+    #[error("this number is not on WhatsApp")]
+    NumberNotOnWhatsApp {
+        /// As it was given.
+        number: String,
+    },
+    /// Not a number at all.
+    #[error(transparent)]
+    InvalidNumber(#[from] NumberError),
+    /// Nothing to send.
+    #[error("the message is empty")]
+    EmptyText,
+    /// More than WhatsApp takes.
+    #[error("the message is longer than {limit} characters")]
+    TextTooLong {
+        /// Most characters.
+        limit: usize,
+    },
+    /// The idempotency key was used for another request.
+    #[error("this idempotency key was used with another body")]
+    IdempotencyConflict,
+    /// A URL that must not be called.
+    #[error("this URL is not allowed: {0}")]
+    UrlNotAllowed(String),
+    /// No webhook of that id at this instance.
+    #[error("there is no such webhook")]
+    WebhookNotFound,
+    /// There are enough of them.
+    #[error("the limit of {limit} {what} is reached")]
+    LimitReached {
+        /// Of what.
+        what: &'static str,
+        /// How many are allowed.
+        limit: usize,
+    },
+    /// The caller may not do that.
+    #[error("not allowed")]
+    Forbidden,
+    /// The database or the server can't at the moment.
+    #[error("not available at the moment: {0}")]
+    Unavailable(String),
+    /// WhatsApp did not answer in time.
+    #[error("WhatsApp did not answer in time")]
+    TimedOut,
+    /// WhatsApp refused.
+    #[error("WhatsApp refused the request (code {code})")]
+    Rejected {
+        /// WhatsApp's code.
+        code: u16,
+    },
+    /// A fault of ours.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+impl From<StorageError> for ServiceError {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::Unavailable(_) => Self::Unavailable(error.to_string()),
+            other => Self::Internal(other.to_string()),
+        }
+    }
+}
+
+impl From<EngineError> for ServiceError {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::NotConnected => {
+                Self::NotConnected { status: Status::Connecting, reason: Some(Reason::Network) }
+            }
+            EngineError::Interrupted => Self::TimedOut,
+            EngineError::Rejected { code } => Self::Rejected { code },
+            EngineError::Store(what) => Self::Unavailable(what),
+            EngineError::Failed(what) => Self::Internal(what),
+        }
+    }
+}
+
+/// Why the gateway can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store can't be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The store was opened and does not work.
+    #[error("the store does not work: {0}")]
+    Storage(#[from] StorageError),
+    /// The engine can't be made.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The client for outgoing requests can't be made.
+    #[error("the HTTP client can't be made: {0}")]
+    Http(String),
+}

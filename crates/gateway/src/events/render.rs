@@ -1,0 +1,165 @@
+//! The particulars of each event, in the shapes of Evolution API 2.3.7.
+
+use crate::fresh_id;
+use flowcore_domain::clock::Millis;
+use flowcore_domain::event::{EventKind, NewEvent};
+use flowcore_domain::id::{InstanceId, MessageRowId};
+use flowcore_domain::instance::pairing::QrCode;
+use flowcore_domain::instance::{InstanceName, Reason, Status};
+use flowcore_domain::jid::{Jid, Server};
+use flowcore_domain::message::{Addressing, DeliveryStatus, InboundMessage, source_of};
+use flowcore_storage::StoredMessage;
+use serde_json::{Map, Value, json};
+
+/// The name that Evolution gives the owner in messages of their own.
+const OWN_NAME: &str = "Você";
+
+fn event(id: InstanceId, kind: EventKind, key: &str, at: Millis, data: Value) -> NewEvent {
+    NewEvent { id: fresh_id(), instance_id: id, kind, ordering_key: key.to_owned(), at, data }
+}
+
+/// An instance was made.
+pub(crate) fn created(id: InstanceId, name: &InstanceName, at: Millis) -> NewEvent {
+    let data = json!({ "instanceName": name.as_str(), "instanceId": id.text() });
+    event(id, EventKind::InstanceCreate, "", at, data)
+}
+
+/// The connection is being made, open or closed.
+pub(crate) fn connection(
+    id: InstanceId,
+    name: &InstanceName,
+    now: (Status, Option<Reason>, Option<&flowcore_domain::instance::Identity>),
+    at: Millis,
+) -> NewEvent {
+    let (status, reason, identity) = now;
+    let mut data = json!({ "instance": name.as_str(), "state": status.evolution() });
+    data["statusReason"] = match (status, reason) {
+        (Status::Disconnected, Some(reason)) => json!(reason.evolution_code()),
+        _ => json!(200),
+    };
+    if let Some(reason) = reason {
+        data["reason"] = json!(reason.as_str());
+    }
+    if let (Status::Connected, Some(identity)) = (status, identity) {
+        data["wuid"] = json!(identity.jid);
+        data["lid"] = json!(identity.lid);
+        data["profileName"] = json!(identity.profile_name);
+        data["profilePictureUrl"] = Value::Null;
+    }
+    event(id, EventKind::ConnectionUpdate, "", at, data)
+}
+
+/// The instance was unlinked.
+pub(crate) fn logged_out(id: InstanceId, at: Millis) -> NewEvent {
+    event(id, EventKind::LogoutInstance, "", at, Value::Null)
+}
+
+/// There is a code to show.
+pub(crate) fn qr(id: InstanceId, name: &InstanceName, code: &QrCode, at: Millis) -> NewEvent {
+    let data = json!({ "qrcode": {
+        "instance": name.as_str(),
+        "pairingCode": null,
+        "code": code.text,
+        "base64": crate::qr::png_data_url(&code.text),
+        "count": code.number,
+    }});
+    event(id, EventKind::QrcodeUpdated, "", at, data)
+}
+
+/// All codes of the round were shown.
+pub(crate) fn qr_exhausted(id: InstanceId, at: Millis) -> NewEvent {
+    let data = json!({ "message": "QR code limit reached, please login again", "statusCode": 500 });
+    event(id, EventKind::QrcodeUpdated, "", at, data)
+}
+
+/// A message came in, or the owner wrote on another device.
+pub(crate) fn upsert(id: InstanceId, message: &InboundMessage, at: Millis) -> NewEvent {
+    let mut data = Map::new();
+    data.insert("key".into(), key_of(message));
+    let name = if message.from_me { Some(OWN_NAME) } else { message.push_name.as_deref() };
+    data.insert("pushName".into(), json!(name.unwrap_or_default()));
+    data.insert("status".into(), json!(DeliveryStatus::DeliveryAck.as_str()));
+    data.insert("message".into(), message.content.clone());
+    if let Some(context) = &message.context {
+        data.insert("contextInfo".into(), context.clone());
+    }
+    data.insert("messageType".into(), json!(message.kind));
+    data.insert("messageTimestamp".into(), json!(message.timestamp));
+    data.insert("instanceId".into(), json!(id.text()));
+    data.insert("source".into(), json!(source_of(&message.id)));
+    let chat = message.chat.to_string();
+    event(id, EventKind::MessagesUpsert, &chat, at, Value::Object(data))
+}
+
+/// Which message, with both identities where both are known; the phone number first, as clients of
+/// Evolution expect it.
+fn key_of(message: &InboundMessage) -> Value {
+    let mut key = address_pair("remoteJid", &message.chat, message.chat_alt.as_ref());
+    key.insert("fromMe".into(), json!(message.from_me));
+    key.insert("id".into(), json!(message.id));
+    if message.chat.server() == Server::Group || message.chat.server() == Server::Broadcast {
+        key.extend(address_pair("participant", &message.sender, message.sender_alt.as_ref()));
+    }
+    let mode = match message.addressing {
+        Addressing::Pn => "pn",
+        Addressing::Lid => "lid",
+    };
+    key.insert("addressingMode".into(), json!(mode));
+    Value::Object(key)
+}
+
+fn address_pair(field: &str, address: &Jid, other: Option<&Jid>) -> Map<String, Value> {
+    let alternative = if field == "participant" { "participantAlt" } else { "remoteJidAlt" };
+    let (first, second) = match other {
+        Some(phone) if address.server() == Server::Lid && phone.server() == Server::Person => {
+            (phone, Some(address))
+        }
+        other => (address, other),
+    };
+    let mut pair = Map::new();
+    pair.insert(field.into(), json!(first));
+    if let Some(second) = second {
+        pair.insert(alternative.into(), json!(second));
+    }
+    pair
+}
+
+/// A message was sent through the API.
+pub(crate) fn sent(message: &StoredMessage, at: Millis) -> NewEvent {
+    let mut key = address_pair("remoteJid", &message.chat, message.chat_alt.as_ref());
+    key.insert("fromMe".into(), json!(true));
+    key.insert("id".into(), json!(message.wa_id));
+    let data = json!({
+        "key": key,
+        "pushName": OWN_NAME,
+        "status": DeliveryStatus::Pending.as_str(),
+        "message": message.content,
+        "contextInfo": null,
+        "messageType": message.kind,
+        "messageTimestamp": message.at.seconds(),
+        "instanceId": message.instance_id.text(),
+        "source": source_of(&message.wa_id),
+    });
+    event(message.instance_id, EventKind::SendMessage, &message.chat.to_string(), at, data)
+}
+
+/// A message of ours moved on.
+pub(crate) fn moved(
+    message: &StoredMessage,
+    status: DeliveryStatus,
+    participant: Option<&Jid>,
+    at: Millis,
+) -> NewEvent {
+    let row: MessageRowId = message.row_id;
+    let mut data = address_pair("remoteJid", &message.chat, message.chat_alt.as_ref());
+    data.insert("messageId".into(), json!(row.text()));
+    data.insert("keyId".into(), json!(message.wa_id));
+    data.insert("fromMe".into(), json!(true));
+    if let Some(participant) = participant {
+        data.insert("participant".into(), json!(participant));
+    }
+    data.insert("status".into(), json!(status.as_str()));
+    data.insert("instanceId".into(), json!(message.instance_id.text()));
+    let chat = message.chat.to_string();
+    event(message.instance_id, EventKind::MessagesUpdate, &chat, at, Value::Object(data))
+}

@@ -1,0 +1,189 @@
+//! The endpoints that events are posted to.
+
+use crate::accounts::Caller;
+use crate::clients::{self, AllowPrivate};
+use crate::error::ServiceError;
+use crate::{Instances, Shared, fresh_id};
+use flowcore_domain::event::EventKind;
+use flowcore_domain::id::{InstanceId, WebhookId};
+use flowcore_domain::instance::InstanceName;
+use flowcore_domain::webhook::{Secret, Webhook};
+use flowcore_storage::{Delivery, DeliveryFilter, MAX_WEBHOOKS};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// An endpoint to be made.
+#[derive(Debug, Clone)]
+pub struct NewWebhook {
+    /// Where to post.
+    pub url: String,
+    /// Which events; empty means all.
+    pub events: Vec<EventKind>,
+    /// Headers added to every request.
+    pub headers: BTreeMap<String, String>,
+    /// Key of the signature; `None` makes one.
+    pub secret: Option<Secret>,
+    /// One path per event.
+    pub by_events: bool,
+    /// Whether anything is posted.
+    pub enabled: bool,
+}
+
+/// What changes about an endpoint; `None` leaves it.
+#[derive(Debug, Clone, Default)]
+pub struct WebhookPatch {
+    /// Where to post.
+    pub url: Option<String>,
+    /// Which events.
+    pub events: Option<Vec<EventKind>>,
+    /// Headers added to every request.
+    pub headers: Option<BTreeMap<String, String>>,
+    /// Key of the signature.
+    pub secret: Option<Secret>,
+    /// One path per event.
+    pub by_events: Option<bool>,
+    /// Whether anything is posted.
+    pub enabled: Option<bool>,
+}
+
+/// Where events go.
+#[derive(Debug, Clone)]
+pub struct Webhooks {
+    shared: Arc<Shared>,
+    instances: Instances,
+    allow: AllowPrivate,
+}
+
+impl Webhooks {
+    pub(crate) fn new(shared: Arc<Shared>, allow: AllowPrivate) -> Self {
+        let instances = Instances::new(Arc::clone(&shared));
+        Self { shared, instances, allow }
+    }
+
+    /// Makes an endpoint.
+    ///
+    /// # Errors
+    /// [`ServiceError::UrlNotAllowed`] says what is wrong with the URL.
+    pub async fn create(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+        new: NewWebhook,
+    ) -> Result<Webhook, ServiceError> {
+        let instance_id = self.instances.find(caller, name).await?.id;
+        self.check(&new.url)?;
+        let webhook = Webhook {
+            id: fresh_id(),
+            instance_id,
+            url: new.url,
+            enabled: new.enabled,
+            events: new.events,
+            headers: new.headers,
+            by_events: new.by_events,
+            secret: new.secret.unwrap_or_else(|| Secret::from_bytes(rand::random())),
+            created_at: self.shared.now(),
+        };
+        match self.shared.store.create_webhook(webhook.clone()).await? {
+            true => Ok(webhook),
+            false => Err(ServiceError::LimitReached { what: "webhooks", limit: MAX_WEBHOOKS }),
+        }
+    }
+
+    /// The endpoints of an instance.
+    ///
+    /// # Errors
+    /// [`ServiceError::InstanceNotFound`] also for those of others.
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+    ) -> Result<Vec<Webhook>, ServiceError> {
+        let instance = self.instances.find(caller, name).await?;
+        Ok(self.shared.store.webhooks(instance.id).await?)
+    }
+
+    /// One endpoint.
+    ///
+    /// # Errors
+    /// [`ServiceError::WebhookNotFound`].
+    pub async fn get(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+        id: WebhookId,
+    ) -> Result<Webhook, ServiceError> {
+        let instance = self.instances.find(caller, name).await?;
+        self.of(instance.id, id).await
+    }
+
+    /// Changes what the patch names.
+    ///
+    /// # Errors
+    /// [`ServiceError::UrlNotAllowed`], [`ServiceError::WebhookNotFound`].
+    pub async fn update(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+        id: WebhookId,
+        patch: WebhookPatch,
+    ) -> Result<Webhook, ServiceError> {
+        let instance = self.instances.find(caller, name).await?;
+        let old = self.of(instance.id, id).await?;
+        if let Some(url) = &patch.url {
+            self.check(url)?;
+        }
+        let webhook = Webhook {
+            url: patch.url.unwrap_or(old.url),
+            events: patch.events.unwrap_or(old.events),
+            headers: patch.headers.unwrap_or(old.headers),
+            secret: patch.secret.unwrap_or(old.secret),
+            by_events: patch.by_events.unwrap_or(old.by_events),
+            enabled: patch.enabled.unwrap_or(old.enabled),
+            ..old
+        };
+        self.shared.store.update_webhook(webhook.clone(), self.shared.now()).await?;
+        Ok(webhook)
+    }
+
+    /// Removes an endpoint with what waits for it.
+    ///
+    /// # Errors
+    /// [`ServiceError::WebhookNotFound`].
+    pub async fn delete(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+        id: WebhookId,
+    ) -> Result<(), ServiceError> {
+        let instance = self.instances.find(caller, name).await?;
+        if self.shared.store.delete_webhook(instance.id, id).await? {
+            Ok(())
+        } else {
+            Err(ServiceError::WebhookNotFound)
+        }
+    }
+
+    /// What was posted and what waits, newest first.
+    ///
+    /// # Errors
+    /// [`ServiceError::InstanceNotFound`] also for those of others.
+    pub async fn deliveries(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+        filter: &DeliveryFilter,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, ServiceError> {
+        let instance = self.instances.find(caller, name).await?;
+        Ok(self.shared.store.deliveries(instance.id, filter, limit).await?)
+    }
+
+    async fn of(&self, instance: InstanceId, id: WebhookId) -> Result<Webhook, ServiceError> {
+        let found = self.shared.store.webhook(id).await?;
+        found.filter(|one| one.instance_id == instance).ok_or(ServiceError::WebhookNotFound)
+    }
+
+    fn check(&self, url: &str) -> Result<(), ServiceError> {
+        clients::check_url(url, &self.allow).map(drop).map_err(ServiceError::UrlNotAllowed)
+    }
+}

@@ -1,0 +1,57 @@
+//! The way in: what a session saw is committed here before WhatsApp is told that it arrived.
+//!
+//! One job of the store writes the message, its chat and contact, the event and the deliveries. Only
+//! when that is durable the engine acknowledges. A message that comes again finds itself stored and
+//! causes nothing.
+
+use crate::events::render;
+use crate::instances::actor::Command;
+use crate::{Shared, fresh_id};
+use async_trait::async_trait;
+use flowcore_domain::engine::{CommitError, Report, SessionSink};
+use flowcore_domain::id::{InstanceId, UserId};
+use flowcore_domain::instance::InstanceName;
+use flowcore_domain::message::InboundMessage;
+use flowcore_storage::InboundRow;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Where the session of one instance hands in what it saw.
+pub(crate) struct Inbox {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) instance_id: InstanceId,
+    pub(crate) user_id: UserId,
+    pub(crate) name: InstanceName,
+    /// The instance's actor. Weak, so that a session does not keep the actor of a deleted instance.
+    pub(crate) actor: mpsc::WeakSender<Command>,
+}
+
+impl Inbox {
+    fn row(&self, message: InboundMessage) -> InboundRow {
+        let event = render::upsert(self.instance_id, &message, self.shared.now());
+        InboundRow { row_id: fresh_id(), message, event }
+    }
+}
+
+#[async_trait]
+impl SessionSink for Inbox {
+    async fn commit(&self, messages: Vec<InboundMessage>) -> Result<(), CommitError> {
+        let rows: Vec<_> = messages.into_iter().map(|message| self.row(message)).collect();
+        let now = self.shared.now();
+        let stored = self
+            .shared
+            .store
+            .commit_inbound(self.instance_id, rows, now)
+            .await
+            .map_err(|error| CommitError(error.to_string()))?;
+        self.shared.events.published(self.user_id, &self.name, &stored);
+        Ok(())
+    }
+
+    async fn report(&self, report: Report) {
+        if let Some(actor) = self.actor.upgrade() {
+            // Fails only when the actor is gone: then nobody needs the report.
+            let _ = actor.send(Command::Report(report)).await;
+        }
+    }
+}

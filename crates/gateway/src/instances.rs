@@ -1,0 +1,389 @@
+//! The numbers: create, link, restart, log out, delete.
+//!
+//! [`registry`] knows who is live, [`actor`] owns the state of one. This page is what callers see; it
+//! checks whose instance it is, tells the actor, and waits where a caller waits for an outcome.
+
+pub(crate) mod actor;
+pub(crate) mod registry;
+
+use crate::accounts::Caller;
+use crate::error::ServiceError;
+use crate::events::live::LiveEvent;
+use crate::events::render;
+use crate::{Shared, StartError, fresh_id};
+use actor::{Command, Handle};
+use flowcore_domain::clock::Millis;
+use flowcore_domain::event::EventKind;
+use flowcore_domain::id::InstanceId;
+use flowcore_domain::instance::pairing::QrCode;
+use flowcore_domain::instance::state::State;
+use flowcore_domain::instance::{Identity, Instance, InstanceName, Reason, Status};
+use flowcore_storage::{InstanceChange, NewInstance, StorageError};
+use futures_util::StreamExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Most instances that a page of a list has.
+const MAX_PAGE: usize = 1000;
+/// How long a logout waits for a stopped instance to come online, so that the phone is told.
+const LOGOUT_DIAL: Duration = Duration::from_secs(10);
+/// How many sessions are started at once when the server starts.
+const STARTS_AT_ONCE: usize = 16;
+
+/// What callers see of an instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstanceView {
+    /// Its id.
+    pub id: InstanceId,
+    /// Its name.
+    pub name: InstanceName,
+    /// What it is doing.
+    pub status: Status,
+    /// Why it is not connected.
+    pub reason: Option<Reason>,
+    /// Its phone number in digits, once linked.
+    pub number: Option<String>,
+    /// Its private id.
+    pub lid: Option<String>,
+    /// The name that its contacts see.
+    pub profile_name: Option<String>,
+    /// When it was last connected.
+    pub last_connected: Option<Millis>,
+    /// When it was made.
+    pub created_at: Millis,
+    /// When it changed last.
+    pub updated_at: Millis,
+    /// The code to scan now.
+    pub qr: Option<QrCode>,
+}
+
+/// What of an instance moves while it lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Snapshot {
+    pub(crate) status: Status,
+    pub(crate) reason: Option<Reason>,
+    pub(crate) identity: Option<Identity>,
+    pub(crate) qr: Option<QrCode>,
+    /// When this became so; `None` while it is only what was stored.
+    at: Option<Millis>,
+}
+
+impl Snapshot {
+    /// What is stored, for an instance that nothing runs.
+    pub(crate) fn of(instance: &Instance) -> Self {
+        Self {
+            status: instance.status,
+            reason: instance.reason,
+            identity: instance.identity.clone(),
+            qr: None,
+            at: None,
+        }
+    }
+
+    /// What a state shows.
+    pub(crate) fn live(state: &State, at: Millis) -> Self {
+        let qr = match state {
+            State::Pairing(code) => Some(code.clone()),
+            _ => None,
+        };
+        Self {
+            status: state.status(),
+            reason: state.reason(),
+            identity: state.identity().cloned(),
+            qr,
+            at: Some(at),
+        }
+    }
+
+    fn is_running(&self) -> bool {
+        matches!(self.status, Status::Connecting | Status::Connected)
+    }
+}
+
+/// Which instances a list shows, in order of their names.
+#[derive(Debug, Clone, Default)]
+pub struct InstanceFilter {
+    /// Only those that do this.
+    pub status: Option<Status>,
+    /// Only those whose name or number contains this.
+    pub search: Option<String>,
+    /// Only those behind this name.
+    pub after: Option<InstanceName>,
+    /// At most so many; 0 means as many as a page may have.
+    pub limit: usize,
+}
+
+/// The numbers.
+#[derive(Debug, Clone)]
+pub struct Instances {
+    shared: Arc<Shared>,
+}
+
+impl Instances {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Makes the instance if it is new, starts it if it is stopped, and waits until there is a code to
+    /// scan, the session is open, or it ended; at most `wait`.
+    ///
+    /// # Errors
+    /// [`ServiceError::NameTaken`] when another user has the name.
+    pub async fn connect(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+        wait: Duration,
+    ) -> Result<InstanceView, ServiceError> {
+        let instance = self.find_or_create(caller, name).await?;
+        let handle = self.shared.registry.get_or_start(&self.shared, &instance);
+        if !handle.snapshot().is_running() || handle.session().is_none() {
+            self.ask(&handle, Command::Start).await?;
+        }
+        let mut watch = handle.watch();
+        let settled = watch.wait_for(|now| {
+            now.qr.is_some() || !matches!(now.status, Status::Connecting | Status::Created)
+        });
+        // Nothing yet after `wait` is an answer too.
+        let _ = tokio::time::timeout(wait, settled).await;
+        Ok(view(&instance, &handle.snapshot()))
+    }
+
+    /// The caller's instances, in order of their names.
+    ///
+    /// # Errors
+    /// When the store can't be asked.
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        filter: &InstanceFilter,
+    ) -> Result<Vec<InstanceView>, ServiceError> {
+        let stored = flowcore_storage::InstanceFilter {
+            user_id: Some(caller.user_id),
+            search: filter.search.clone(),
+            ..Default::default()
+        };
+        let mut found: Vec<_> = self
+            .shared
+            .store
+            .instances(&stored)
+            .await?
+            .iter()
+            .map(|instance| self.current(instance))
+            .filter(|view| filter.status.is_none_or(|status| view.status == status))
+            .collect();
+        found.sort_by_key(|view| view.name.folded());
+        if let Some(after) = &filter.after {
+            found.retain(|view| view.name.folded() > after.folded());
+        }
+        found.truncate(if filter.limit == 0 { MAX_PAGE } else { filter.limit.min(MAX_PAGE) });
+        Ok(found)
+    }
+
+    /// One instance.
+    ///
+    /// # Errors
+    /// [`ServiceError::InstanceNotFound`] also for those of others.
+    pub async fn get(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+    ) -> Result<InstanceView, ServiceError> {
+        let instance = self.find(caller, name).await?;
+        Ok(self.current(&instance))
+    }
+
+    /// Stops and starts the session, link kept.
+    ///
+    /// # Errors
+    /// [`ServiceError::InstanceNotFound`] also for those of others.
+    pub async fn restart(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+    ) -> Result<InstanceView, ServiceError> {
+        let instance = self.find(caller, name).await?;
+        let handle = self.shared.registry.get_or_start(&self.shared, &instance);
+        self.ask(&handle, Command::Restart).await?;
+        Ok(view(&instance, &handle.snapshot()))
+    }
+
+    /// Unlinks the device on WhatsApp and keeps the instance with its data. Nothing to do is fine.
+    ///
+    /// # Errors
+    /// [`ServiceError::InstanceNotFound`] also for those of others.
+    pub async fn log_out(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+    ) -> Result<InstanceView, ServiceError> {
+        let instance = self.find(caller, name).await?;
+        let handle = self.shared.registry.get_or_start(&self.shared, &instance);
+        self.unlink(&handle).await?;
+        Ok(view(&instance, &handle.snapshot()))
+    }
+
+    /// Unlinks and removes everything of it.
+    ///
+    /// # Errors
+    /// [`ServiceError::InstanceNotFound`] also for those of others, and the second time.
+    pub async fn delete(&self, caller: &Caller, name: &InstanceName) -> Result<(), ServiceError> {
+        let instance = self.find(caller, name).await?;
+        let handle = self.shared.registry.get_or_start(&self.shared, &instance);
+        self.unlink(&handle).await?;
+        self.ask(&handle, Command::Delete).await?;
+        self.shared.registry.remove(instance.id);
+        if !self.shared.store.delete_instance(instance.id).await? {
+            return Err(ServiceError::InstanceNotFound);
+        }
+        self.shared.events.tell(LiveEvent {
+            instance_id: instance.id,
+            user_id: instance.user_id,
+            instance: instance.name,
+            kind: EventKind::InstanceDelete,
+            event_id: None,
+            data: serde_json::Value::Null,
+        });
+        Ok(())
+    }
+
+    /// Starts what should run after a start of the server, a few at a time, and sets right what a crash
+    /// left behind.
+    pub(crate) async fn bring_back(&self) -> Result<(), StartError> {
+        let all = self.shared.store.instances(&flowcore_storage::InstanceFilter::default()).await?;
+        let (back, rest): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|one| one.wanted && one.identity.is_some());
+        for instance in rest {
+            self.settle(&instance).await?;
+        }
+        let starts = futures_util::stream::iter(back).for_each_concurrent(STARTS_AT_ONCE, {
+            let shared = Arc::clone(&self.shared);
+            move |instance| {
+                let shared = Arc::clone(&shared);
+                async move {
+                    let handle = shared.registry.get_or_start(&shared, &instance);
+                    handle.ask(Command::Start).await;
+                }
+            }
+        });
+        let stopping = self.shared.lifecycle.stopping().clone();
+        self.shared.lifecycle.tracker().spawn(stopping.run_until_cancelled_owned(starts));
+        Ok(())
+    }
+
+    /// An instance that was being linked when the server went away is stopped now, and says so.
+    async fn settle(&self, instance: &Instance) -> Result<(), StorageError> {
+        if !Snapshot::of(instance).is_running() {
+            return Ok(());
+        }
+        let change = InstanceChange {
+            status: Status::Disconnected,
+            reason: Some(instance.reason.unwrap_or(Reason::Stopped)),
+            identity: None,
+            wanted: Some(false),
+            last_connected: None,
+            now: self.shared.now(),
+        };
+        self.shared.store.update_instance(instance.id, change, vec![]).await?;
+        Ok(())
+    }
+
+    /// The caller's instance of that name with its actor, for the other services.
+    pub(crate) async fn find(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+    ) -> Result<Instance, ServiceError> {
+        let found = self.shared.store.instance_by_name(name).await?;
+        found.filter(|one| one.user_id == caller.user_id).ok_or(ServiceError::InstanceNotFound)
+    }
+
+    async fn find_or_create(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+    ) -> Result<Instance, ServiceError> {
+        // A second round for the case that somebody creates or deletes it in the same instant.
+        for _ in 0..2 {
+            if let Some(found) = self.shared.store.instance_by_name(name).await? {
+                let own = found.user_id == caller.user_id;
+                return if own { Ok(found) } else { Err(ServiceError::NameTaken) };
+            }
+            let (id, now) = (fresh_id(), self.shared.now());
+            let new = NewInstance { id, user_id: caller.user_id, name: name.clone(), now };
+            let events = vec![render::created(id, name, now)];
+            match self.shared.store.create_instance(new, events).await {
+                Ok(instance) => {
+                    self.tell_created(&instance);
+                    return Ok(instance);
+                }
+                Err(StorageError::Conflict(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(ServiceError::NameTaken)
+    }
+
+    fn tell_created(&self, instance: &Instance) {
+        self.shared.events.tell(LiveEvent {
+            instance_id: instance.id,
+            user_id: instance.user_id,
+            instance: instance.name.clone(),
+            kind: EventKind::InstanceCreate,
+            event_id: None,
+            data: serde_json::Value::Null,
+        });
+    }
+
+    async fn unlink(&self, handle: &Handle) -> Result<(), ServiceError> {
+        let now = handle.snapshot();
+        if now.identity.is_some() && handle.session().is_none() {
+            self.ask(handle, Command::Start).await?;
+            let mut watch = handle.watch();
+            let online = watch.wait_for(|now| now.status == Status::Connected || !now.is_running());
+            // Unreachable within that time: the link then ends on our side alone.
+            let _ = tokio::time::timeout(LOGOUT_DIAL, online).await;
+        }
+        self.ask(handle, Command::LogOut).await
+    }
+
+    async fn ask(
+        &self,
+        handle: &Handle,
+        command: fn(tokio::sync::oneshot::Sender<()>) -> Command,
+    ) -> Result<(), ServiceError> {
+        if handle.ask(command).await {
+            Ok(())
+        } else {
+            Err(ServiceError::Unavailable(
+                "the instance is being removed or the server stops".into(),
+            ))
+        }
+    }
+
+    fn current(&self, instance: &Instance) -> InstanceView {
+        match self.shared.registry.get(instance.id) {
+            Some(handle) => view(instance, &handle.snapshot()),
+            None => view(instance, &Snapshot::of(instance)),
+        }
+    }
+}
+
+/// What is stored with what is so now.
+fn view(instance: &Instance, now: &Snapshot) -> InstanceView {
+    let identity = now.identity.as_ref();
+    let connected_now = (now.status == Status::Connected).then_some(now.at).flatten();
+    InstanceView {
+        id: instance.id,
+        name: instance.name.clone(),
+        status: now.status,
+        reason: now.reason,
+        number: identity.and_then(|who| who.jid.phone()).map(str::to_owned),
+        lid: identity.and_then(|who| who.lid.as_ref()).map(ToString::to_string),
+        profile_name: identity.and_then(|who| who.profile_name.clone()),
+        last_connected: connected_now.or(instance.last_connected),
+        created_at: instance.created_at,
+        updated_at: now.at.map_or(instance.updated_at, |at| at.max(instance.updated_at)),
+        qr: now.qr.clone(),
+    }
+}

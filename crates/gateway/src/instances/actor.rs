@@ -1,0 +1,363 @@
+//! One task for each live instance: the only place where its state changes.
+//!
+//! Happy path: a command or a report comes in → [`State::next`] says what becomes of it → the effects
+//! are carried out in order → the row and the event are written in one transaction → watchers are told.
+//! A caller that waits for a change watches the snapshots.
+//!
+//! What can go wrong: the database does not take the row (the state goes on in memory, the next change
+//! writes it); the engine can't start (the instance stops with the reason `storage`). While a session is
+//! being stopped its last reports still come in; they are kept and handled after.
+
+use super::Snapshot;
+use crate::Shared;
+use crate::events::render;
+use crate::inbox::Inbox;
+use flowcore_domain::clock::Millis;
+use flowcore_domain::engine::{Engine, Report, Session, SessionSink, SessionSpec};
+use flowcore_domain::event::NewEvent;
+use flowcore_domain::id::{InstanceId, UserId};
+use flowcore_domain::instance::state::{Effect, Input, State};
+use flowcore_domain::instance::{Instance, InstanceName, Reason, Status};
+use flowcore_storage::InstanceChange;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// The name of the link on the owner's phone.
+const DEVICE_NAME: &str = "Flowcore";
+
+/// What an actor can be told.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Run.
+    Start(oneshot::Sender<()>),
+    /// Stop and start again, link kept.
+    Restart(oneshot::Sender<()>),
+    /// Unlink on WhatsApp and forget the keys.
+    LogOut(oneshot::Sender<()>),
+    /// End for good: the row is about to be deleted.
+    Delete(oneshot::Sender<()>),
+    /// News of the session.
+    Report(Report),
+}
+
+/// The session of an instance, where senders find it. Written by the actor only.
+pub(crate) type SessionSlot = Arc<Mutex<Option<Arc<dyn Session>>>>;
+
+/// How others reach an actor.
+#[derive(Debug, Clone)]
+pub(crate) struct Handle {
+    commands: mpsc::Sender<Command>,
+    snapshots: watch::Receiver<Snapshot>,
+    session: SessionSlot,
+}
+
+impl Handle {
+    pub(crate) fn new(
+        commands: mpsc::Sender<Command>,
+        snapshots: watch::Receiver<Snapshot>,
+    ) -> Self {
+        Self { commands, snapshots, session: SessionSlot::default() }
+    }
+
+    pub(crate) fn is_alive(&self) -> bool {
+        !self.commands.is_closed()
+    }
+
+    pub(crate) fn session_slot(&self) -> SessionSlot {
+        Arc::clone(&self.session)
+    }
+
+    /// The running session, if there is one.
+    pub(crate) fn session(&self) -> Option<Arc<dyn Session>> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What the instance is doing now.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.snapshots.borrow().clone()
+    }
+
+    /// A view of every change from now on.
+    pub(crate) fn watch(&self) -> watch::Receiver<Snapshot> {
+        self.snapshots.clone()
+    }
+
+    /// Tells the actor something and waits until it is done. False when the actor is gone.
+    pub(crate) async fn ask(&self, command: fn(oneshot::Sender<()>) -> Command) -> bool {
+        let (done, wait) = oneshot::channel();
+        self.commands.send(command(done)).await.is_ok() && wait.await.is_ok()
+    }
+}
+
+/// The owner of one instance's state.
+pub(crate) struct Actor {
+    shared: Arc<Shared>,
+    engine: Arc<dyn Engine>,
+    id: InstanceId,
+    user_id: UserId,
+    name: InstanceName,
+    me: mpsc::WeakSender<Command>,
+    snapshots: watch::Sender<Snapshot>,
+    session: SessionSlot,
+    /// `None` only while a transition is computed.
+    state: Option<State>,
+    /// Commands that came while a session was being stopped.
+    backlog: VecDeque<Command>,
+}
+
+impl Actor {
+    pub(crate) fn new(
+        world: (Arc<Shared>, Arc<dyn Engine>),
+        instance: &Instance,
+        me: mpsc::WeakSender<Command>,
+        snapshots: watch::Sender<Snapshot>,
+        session: SessionSlot,
+    ) -> Self {
+        let (shared, engine) = world;
+        Self {
+            shared,
+            engine,
+            id: instance.id,
+            user_id: instance.user_id,
+            name: instance.name.clone(),
+            me,
+            snapshots,
+            session,
+            state: Some(stored_state(instance)),
+            backlog: VecDeque::new(),
+        }
+    }
+
+    /// Runs until the instance is deleted or the process stops.
+    pub(crate) async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
+        let stopping = self.shared.lifecycle.stopping().clone();
+        loop {
+            let command = match self.backlog.pop_front() {
+                Some(command) => Some(command),
+                None => tokio::select! {
+                    biased;
+                    () = stopping.cancelled() => None,
+                    command = inbox.recv() => command,
+                },
+            };
+            let Some(command) = command else { break };
+            match command {
+                Command::Report(report) => self.report(report, &mut inbox).await,
+                Command::Start(done) => {
+                    self.input(Input::Start, &mut inbox).await;
+                    drop(done.send(()));
+                }
+                Command::Restart(done) => {
+                    self.input(Input::Stop, &mut inbox).await;
+                    self.input(Input::Start, &mut inbox).await;
+                    drop(done.send(()));
+                }
+                Command::LogOut(done) => {
+                    self.log_out(&mut inbox).await;
+                    drop(done.send(()));
+                }
+                Command::Delete(done) => {
+                    self.stop_session(&mut inbox).await;
+                    drop(done.send(()));
+                    return;
+                }
+            }
+        }
+        // The process stops: the link and the wish to run stay as they are stored.
+        self.stop_session(&mut inbox).await;
+    }
+
+    async fn report(&mut self, report: Report, inbox: &mut mpsc::Receiver<Command>) {
+        let now = self.shared.now();
+        match report {
+            Report::Qr { text, valid_for } => {
+                self.input(Input::QrShown { text, now, valid_for }, inbox).await;
+            }
+            Report::QrExhausted => {
+                self.input(Input::QrExhausted, inbox).await;
+                self.publish(vec![render::qr_exhausted(self.id, now)]).await;
+            }
+            Report::Paired(identity) => self.input(Input::Paired(identity), inbox).await,
+            Report::Opened(identity) => {
+                self.input(Input::Opened(identity), inbox).await;
+                self.resend();
+            }
+            Report::Lost(reason) => self.input(Input::Lost(reason), inbox).await,
+            Report::Ended(reason) => self.input(Input::Ended(reason), inbox).await,
+            Report::Status { chat, ids, status, participant, at } => {
+                let news = crate::messages::News { chat, ids, status, participant, at };
+                crate::messages::status_news(
+                    &self.shared,
+                    (self.id, self.user_id, &self.name),
+                    news,
+                )
+                .await;
+            }
+        }
+    }
+
+    /// Sends what was accepted and never acknowledged, beside the actor: it may take a while, and the
+    /// actor has receipts to handle meanwhile.
+    fn resend(&self) {
+        let Some(session) = self.current_session() else { return };
+        let whose = (self.id, self.user_id, self.name.clone());
+        let shared = Arc::clone(&self.shared);
+        let stopping = shared.lifecycle.stopping().clone();
+        let work = async move { crate::messages::resend_pending(&shared, whose, session).await };
+        self.shared.lifecycle.tracker().spawn(stopping.run_until_cancelled_owned(work));
+    }
+
+    fn current_session(&self) -> Option<Arc<dyn Session>> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn input(&mut self, input: Input, inbox: &mut mpsc::Receiver<Command>) {
+        let before = self.state.take().expect("a state between two transitions");
+        let was = (before.status(), before.reason());
+        let started = matches!(input, Input::Start);
+        let (after, effects) = before.next(input);
+        self.state = Some(after);
+        let mut start_failed = false;
+        for effect in effects {
+            match effect {
+                Effect::StartSession => start_failed = !self.start_session().await,
+                Effect::StopSession => self.stop_session(inbox).await,
+                Effect::ForgetSession => self.forget_session().await,
+                Effect::Announce => self.announce(was, started).await,
+            }
+        }
+        if start_failed {
+            Box::pin(self.input(Input::Ended(Reason::Storage), inbox)).await;
+        }
+    }
+
+    async fn start_session(&self) -> bool {
+        let sink: Arc<dyn SessionSink> = Arc::new(Inbox {
+            shared: Arc::clone(&self.shared),
+            instance_id: self.id,
+            user_id: self.user_id,
+            name: self.name.clone(),
+            actor: self.me.clone(),
+        });
+        let spec = SessionSpec {
+            instance_id: self.id,
+            device_name: DEVICE_NAME.into(),
+            store: self.shared.store.session_store(self.id),
+        };
+        match self.engine.start(spec, sink).await {
+            Ok(session) => {
+                *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
+                true
+            }
+            Err(error) => {
+                tracing::error!(instance = %self.id, %error, "the session can't be started");
+                false
+            }
+        }
+    }
+
+    /// Stops the session and keeps taking commands meanwhile: its last reports have to find room.
+    async fn stop_session(&mut self, inbox: &mut mpsc::Receiver<Command>) {
+        if let Some(session) = self.take_session() {
+            self.while_taking(inbox, async move { session.stop().await }).await;
+        }
+    }
+
+    async fn log_out(&mut self, inbox: &mut mpsc::Receiver<Command>) {
+        if let Some(session) = self.take_session() {
+            self.while_taking(inbox, async move { session.log_out().await }).await;
+        }
+        self.input(Input::Ended(Reason::LoggedOut), inbox).await;
+    }
+
+    fn take_session(&self) -> Option<Arc<dyn Session>> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    async fn while_taking(
+        &mut self,
+        inbox: &mut mpsc::Receiver<Command>,
+        work: impl Future<Output = ()>,
+    ) {
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                () = &mut work => return,
+                Some(command) = inbox.recv() => self.backlog.push_back(command),
+            }
+        }
+    }
+
+    async fn forget_session(&self) {
+        if let Err(error) = self.shared.store.session_store(self.id).clear().await {
+            tracing::error!(instance = %self.id, %error, "keys of an ended link could not be removed");
+        }
+    }
+
+    /// Writes the new state with its events, then tells who watches.
+    async fn announce(&self, was: (Status, Option<Reason>), started: bool) {
+        let now = self.shared.now();
+        let state = self.state.as_ref().expect("a state between two transitions");
+        let change = InstanceChange {
+            status: state.status(),
+            reason: state.reason(),
+            identity: Some(state.identity().cloned()),
+            wanted: wanted(state, started),
+            last_connected: matches!(state, State::Online(_)).then_some(now),
+            now,
+        };
+        let events = self.events_of(was, now);
+        match self.shared.store.update_instance(self.id, change, events).await {
+            Ok(stored) => {
+                self.snapshots.send_replace(Snapshot::live(state, now));
+                self.shared.events.published(self.user_id, &self.name, &stored);
+            }
+            Err(error) => {
+                tracing::error!(instance = %self.id, %error, "a change of state could not be stored");
+                self.snapshots.send_replace(Snapshot::live(state, now));
+            }
+        }
+    }
+
+    fn events_of(&self, was: (Status, Option<Reason>), now: Millis) -> Vec<NewEvent> {
+        let state = self.state.as_ref().expect("a state between two transitions");
+        let mut events = Vec::new();
+        if let State::Pairing(code) = state {
+            events.push(render::qr(self.id, &self.name, code, now));
+        }
+        if was != (state.status(), state.reason()) {
+            let news = (state.status(), state.reason(), state.identity());
+            events.push(render::connection(self.id, &self.name, news, now));
+        }
+        let stopped = matches!(state, State::Stopped { .. });
+        if stopped && state.reason() == Some(Reason::LoggedOut) {
+            events.push(render::logged_out(self.id, now));
+        }
+        events
+    }
+
+    async fn publish(&self, events: Vec<NewEvent>) {
+        match self.shared.store.append_events(events).await {
+            Ok(stored) => self.shared.events.published(self.user_id, &self.name, &stored),
+            Err(error) => {
+                tracing::error!(instance = %self.id, %error, "an event could not be stored")
+            }
+        }
+    }
+}
+
+/// Whether a restart of the server should bring the instance back: from its start until it ends by a
+/// final word. An instance that somebody else took over does not fight for its session.
+fn wanted(state: &State, started: bool) -> Option<bool> {
+    match state {
+        State::Stopped { .. } => Some(false),
+        _ if started => Some(true),
+        _ => None,
+    }
+}
+
+fn stored_state(instance: &Instance) -> State {
+    let ever_started = instance.status != Status::Created;
+    State::stored(instance.identity.clone(), instance.reason, ever_started)
+}
