@@ -8,8 +8,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// Folders that hold nothing of ours: build output, fetched packages, local data.
-const SKIPPED: [&str; 5] = ["target", ".git", "node_modules", "data", "sandbox-data"];
+/// Folders that hold nothing of ours, wherever they lie: build output and fetched packages.
+const FOREIGN: [&str; 3] = ["target", ".git", "node_modules"];
+
+/// Folders at the root in which a started server keeps its data.
+const LOCAL: [&str; 2] = ["data", "sandbox-data"];
 
 /// One text file, by its path from the repository's root.
 #[derive(Debug)]
@@ -58,7 +61,8 @@ fn read_folder(folder: &Path, prefix: &str, files: &mut Vec<TextFile>) {
         let name = entry.file_name().to_string_lossy().into_owned();
         let kind = entry.file_type().expect("an entry has a type");
         let path = format!("{prefix}{name}");
-        if kind.is_dir() && !SKIPPED.contains(&name.as_str()) {
+        let skipped = FOREIGN.contains(&name.as_str()) || LOCAL.contains(&path.as_str());
+        if kind.is_dir() && !skipped {
             read_folder(&entry.path(), &format!("{path}/"), files);
         } else if kind.is_file()
             && let Ok(text) = fs::read_to_string(entry.path())
