@@ -217,3 +217,81 @@ async fn commit_group(
     sqlx::query("COMMIT").execute(&mut *connection).await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn database(file: &Path) -> Database {
+        std::fs::write(file, "").expect("a file");
+        let mut connection = dialect::writer_options(file).connect().await.expect("connects");
+        sqlx::query("CREATE TABLE notes (text TEXT NOT NULL)")
+            .execute(&mut connection)
+            .await
+            .expect("a table");
+        Database::start(file, connection)
+    }
+
+    async fn note(database: &Database, text: String) -> Result<(), StorageError> {
+        let write = database.write(move |connection| {
+            Box::pin(async move {
+                let insert = sqlx::query("INSERT INTO notes (text) VALUES ($1)").bind(text);
+                insert.execute(connection).await?;
+                Ok(())
+            })
+        });
+        write.await
+    }
+
+    async fn notes(database: &Database) -> i64 {
+        let count = sqlx::query_scalar("SELECT COUNT(*) FROM notes");
+        count.fetch_one(database.readers()).await.expect("counted")
+    }
+
+    #[tokio::test]
+    async fn a_job_that_panics_is_rolled_back_and_the_writer_goes_on() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let database = database(&directory.path().join("test.db")).await;
+        let panicking = database.write::<(), _>(|connection| {
+            Box::pin(async move {
+                sqlx::query("INSERT INTO notes (text) VALUES ('lost')").execute(connection).await?;
+                panic!("on purpose");
+            })
+        });
+        let (before, panicked, after) = tokio::join!(
+            note(&database, "kept".to_owned()),
+            panicking,
+            note(&database, "kept too".to_owned())
+        );
+        assert!(matches!(panicked, Err(StorageError::Unexpected(_))), "{panicked:?}");
+        before.and(after).expect("the others are stored");
+        assert_eq!(notes(&database).await, 2);
+        database.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_fails_the_whole_group_and_the_writer_is_back_when_there_is_room() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let database = database(&directory.path().join("test.db")).await;
+        note(&database, "first".to_owned()).await.expect("stored");
+        // SQLite's own limit gives the error of a full disk; it goes with the connection.
+        let limit = database.write(|connection| {
+            Box::pin(async move {
+                sqlx::query("PRAGMA max_page_count = 1").execute(connection).await?;
+                Ok(())
+            })
+        });
+        limit.await.expect("limited");
+        let (small, big) = tokio::join!(
+            note(&database, "small".to_owned()),
+            note(&database, "x".repeat(1_000_000))
+        );
+        for outcome in [small, big] {
+            assert!(matches!(outcome, Err(StorageError::Unavailable(_))), "{outcome:?}");
+        }
+        assert_eq!(notes(&database).await, 1);
+        note(&database, "x".repeat(1_000_000)).await.expect("there is room again");
+        assert_eq!(notes(&database).await, 2);
+        database.close().await;
+    }
+}

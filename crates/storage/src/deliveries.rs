@@ -19,6 +19,7 @@ use flowcore_domain::instance::InstanceName;
 use flowcore_domain::jid::Jid;
 use flowcore_domain::webhook::{NextStep, Webhook};
 use sqlx::AssertSqlSafe;
+use sqlx::query::Query;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -178,8 +179,7 @@ impl Store {
                 events::COLUMNS,
                 dialect::parameters(0, batch.len())
             );
-            let query =
-                batch.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, id| query.bind(id));
+            let query = batch.iter().fold(sqlx::query(AssertSqlSafe(sql)), Query::bind);
             for row in query.fetch_all(self.readers()).await? {
                 let record = Record::new(TABLE, &row);
                 let webhook_id: WebhookId = record.parsed("webhook_id")?;

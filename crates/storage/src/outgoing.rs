@@ -116,7 +116,7 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<StoredMessage>, StorageError> {
         let rows = sqlx::query(
-            "SELECT * FROM messages WHERE instance_id = $1 AND status = 1 AND from_me = 1 \
+            "SELECT * FROM messages WHERE instance_id = $1 AND status = 1 AND from_me \
              ORDER BY id LIMIT $2",
         )
         .bind(instance.text())

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use flowcore_domain::id::InstanceId;
 use flowcore_domain::session_store::{Change, Namespace, SessionStore, SessionStoreError};
 use sqlx::AssertSqlSafe;
+use sqlx::query::Query;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -124,7 +125,7 @@ impl SessionStore for Entries {
                 dialect::parameters(2, batch.len())
             );
             let query = sqlx::query(AssertSqlSafe(sql)).bind(self.instance.text());
-            let query = batch.iter().fold(query.bind(namespace.0), |query, key| query.bind(key));
+            let query = batch.iter().fold(query.bind(namespace.0), Query::bind);
             let rows = query.fetch_all(self.store.readers()).await.map_err(StorageError::from)?;
             for row in &rows {
                 found.push(self.read(namespace, &Record::new(TABLE, row))?);
@@ -256,7 +257,7 @@ async fn delete(
             dialect::parameters(2, batch.len())
         );
         let query = sqlx::query(AssertSqlSafe(sql)).bind(instance).bind(namespace);
-        let query = batch.iter().fold(query, |query, key| query.bind(key));
+        let query = batch.iter().fold(query, Query::bind);
         query.execute(&mut *connection).await?;
     }
     Ok(())

@@ -13,6 +13,7 @@ use flowcore_domain::id::InstanceId;
 use flowcore_domain::jid::Jid;
 use flowcore_domain::message::DeliveryStatus;
 use sqlx::AssertSqlSafe;
+use sqlx::query::Query;
 use std::collections::HashMap;
 
 /// What a receipt or an acknowledgement tells.
@@ -79,7 +80,7 @@ async fn own_messages(
             dialect::parameters(1, batch.len())
         );
         let query = sqlx::query(AssertSqlSafe(sql)).bind(instance.text());
-        let query = batch.iter().fold(query, |query, id| query.bind(id));
+        let query = batch.iter().fold(query, Query::bind);
         for row in query.fetch_all(&mut *connection).await? {
             found.push(read_message(&Record::new(messages::TABLE, &row))?);
         }

@@ -127,7 +127,7 @@ CREATE TABLE messages (
 CREATE UNIQUE INDEX messages_once ON messages (instance_id, wa_id, chat, sender);
 CREATE INDEX messages_of_chat ON messages (instance_id, chat_key, at, id);
 -- Accepted here and not yet acknowledged by WhatsApp (status 1 is PENDING).
-CREATE INDEX messages_unacknowledged ON messages (instance_id, id) WHERE status = 1 AND from_me = 1;
+CREATE INDEX messages_unacknowledged ON messages (instance_id, id) WHERE status = 1 AND from_me;
 
 CREATE TABLE idempotency_keys (
     instance_id TEXT NOT NULL REFERENCES whatsapp_instances (id) ON DELETE CASCADE,

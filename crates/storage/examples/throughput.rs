@@ -1,0 +1,138 @@
+//! How many inbound messages a second the store commits, with chat, contact, event and delivery, and how
+//! long one commit takes. `cargo run --release -p flowcore-storage --example throughput -- [instances] [seconds]`
+
+use bytes::Bytes;
+use flowcore_domain::clock::Millis;
+use flowcore_domain::event::{EventKind, NewEvent};
+use flowcore_domain::id::{InstanceId, UserId, WebhookId};
+use flowcore_domain::jid::Jid;
+use flowcore_domain::message::{Addressing, InboundMessage};
+use flowcore_domain::session_store::{Change, Namespace};
+use flowcore_domain::webhook::{Secret, Webhook};
+use flowcore_storage::{InboundRow, Mark, MasterKey, NewInstance, Store, StoreOptions};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+const NOW: Millis = Millis(1_767_603_600_000);
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let instances: usize = arguments.next().map_or(Ok(1000), |text| text.parse())?;
+    let seconds: u64 = arguments.next().map_or(Ok(10), |text| text.parse())?;
+    let directory = tempfile::tempdir()?;
+    let options = StoreOptions {
+        data_dir: directory.path().to_path_buf(),
+        mark: Mark::Sandbox,
+        master_key: Some(MasterKey::generate()),
+    };
+    let store = Store::open(options).await?;
+    let user = UserId(Uuid::now_v7());
+    store.ensure_admin(user, None, NOW).await?;
+
+    let tasks = TaskTracker::new();
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let mut phones = Vec::with_capacity(instances);
+    for index in 0..instances {
+        let instance = prepare(&store, user, index).await?;
+        let store = store.clone();
+        phones.push(tasks.spawn(async move { receive(&store, instance, end).await }));
+    }
+    tasks.close();
+    let start = Instant::now();
+    let mut times = Vec::new();
+    for phone in phones {
+        times.extend(phone.await?);
+    }
+    let elapsed = start.elapsed().as_secs_f64();
+    times.sort_unstable();
+    let at = |share: usize| times.get(times.len() * share / 100).copied().unwrap_or_default();
+    println!("{instances} instances, {} messages in {elapsed:.1} s", times.len());
+    println!("a commit: p50 {:?}, p99 {:?}", at(50), at(99));
+    store.close().await;
+    Ok(())
+}
+
+async fn prepare(
+    store: &Store,
+    user_id: UserId,
+    index: usize,
+) -> Result<InstanceId, Box<dyn std::error::Error>> {
+    let id = InstanceId(Uuid::now_v7());
+    let name = format!("phone-{index}").parse()?;
+    store.create_instance(NewInstance { id, user_id, name, now: NOW }, vec![]).await?;
+    let webhook = Webhook {
+        id: WebhookId(Uuid::now_v7()),
+        instance_id: id,
+        url: "http://127.0.0.1:9/".to_owned(),
+        enabled: true,
+        events: vec![],
+        headers: BTreeMap::new(),
+        by_events: false,
+        secret: Secret::from_bytes([1; 32]),
+        created_at: NOW,
+    };
+    store.create_webhook(webhook).await?;
+    Ok(id)
+}
+
+/// One phone: a ratchet step and a message, again and again; returns how long each message took.
+async fn receive(store: &Store, instance: InstanceId, end: Instant) -> Vec<Duration> {
+    let session = store.session_store(instance);
+    let mut times = Vec::new();
+    for number in 0_u64.. {
+        if Instant::now() >= end {
+            break;
+        }
+        let start = Instant::now();
+        let ratchet = vec![Change::put(Namespace("session"), "peer", vec![0_u8; 900])];
+        let stored = store.commit_inbound(instance, vec![message(instance, number)], NOW).await;
+        if let Err(error) = stored {
+            println!("a message failed: {error}");
+            break;
+        }
+        times.push(start.elapsed());
+        if let Err(error) = session.apply(ratchet).await {
+            println!("a ratchet failed: {error}");
+            break;
+        }
+    }
+    times
+}
+
+fn message(instance: InstanceId, number: u64) -> InboundRow {
+    let chat = format!("55119{:08}@s.whatsapp.net", number % 20);
+    let chat: Jid = chat.parse().expect("an address");
+    let event = NewEvent {
+        id: Uuid::now_v7().into(),
+        instance_id: instance,
+        kind: EventKind::MessagesUpsert,
+        ordering_key: chat.to_string(),
+        at: NOW,
+        data: json!({
+            "key": {"remoteJid": chat, "fromMe": false, "id": format!("3EB0{number:016X}")},
+            "pushName": "Alice", "message": {"conversation": "hello there"},
+            "messageType": "conversation", "messageTimestamp": NOW.seconds(), "status": "DELIVERY_ACK",
+        }),
+    };
+    let message = InboundMessage {
+        id: format!("3EB0{number:016X}"),
+        chat: chat.clone(),
+        chat_alt: None,
+        sender: chat,
+        sender_alt: None,
+        from_me: false,
+        addressing: Addressing::Pn,
+        push_name: Some("Alice".to_owned()),
+        timestamp: NOW.seconds(),
+        proto: Bytes::from_static(b"\x0a\x0bhello there"),
+        content: json!({"conversation": "hello there"}),
+        kind: "conversation".to_owned(),
+        text: Some("hello there".to_owned()),
+        context: None,
+    };
+    InboundRow { row_id: Uuid::now_v7().into(), message, event }
+}

@@ -1,0 +1,178 @@
+//! Deliveries: in order per chat, leased, retried, never lost.
+
+use crate::harness::{ALICE, BOB, Harness, NOW, event, inbound};
+use flowcore_domain::clock::Millis;
+use flowcore_domain::event::EventKind;
+use flowcore_domain::id::InstanceId;
+use flowcore_domain::webhook::NextStep;
+use flowcore_storage::{ClaimedDelivery, DeliveryFilter, DeliveryState, Settlement};
+use std::time::{Duration, Instant};
+
+const LEASE: Duration = Duration::from_secs(30);
+
+fn settlement(step: NextStep, at: Millis) -> Settlement {
+    let delivered = step == NextStep::Delivered;
+    Settlement {
+        step,
+        status: Some(if delivered { 204 } else { 503 }),
+        duration_ms: 12,
+        error: (!delivered).then(|| "the receiver answered 503".to_owned()),
+        at,
+    }
+}
+
+async fn write(harness: &Harness, instance: InstanceId, chat: &str, wa_id: &str) {
+    let rows = vec![inbound(instance, chat, wa_id)];
+    harness.store.commit_inbound(instance, rows, NOW).await.expect("stored");
+}
+
+async fn claim(harness: &Harness, now: Millis) -> Vec<ClaimedDelivery> {
+    harness.store.claim_deliveries(100, now, LEASE).await.expect("claimed")
+}
+
+async fn settle(harness: &Harness, claimed: &ClaimedDelivery, step: NextStep, at: Millis) {
+    let done = harness.store.settle_delivery(claimed.delivery_id, settlement(step, at));
+    done.await.expect("settled");
+}
+
+fn chats(claimed: &[ClaimedDelivery]) -> Vec<(i64, &str)> {
+    claimed.iter().map(|one| (one.event.seq, one.event.event.ordering_key.as_str())).collect()
+}
+
+#[tokio::test]
+async fn a_chat_is_delivered_in_order_and_holds_up_no_other() {
+    let harness = Harness::new().await;
+    let id = harness.instance("shop").await;
+    let webhook = harness.webhook(id, &[]).await;
+    for (chat, wa_id) in [(ALICE, "1"), (ALICE, "2"), (BOB, "3"), (ALICE, "4"), (BOB, "5")] {
+        write(&harness, id, chat, wa_id).await;
+    }
+    let claimed = claim(&harness, NOW).await;
+    assert_eq!(chats(&claimed), [(1, ALICE), (3, BOB)]);
+    assert_eq!(claimed[0].webhook, webhook);
+    assert_eq!(claimed[0].instance_name.as_str(), "shop");
+    assert_eq!(claim(&harness, NOW).await.len(), 0, "what is leased is not given twice");
+    let retry_at = NOW.plus(Duration::from_secs(2));
+    settle(&harness, &claimed[0], NextStep::RetryAt(retry_at), NOW).await;
+    settle(&harness, &claimed[1], NextStep::Delivered, NOW).await;
+    assert_eq!(chats(&claim(&harness, NOW).await), [(5, BOB)]);
+    let retried = claim(&harness, retry_at).await;
+    assert_eq!((chats(&retried), retried[0].attempts), (vec![(1, ALICE)], 1));
+    settle(&harness, &retried[0], NextStep::Dead, retry_at).await;
+    assert_eq!(chats(&claim(&harness, retry_at).await), [(2, ALICE)]);
+}
+
+#[tokio::test]
+async fn only_wanted_kinds_are_delivered_to_each_endpoint() {
+    let harness = Harness::new().await;
+    let id = harness.instance("shop").await;
+    let all = harness.webhook(id, &[]).await;
+    harness.webhook(id, &[EventKind::ConnectionUpdate]).await;
+    let mut off = harness.webhook(id, &[]).await;
+    off.enabled = false;
+    harness.store.update_webhook(off, NOW).await.expect("changed");
+    let connection = event(id, EventKind::ConnectionUpdate, "");
+    let qr = event(id, EventKind::QrcodeUpdated, "");
+    let stored = harness.store.append_events(vec![connection, qr]).await.expect("appended");
+    assert_eq!(stored.iter().map(|event| event.deliveries).collect::<Vec<_>>(), [2, 1]);
+    let claimed = claim(&harness, NOW).await;
+    assert_eq!(claimed.len(), 2);
+    let first = claimed.iter().find(|one| one.webhook.id == all.id).expect("claimed");
+    settle(&harness, first, NextStep::Delivered, NOW).await;
+    let next = claim(&harness, NOW).await;
+    assert_eq!((next.len(), next[0].event.event.kind), (1, EventKind::QrcodeUpdated));
+}
+
+#[tokio::test]
+async fn who_dies_gives_its_work_back_when_the_lease_ends_or_the_process_starts() {
+    let harness = Harness::new().await;
+    let id = harness.instance("shop").await;
+    harness.webhook(id, &[]).await;
+    write(&harness, id, ALICE, "1").await;
+    assert_eq!(claim(&harness, NOW).await.len(), 1);
+    let end = NOW.plus(LEASE);
+    assert_eq!(harness.store.next_delivery_due(NOW).await.expect("read"), Some(end));
+    let harness = harness.reopen().await;
+    assert_eq!(claim(&harness, Millis(end.0 - 1)).await.len(), 0);
+    assert_eq!(claim(&harness, end).await.len(), 1);
+    assert_eq!(harness.store.release_leases(end).await.expect("released"), 1);
+    let again = claim(&harness, end).await;
+    assert_eq!((again.len(), again[0].attempts), (1, 0));
+    settle(&harness, &again[0], NextStep::Delivered, end).await;
+    settle(&harness, &again[0], NextStep::RetryAt(end), end).await;
+    assert_eq!(harness.store.next_delivery_due(end).await.expect("read"), None);
+}
+
+#[tokio::test]
+async fn a_list_tells_every_attempt() {
+    let harness = Harness::new().await;
+    let id = harness.instance("shop").await;
+    let webhook = harness.webhook(id, &[]).await;
+    for wa_id in ["1", "2", "3"] {
+        write(&harness, id, ALICE, wa_id).await;
+    }
+    let first = claim(&harness, NOW).await;
+    settle(&harness, &first[0], NextStep::RetryAt(NOW), NOW).await;
+    let again = claim(&harness, NOW).await;
+    settle(&harness, &again[0], NextStep::Delivered, Millis(NOW.0 + 5)).await;
+    let second = claim(&harness, NOW).await;
+    settle(&harness, &second[0], NextStep::RetryAt(NOW), NOW).await;
+    let list = harness.store.deliveries(id, &DeliveryFilter::default(), 10).await.expect("listed");
+    let states: Vec<_> = list.iter().map(|delivery| (delivery.seq, delivery.state)).collect();
+    let (pending, failed) = (DeliveryState::Pending, DeliveryState::Failed);
+    assert_eq!(states, [(3, pending), (2, failed), (1, DeliveryState::Delivered)]);
+    let attempts = &list[2].attempts;
+    assert_eq!((attempts.len(), attempts[0].status, attempts[1].status), (2, Some(503), Some(204)));
+    assert_eq!(attempts[0].error.as_deref(), Some("the receiver answered 503"));
+    assert_eq!((list[2].next_at, list[1].next_at), (None, Some(NOW)));
+    for (state, seq) in [(pending, 3), (failed, 2), (DeliveryState::Delivered, 1)] {
+        let filter = DeliveryFilter { state: Some(state), ..Default::default() };
+        let found = harness.store.deliveries(id, &filter, 10).await.expect("listed");
+        assert_eq!(found.iter().map(|delivery| delivery.seq).collect::<Vec<_>>(), [seq]);
+    }
+    let page = DeliveryFilter { webhook_id: Some(webhook.id), before_seq: Some(3), state: None };
+    assert_eq!(harness.store.deliveries(id, &page, 1).await.expect("listed")[0].seq, 2);
+}
+
+#[tokio::test]
+async fn switching_an_endpoint_off_ends_what_waits_for_it() {
+    let harness = Harness::new().await;
+    let id = harness.instance("shop").await;
+    let mut webhook = harness.webhook(id, &[]).await;
+    write(&harness, id, ALICE, "1").await;
+    write(&harness, id, ALICE, "2").await;
+    webhook.enabled = false;
+    harness.store.update_webhook(webhook.clone(), NOW).await.expect("changed");
+    assert_eq!(harness.store.next_delivery_due(NOW).await.expect("read"), None);
+    webhook.enabled = true;
+    harness.store.update_webhook(webhook, NOW).await.expect("changed");
+    write(&harness, id, ALICE, "3").await;
+    assert_eq!(chats(&claim(&harness, NOW).await), [(3, ALICE)]);
+}
+
+#[tokio::test]
+async fn claiming_looks_only_at_heads_that_are_due() {
+    let harness = Harness::new().await;
+    let id = harness.instance("shop").await;
+    harness.webhook(id, &[]).await;
+    for batch in 0..20 {
+        let row = |n| inbound(id, ALICE, &format!("{batch}-{n}"));
+        let rows = (0..500).map(row).collect();
+        harness.store.commit_inbound(id, rows, NOW).await.expect("stored");
+    }
+    let head = claim(&harness, NOW).await;
+    settle(&harness, &head[0], NextStep::RetryAt(NOW.plus(LEASE)), NOW).await;
+    write(&harness, id, BOB, "1").await;
+    let start = Instant::now();
+    assert_eq!(chats(&claim(&harness, NOW).await), [(10_001, BOB)]);
+    println!("claiming past 10,000 waiting deliveries took {:?}", start.elapsed());
+    let connection = &mut harness.raw().await;
+    let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(
+        "EXPLAIN QUERY PLAN SELECT id FROM deliveries WHERE head AND next_at <= $1 \
+         ORDER BY next_at LIMIT $2",
+    )
+    .fetch_all(&mut *connection)
+    .await
+    .expect("a plan");
+    assert!(plan[0].3.contains("USING INDEX deliveries_due"), "{plan:?}");
+}

@@ -1,0 +1,181 @@
+//! A store in a temporary directory, and rows to put into it.
+
+use bytes::Bytes;
+use flowcore_domain::clock::Millis;
+use flowcore_domain::event::{EventKind, NewEvent};
+use flowcore_domain::id::{EventId, InstanceId, MessageRowId, UserId, WebhookId};
+use flowcore_domain::jid::Jid;
+use flowcore_domain::message::{Addressing, InboundMessage};
+use flowcore_domain::webhook::{Secret, Webhook};
+use flowcore_storage::{
+    InboundRow, Mark, MasterKey, NewInstance, OutgoingRow, Store, StoreOptions,
+};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::Path;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+pub(crate) const NOW: Millis = Millis(1_767_603_600_000);
+pub(crate) const ALICE: &str = "5511988887777@s.whatsapp.net";
+pub(crate) const ALICE_LID: &str = "1234567890@lid";
+pub(crate) const BOB: &str = "4915112345678@s.whatsapp.net";
+pub(crate) const OWN: &str = "5511911112222@s.whatsapp.net";
+
+/// A store that is deleted with the test.
+pub(crate) struct Harness {
+    pub(crate) directory: TempDir,
+    pub(crate) store: Store,
+    pub(crate) user: UserId,
+}
+
+pub(crate) fn options(directory: &Path) -> StoreOptions {
+    StoreOptions {
+        data_dir: directory.to_path_buf(),
+        mark: Mark::Sandbox,
+        master_key: Some(MasterKey::from_bytes([7; 32])),
+    }
+}
+
+impl Harness {
+    pub(crate) async fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = Store::open(options(directory.path())).await.expect("opens");
+        let user = fresh();
+        store.ensure_admin(user, None, NOW).await.expect("an admin");
+        Self { directory, store, user }
+    }
+
+    /// Opens the same files as a new process would, without the old one having closed them.
+    pub(crate) async fn reopen(self) -> Self {
+        let Self { directory, store, user } = self;
+        drop(store);
+        let store = Store::open(options(directory.path())).await.expect("opens again");
+        Self { directory, store, user }
+    }
+
+    pub(crate) async fn instance(&self, name: &str) -> InstanceId {
+        self.store.create_instance(self.new_instance(name), vec![]).await.expect("made").id
+    }
+
+    pub(crate) fn new_instance(&self, name: &str) -> NewInstance {
+        NewInstance {
+            id: fresh(),
+            user_id: self.user,
+            name: name.parse().expect("a name"),
+            now: NOW,
+        }
+    }
+
+    pub(crate) async fn webhook(&self, instance: InstanceId, events: &[EventKind]) -> Webhook {
+        let webhook = webhook(instance, events);
+        assert!(self.store.create_webhook(webhook.clone()).await.expect("stored"));
+        webhook
+    }
+
+    /// How many rows each table has.
+    pub(crate) async fn counts(&self) -> BTreeMap<String, i64> {
+        let connection = &mut self.raw().await;
+        let tables: Vec<String> = sqlx::query_scalar(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' \
+             AND name NOT LIKE '\\_sqlx%' ESCAPE '\\'",
+        )
+        .fetch_all(&mut *connection)
+        .await
+        .expect("tables");
+        let mut counts = BTreeMap::new();
+        for table in tables {
+            let sql = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
+            let count = sqlx::query_scalar(sql).fetch_one(&mut *connection).await.expect("counts");
+            counts.insert(table, count);
+        }
+        counts
+    }
+
+    /// A connection behind the store's back.
+    pub(crate) async fn raw(&self) -> sqlx::SqliteConnection {
+        raw(self.directory.path()).await
+    }
+}
+
+pub(crate) async fn raw(directory: &Path) -> sqlx::SqliteConnection {
+    use sqlx::ConnectOptions as _;
+    sqlx::sqlite::SqliteConnectOptions::new()
+        .filename(directory.join("flowcore.db"))
+        .busy_timeout(std::time::Duration::from_secs(5))
+        .connect()
+        .await
+        .expect("connects")
+}
+
+pub(crate) fn fresh<T: From<Uuid>>() -> T {
+    Uuid::now_v7().into()
+}
+
+pub(crate) fn jid(text: &str) -> Jid {
+    text.parse().expect("an address")
+}
+
+pub(crate) fn event(instance: InstanceId, kind: EventKind, ordering_key: &str) -> NewEvent {
+    NewEvent {
+        id: EventId(Uuid::now_v7()),
+        instance_id: instance,
+        kind,
+        ordering_key: ordering_key.to_owned(),
+        at: NOW,
+        data: json!({"state": "open"}),
+    }
+}
+
+pub(crate) fn webhook(instance: InstanceId, events: &[EventKind]) -> Webhook {
+    Webhook {
+        id: WebhookId(Uuid::now_v7()),
+        instance_id: instance,
+        url: "https://app.example/hook".to_owned(),
+        enabled: true,
+        events: events.to_vec(),
+        headers: BTreeMap::from([("authorization".to_owned(), "Bearer hush-hush".to_owned())]),
+        by_events: false,
+        secret: Secret::from_bytes([9; 32]),
+        created_at: NOW,
+    }
+}
+
+/// A text from `chat`.
+pub(crate) fn inbound(instance: InstanceId, chat: &str, id: &str) -> InboundRow {
+    let message = InboundMessage {
+        id: id.to_owned(),
+        chat: jid(chat),
+        chat_alt: None,
+        sender: jid(chat),
+        sender_alt: None,
+        from_me: false,
+        addressing: Addressing::Pn,
+        push_name: Some("Alice".to_owned()),
+        timestamp: NOW.seconds(),
+        proto: Bytes::from_static(b"\x0a\x02hi"),
+        content: json!({"conversation": "hi"}),
+        kind: "conversation".to_owned(),
+        text: Some("hi".to_owned()),
+        context: None,
+    };
+    InboundRow { row_id: fresh(), message, event: event(instance, EventKind::MessagesUpsert, chat) }
+}
+
+/// A text to `chat`.
+pub(crate) fn outgoing(instance: InstanceId, chat: &str, wa_id: &str) -> OutgoingRow {
+    OutgoingRow {
+        row_id: MessageRowId(Uuid::now_v7()),
+        instance_id: instance,
+        wa_id: wa_id.to_owned(),
+        chat: jid(chat),
+        chat_alt: None,
+        sender: jid(OWN),
+        kind: "conversation".to_owned(),
+        content: json!({"conversation": "hello"}),
+        text: Some("hello".to_owned()),
+        proto: Bytes::new(),
+        idempotency: None,
+        now: NOW,
+    }
+}

@@ -1,0 +1,149 @@
+//! Inbound messages: once, with chat, contact and event.
+
+use crate::harness::{ALICE, ALICE_LID, BOB, Harness, NOW, fresh, inbound, jid, outgoing};
+use flowcore_domain::event::EventKind;
+use flowcore_domain::message::DeliveryStatus;
+use flowcore_storage::{ChatCursor, MessageCursor, StorageError};
+
+#[tokio::test]
+async fn a_message_that_comes_twice_is_stored_once() {
+    let harness = Harness::new().await;
+    let id = harness.instance("shop").await;
+    harness.webhook(id, &[EventKind::MessagesUpsert]).await;
+    let batch = vec![inbound(id, ALICE, "A"), inbound(id, ALICE, "A"), inbound(id, BOB, "A")];
+    let stored = harness.store.commit_inbound(id, batch, NOW).await.expect("stored");
+    assert_eq!(stored.iter().map(|event| event.seq).collect::<Vec<_>>(), [1, 2]);
+    assert!(stored.iter().all(|event| event.deliveries == 1));
+    let again = vec![inbound(id, ALICE, "A"), inbound(id, ALICE, "B")];
+    let stored = harness.store.commit_inbound(id, again, NOW).await.expect("stored");
+    assert_eq!(stored.iter().map(|event| event.seq).collect::<Vec<_>>(), [3]);
+    let counts = harness.counts().await;
+    assert_eq!((counts["messages"], counts["events"], counts["deliveries"]), (3, 3, 3));
+    let message = harness.store.message(id, "B").await.expect("read").expect("there");
+    assert_eq!(message.status, DeliveryStatus::DeliveryAck);
+    assert_eq!(message.proto.as_ref(), b"\x0a\x02hi");
+    assert_eq!(message.at, NOW);
+}
+
+#[tokio::test]
+async fn both_addresses_of_a_person_share_one_chat_and_one_contact() {
+    let harness = Harness::new().await;
+    let id = harness.instance("shop").await;
+    let mut both = inbound(id, ALICE_LID, "1");
+    both.message.chat_alt = Some(jid(ALICE));
+    harness.store.commit_inbound(id, vec![both], NOW).await.expect("stored");
+    let by_phone = inbound(id, ALICE, "2");
+    harness.store.commit_inbound(id, vec![by_phone], NOW).await.expect("stored");
+    harness.store.insert_outgoing(outgoing(id, ALICE, "3")).await.expect("stored");
+    let chats = harness.store.chats(id, None, 10).await.expect("listed");
+    assert_eq!(chats.len(), 1);
+    assert_eq!((chats[0].unread, chats[0].push_name.as_deref()), (2, Some("Alice")));
+    assert_eq!(chats[0].addresses, [jid(ALICE_LID), jid(ALICE)]);
+    for address in [ALICE, ALICE_LID] {
+        let chat = jid(address);
+        let messages = harness.store.messages_of_chat(id, &chat, None, 10).await;
+        assert_eq!(messages.expect("listed").len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn two_people_become_one_when_a_late_mapping_says_so() {
+    let harness = Harness::new().await;
+    let id = harness.instance("shop").await;
+    for (chat, wa_id) in [(ALICE, "1"), (ALICE_LID, "2"), (BOB, "3")] {
+        harness
+            .store
+            .commit_inbound(id, vec![inbound(id, chat, wa_id)], NOW)
+            .await
+            .expect("stored");
+    }
+    assert_eq!(harness.counts().await["contacts"], 3);
+    let mut mapping = inbound(id, ALICE_LID, "4");
+    mapping.message.chat_alt = Some(jid(ALICE));
+    mapping.message.timestamp += 60;
+    harness.store.commit_inbound(id, vec![mapping], NOW).await.expect("stored");
+    let counts = harness.counts().await;
+    assert_eq!((counts["contacts"], counts["chats"], counts["contact_addresses"]), (2, 2, 3));
+    let chats = harness.store.chats(id, None, 10).await.expect("listed");
+    assert_eq!(chats.iter().map(|chat| chat.unread).collect::<Vec<_>>(), [3, 1]);
+    let messages = harness.store.messages_of_chat(id, &jid(ALICE), None, 10).await.expect("listed");
+    let ids: Vec<_> = messages.iter().map(|message| message.wa_id.as_str()).collect();
+    assert_eq!(ids[0], "4");
+    assert_eq!(ids.len(), 3);
+}
+
+#[tokio::test]
+async fn a_group_message_knows_its_writer_but_its_chat_is_the_group() {
+    let harness = Harness::new().await;
+    let id = harness.instance("shop").await;
+    let group = "120363000000000001@g.us";
+    let mut message = inbound(id, group, "1");
+    message.message.sender = jid(ALICE_LID);
+    message.message.sender_alt = Some(jid(ALICE));
+    let mut own = inbound(id, group, "2");
+    own.message.sender = jid(crate::harness::OWN);
+    own.message.from_me = true;
+    harness.store.commit_inbound(id, vec![message, own], NOW).await.expect("stored");
+    let chats = harness.store.chats(id, None, 10).await.expect("listed");
+    assert_eq!((chats.len(), chats[0].unread), (1, 1));
+    assert_eq!((&chats[0].address, chats[0].addresses.len()), (&jid(group), 0));
+    let counts = harness.counts().await;
+    assert_eq!((counts["contacts"], counts["contact_addresses"]), (1, 2));
+    let own = harness.store.message(id, "2").await.expect("read").expect("there");
+    assert_eq!(own.status, DeliveryStatus::ServerAck);
+}
+
+#[tokio::test]
+async fn an_unknown_instance_takes_no_messages() {
+    let harness = Harness::new().await;
+    let nobody = fresh();
+    let refused =
+        harness.store.commit_inbound(nobody, vec![inbound(nobody, ALICE, "1")], NOW).await;
+    assert!(matches!(refused, Err(StorageError::NotFound("the instance"))), "{refused:?}");
+    assert_eq!(harness.counts().await["messages"], 0);
+}
+
+#[tokio::test]
+async fn pages_show_everything_once_newest_first() {
+    let harness = Harness::new().await;
+    let id = harness.instance("shop").await;
+    let rows = (0..25)
+        .map(|n| {
+            let mut row = inbound(id, ALICE, &format!("{n:02}"));
+            // Pairs within one second, as WhatsApp's clock counts.
+            row.message.timestamp += n / 2;
+            row
+        })
+        .collect();
+    harness.store.commit_inbound(id, rows, NOW).await.expect("stored");
+    let (mut seen, mut cursor) = (vec![], None);
+    loop {
+        let page =
+            harness.store.messages_of_chat(id, &jid(ALICE), cursor, 7).await.expect("a page");
+        let Some(last) = page.last() else { break };
+        cursor = Some(MessageCursor { at: last.at, row_id: last.row_id });
+        seen.extend(page.into_iter().map(|message| message.wa_id));
+    }
+    let wanted: Vec<String> = (0..25).rev().map(|n| format!("{n:02}")).collect();
+    assert_eq!(seen, wanted);
+}
+
+#[tokio::test]
+async fn chats_page_by_their_last_message() {
+    let harness = Harness::new().await;
+    let id = harness.instance("shop").await;
+    for n in 0..5_i64 {
+        let mut row = inbound(id, &format!("49151000000{n}@s.whatsapp.net"), "1");
+        row.message.timestamp += n / 2;
+        harness.store.commit_inbound(id, vec![row], NOW).await.expect("stored");
+    }
+    let (mut seen, mut cursor) = (vec![], None::<ChatCursor>);
+    loop {
+        let page = harness.store.chats(id, cursor.as_ref(), 2).await.expect("a page");
+        let Some(last) = page.last() else { break };
+        cursor = Some(ChatCursor { at: last.last_message_at, key: last.key.clone() });
+        seen.extend(page);
+    }
+    assert_eq!(seen.len(), 5);
+    assert!(seen.is_sorted_by(|a, b| a.last_message_at >= b.last_message_at));
+}

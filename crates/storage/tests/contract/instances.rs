@@ -1,0 +1,134 @@
+//! Instances: names, changes, deletion.
+
+use crate::harness::{ALICE, Harness, NOW, OWN, event, fresh, inbound, jid, outgoing};
+use flowcore_domain::clock::Millis;
+use flowcore_domain::event::EventKind;
+use flowcore_domain::instance::settings::Settings;
+use flowcore_domain::instance::{Identity, Reason, Status};
+use flowcore_domain::session_store::{Change, Namespace};
+use flowcore_domain::webhook::NextStep;
+use flowcore_storage::{InstanceChange, InstanceFilter, NewInstance, Settlement, StorageError};
+use std::time::Duration;
+
+fn change(status: Status) -> InstanceChange {
+    InstanceChange {
+        status,
+        reason: None,
+        identity: None,
+        wanted: None,
+        last_connected: None,
+        now: Millis(NOW.0 + 1),
+    }
+}
+
+fn identity() -> Identity {
+    Identity { jid: jid(OWN), lid: Some(jid("99@lid")), profile_name: Some("Shop".to_owned()) }
+}
+
+#[tokio::test]
+async fn a_name_is_taken_whatever_its_case() {
+    let harness = Harness::new().await;
+    let new = harness.new_instance("Shop.1");
+    let made = harness.store.create_instance(new.clone(), vec![]).await.expect("made");
+    assert_eq!((made.id, made.status, made.wanted), (new.id, Status::Created, false));
+    let again = harness.store.create_instance(harness.new_instance("sHOP.1"), vec![]).await;
+    assert!(matches!(again, Err(StorageError::Conflict("an instance with this name"))));
+    let found = harness.store.instance_by_name(&"SHOP.1".parse().expect("a name")).await;
+    assert_eq!(found.expect("read"), Some(made));
+    let nobodys = NewInstance { user_id: fresh(), ..harness.new_instance("other") };
+    let refused = harness.store.create_instance(nobodys, vec![]).await;
+    assert!(matches!(refused, Err(StorageError::NotFound("the user"))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_change_touches_what_it_names() {
+    let harness = Harness::new().await;
+    let id = harness.instance("shop").await;
+    let connected = InstanceChange {
+        identity: Some(Some(identity())),
+        wanted: Some(true),
+        last_connected: Some(NOW),
+        ..change(Status::Connected)
+    };
+    let events = vec![event(id, EventKind::ConnectionUpdate, "")];
+    let stored = harness.store.update_instance(id, connected, events).await.expect("changed");
+    assert_eq!((stored.len(), stored[0].seq), (1, 1));
+    let lost = InstanceChange { reason: Some(Reason::Network), ..change(Status::Disconnected) };
+    harness.store.update_instance(id, lost, vec![]).await.expect("changed");
+    harness
+        .store
+        .update_settings(id, Settings { groups_ignore: true, read_messages: false }, NOW)
+        .await
+        .expect("changed");
+    let read = harness.store.instance(id).await.expect("read").expect("there");
+    assert_eq!((read.status, read.reason), (Status::Disconnected, Some(Reason::Network)));
+    assert_eq!((read.identity, read.wanted), (Some(identity()), true));
+    assert_eq!((read.last_connected, read.settings.groups_ignore), (Some(NOW), true));
+    let unlinked = InstanceChange { identity: Some(None), ..change(Status::Disconnected) };
+    harness.store.update_instance(id, unlinked, vec![]).await.expect("changed");
+    let read = harness.store.instance(id).await.expect("read").expect("there");
+    assert_eq!((read.identity, read.reason), (None, None));
+    let unknown = harness.store.update_instance(fresh(), change(Status::Created), vec![]).await;
+    assert!(matches!(unknown, Err(StorageError::NotFound(_))));
+}
+
+#[tokio::test]
+async fn filters_combine() {
+    let harness = Harness::new().await;
+    let shop = harness.instance("My-Shop").await;
+    harness.instance("office").await;
+    let linked = InstanceChange { identity: Some(Some(identity())), ..change(Status::Connected) };
+    harness.store.update_instance(shop, linked, vec![]).await.expect("changed");
+    let found = async |filter: InstanceFilter| {
+        let found = harness.store.instances(&filter).await.expect("listed");
+        found.into_iter().map(|instance| instance.name.as_str().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(found(InstanceFilter::default()).await, ["My-Shop", "office"]);
+    let search =
+        |text: &str| InstanceFilter { search: Some(text.to_owned()), ..Default::default() };
+    assert_eq!(found(search("SHOP")).await, ["My-Shop"]);
+    assert_eq!(found(search("91111")).await, ["My-Shop"]);
+    assert_eq!(found(search("%")).await, Vec::<String>::new());
+    let created = InstanceFilter { status: Some(Status::Created), ..Default::default() };
+    assert_eq!(found(created.clone()).await, ["office"]);
+    let nobody = InstanceFilter { user_id: Some(fresh()), ..created };
+    assert_eq!(found(nobody).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn deleting_an_instance_removes_everything_of_it_and_nothing_else() {
+    let harness = Harness::new().await;
+    let kept = harness.instance("kept").await;
+    harness.webhook(kept, &[]).await;
+    harness.store.commit_inbound(kept, vec![inbound(kept, ALICE, "1")], NOW).await.expect("stored");
+    let before = harness.counts().await;
+
+    let gone = harness.instance("gone").await;
+    harness.webhook(gone, &[]).await;
+    harness.store.commit_inbound(gone, vec![inbound(gone, ALICE, "1")], NOW).await.expect("stored");
+    let mut sent = outgoing(gone, ALICE, "2");
+    sent.idempotency = Some(("key".to_owned(), [1; 32]));
+    harness.store.insert_outgoing(sent).await.expect("stored");
+    let put = Change::put(Namespace("session"), "a", "x");
+    harness.store.session_store(gone).apply(vec![put]).await.expect("applied");
+    let lease = Duration::from_secs(60);
+    for claimed in harness.store.claim_deliveries(10, NOW, lease).await.expect("claimed") {
+        if claimed.webhook.instance_id == gone {
+            let settlement = Settlement {
+                step: NextStep::Delivered,
+                status: Some(200),
+                duration_ms: 5,
+                error: None,
+                at: NOW,
+            };
+            harness.store.settle_delivery(claimed.delivery_id, settlement).await.expect("settled");
+        }
+    }
+    let full = harness.counts().await;
+    let grown = full.iter().filter(|(table, count)| before[*table] < **count).count();
+    assert_eq!(grown, 11, "every table of an instance has rows of it: {full:?}");
+
+    assert!(harness.store.delete_instance(gone).await.expect("deleted"));
+    assert_eq!(harness.counts().await, before);
+    assert!(!harness.store.delete_instance(gone).await.expect("no error"));
+}

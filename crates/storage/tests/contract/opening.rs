@@ -1,0 +1,103 @@
+//! What is refused when a store is opened, and that a refusal changes nothing.
+
+use crate::harness::{Harness, options, raw};
+use flowcore_storage::{Mark, MasterKey, OpenError, Store, StoreOptions};
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).expect("exists").permissions().mode() & 0o777
+}
+
+fn contents(directory: &Path) -> BTreeMap<String, Vec<u8>> {
+    let files = std::fs::read_dir(directory).expect("a directory").map(|entry| {
+        let entry = entry.expect("an entry");
+        let name = entry.file_name().into_string().expect("a name");
+        (name, std::fs::read(entry.path()).expect("readable"))
+    });
+    // The shared-memory index is no data: it is made anew by every process.
+    files.filter(|(name, _)| !name.ends_with("-shm")).collect()
+}
+
+#[tokio::test]
+async fn the_first_start_makes_a_private_directory_and_a_key_that_fits_the_next() {
+    let parent = tempfile::tempdir().expect("a directory");
+    let directory = parent.path().join("data");
+    let without_key = StoreOptions { master_key: None, ..options(&directory) };
+    Store::open(without_key.clone()).await.expect("opens").close().await;
+    assert_eq!(mode(&directory), 0o700);
+    assert_eq!(mode(&directory.join("master.key")), 0o600);
+    assert_eq!(mode(&directory.join("flowcore.db")), 0o600);
+    Store::open(without_key).await.expect("opens again").close().await;
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_refused_and_nothing_is_changed() {
+    let harness = Harness::new().await;
+    harness.store.close().await;
+    let before = contents(harness.directory.path());
+    let wrong = MasterKey::from_bytes([8; 32]);
+    let wrong = StoreOptions { master_key: Some(wrong), ..options(harness.directory.path()) };
+    assert!(matches!(Store::open(wrong).await, Err(OpenError::WrongKey)));
+    let missing = StoreOptions { master_key: None, ..options(harness.directory.path()) };
+    let error = Store::open(missing).await.expect_err("refused");
+    assert!(matches!(error, OpenError::KeyMissing { .. }), "{error}");
+    assert!(error.to_string().contains("master.key"), "{error}");
+    assert!(contents(harness.directory.path()) == before, "files were changed");
+}
+
+#[tokio::test]
+async fn a_key_file_that_others_can_read_or_that_is_damaged_is_refused() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let from_file = StoreOptions { master_key: None, ..options(directory.path()) };
+    Store::open(from_file.clone()).await.expect("opens").close().await;
+    let key = directory.path().join("master.key");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).expect("set");
+    let error = Store::open(from_file.clone()).await.expect_err("refused");
+    assert!(error.to_string().contains("chmod 600"), "{error}");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).expect("set");
+    std::fs::write(&key, "half a k").expect("written");
+    let error = Store::open(from_file).await.expect_err("refused");
+    assert!(matches!(error, OpenError::KeyFileDamaged { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn real_numbers_and_a_simulated_network_never_meet() {
+    let harness = Harness::new().await;
+    harness.store.close().await;
+    let real = StoreOptions { mark: Mark::Flowcore, ..options(harness.directory.path()) };
+    let error = Store::open(real).await.expect_err("refused");
+    let (found, wanted) = ("sandbox", "flowcore");
+    assert!(matches!(&error, OpenError::WrongMark { found: f, wanted: w }
+        if f == found && *w == wanted));
+    assert!(error.to_string().contains("another data directory"), "{error}");
+    Store::open(options(harness.directory.path())).await.expect("still opens").close().await;
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused() {
+    let harness = Harness::new().await;
+    harness.store.close().await;
+    let mut connection = raw(harness.directory.path()).await;
+    sqlx::query(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+         VALUES (9999, 'of the future', TRUE, x'00', 0)",
+    )
+    .execute(&mut connection)
+    .await
+    .expect("inserted");
+    let error = Store::open(options(harness.directory.path())).await.expect_err("refused");
+    assert!(matches!(error, OpenError::NewerSchema { found: 9999, .. }), "{error}");
+    assert!(error.to_string().contains("newer version"), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_no_database_is_refused_and_left_alone() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("flowcore.db");
+    std::fs::write(&file, "these are holiday notes, not a database ".repeat(200)).expect("written");
+    let error = Store::open(options(directory.path())).await.expect_err("refused");
+    assert!(matches!(error, OpenError::Database(_)), "{error}");
+    assert!(std::fs::read(&file).expect("there").starts_with(b"these are holiday notes"));
+}

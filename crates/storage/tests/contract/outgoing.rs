@@ -1,0 +1,142 @@
+//! Outgoing messages: stored before sent, statuses that only move forward.
+
+use crate::harness::{ALICE, ALICE_LID, BOB, Harness, NOW, event, fresh, inbound, jid, outgoing};
+use flowcore_domain::clock::Millis;
+use flowcore_domain::event::EventKind;
+use flowcore_domain::message::DeliveryStatus::{
+    self, DeliveryAck, Error, Pending, Read, ServerAck,
+};
+use flowcore_storage::{
+    IDEMPOTENCY_LIFETIME, OutgoingInsert, OutgoingRow, Render, StatusNews, StorageError,
+};
+
+fn keyed(row: OutgoingRow, key: &str, hash: u8) -> OutgoingRow {
+    OutgoingRow { idempotency: Some((key.to_owned(), [hash; 32])), ..row }
+}
+
+fn render() -> Render {
+    Box::new(|message, status| {
+        let mut event = event(message.instance_id, EventKind::MessagesUpdate, "chat");
+        event.data = serde_json::json!({"id": message.wa_id, "status": status});
+        event
+    })
+}
+
+fn news(chat: Option<&str>, ids: &[&str], status: DeliveryStatus) -> StatusNews {
+    let ids = ids.iter().map(|id| (*id).to_owned()).collect();
+    StatusNews { chat: chat.map(jid), ids, status, at: NOW }
+}
+
+#[tokio::test]
+async fn the_same_request_is_answered_with_its_message_and_another_is_refused() {
+    let harness = Harness::new().await;
+    let id = harness.instance("shop").await;
+    let first = keyed(outgoing(id, ALICE, "A"), "key", 1);
+    let store = &harness.store;
+    assert_eq!(store.insert_outgoing(first.clone()).await.expect("ok"), OutgoingInsert::Inserted);
+    let again = keyed(outgoing(id, ALICE, "B"), "key", 1);
+    let OutgoingInsert::Replayed(message) = store.insert_outgoing(again).await.expect("ok") else {
+        panic!("not replayed");
+    };
+    assert_eq!((message.row_id, message.wa_id.as_str()), (first.row_id, "A"));
+    let other = keyed(outgoing(id, ALICE, "C"), "key", 2);
+    let conflict = store.insert_outgoing(other.clone()).await.expect("ok");
+    assert_eq!(conflict, OutgoingInsert::IdempotencyConflict);
+    let elsewhere = harness.instance("office").await;
+    let theirs = keyed(outgoing(elsewhere, ALICE, "A"), "key", 2);
+    assert_eq!(store.insert_outgoing(theirs).await.expect("ok"), OutgoingInsert::Inserted);
+    let tomorrow = OutgoingRow { now: NOW.plus(IDEMPOTENCY_LIFETIME), ..other };
+    assert_eq!(
+        store.insert_outgoing(tomorrow.clone()).await.expect("ok"),
+        OutgoingInsert::Inserted
+    );
+    assert_eq!(store.sweep_idempotency_keys(tomorrow.now).await.expect("swept"), 1);
+}
+
+#[tokio::test]
+async fn a_message_with_the_same_id_to_the_same_chat_is_refused() {
+    let harness = Harness::new().await;
+    let id = harness.instance("shop").await;
+    harness.store.insert_outgoing(outgoing(id, ALICE, "A")).await.expect("stored");
+    let again = harness.store.insert_outgoing(outgoing(id, ALICE, "A")).await;
+    assert!(matches!(again, Err(StorageError::Conflict(_))), "{again:?}");
+    let nobody = harness.store.insert_outgoing(outgoing(fresh(), ALICE, "A")).await;
+    assert!(matches!(nobody, Err(StorageError::NotFound(_))), "{nobody:?}");
+}
+
+#[tokio::test]
+async fn what_whatsapp_has_neither_taken_nor_refused_is_found_again_oldest_first() {
+    let harness = Harness::new().await;
+    let id = harness.instance("shop").await;
+    let rows = ["A", "B", "C"].map(|wa_id| outgoing(id, ALICE, wa_id));
+    for row in &rows {
+        harness.store.insert_outgoing(row.clone()).await.expect("stored");
+    }
+    let open = async || {
+        let rows = harness.store.unacknowledged(id, 10).await.expect("listed");
+        rows.into_iter().map(|message| message.wa_id).collect::<Vec<_>>()
+    };
+    assert_eq!(open().await, ["A", "B", "C"]);
+    let told = vec![event(id, EventKind::SendMessage, ALICE)];
+    let stored = harness.store.record_sent(rows[0].row_id, NOW, told.clone()).await.expect("sent");
+    assert_eq!(stored.len(), 1);
+    let again = harness.store.record_sent(rows[0].row_id, Millis(NOW.0 + 9), told).await;
+    assert_eq!(again.expect("fine"), []);
+    let sent = harness.store.message_by_row(rows[0].row_id).await.expect("read").expect("there");
+    assert_eq!((sent.status, sent.sent_at), (Pending, Some(NOW)));
+    assert_eq!(open().await, ["A", "B", "C"], "written is not acknowledged");
+    for (wa_id, status) in [("A", ServerAck), ("B", Error)] {
+        let told = news(None, &[wa_id], status);
+        harness.store.advance_status(id, told, render()).await.expect("advanced");
+    }
+    assert_eq!(open().await, ["C"]);
+    let unknown = harness.store.record_sent(fresh(), NOW, vec![]).await;
+    assert!(matches!(unknown, Err(StorageError::NotFound(_))));
+}
+
+#[tokio::test]
+async fn a_status_never_goes_back_and_each_step_has_one_event() {
+    let harness = Harness::new().await;
+    let id = harness.instance("shop").await;
+    harness.webhook(id, &[]).await;
+    for wa_id in ["A", "B"] {
+        harness.store.insert_outgoing(outgoing(id, ALICE, wa_id)).await.expect("stored");
+    }
+    harness.store.commit_inbound(id, vec![inbound(id, ALICE, "X")], NOW).await.expect("stored");
+    let steps = [
+        (&["A"][..], ServerAck, 1),
+        (&["A"], ServerAck, 0),
+        (&["A", "B", "B", "nobody"], Read, 2),
+        (&["A", "B"], DeliveryAck, 0),
+        (&["A"], Error, 0),
+        (&["X"], Read, 0),
+    ];
+    for (ids, status, moved) in steps {
+        let told = harness.store.advance_status(id, news(None, ids, status), render()).await;
+        let told = told.expect("advanced");
+        assert_eq!(told.len(), moved, "{ids:?} {status:?}");
+        for (message, stored) in told {
+            assert_eq!(message.status, status);
+            assert_eq!(stored.event.data["id"], message.wa_id);
+            assert_eq!(stored.deliveries, 1);
+        }
+    }
+    let message = harness.store.message(id, "A").await.expect("read").expect("there");
+    assert_eq!(message.status, Read);
+}
+
+#[tokio::test]
+async fn a_receipt_from_the_other_address_is_understood_and_a_namesake_is_spared() {
+    let harness = Harness::new().await;
+    let id = harness.instance("shop").await;
+    harness.store.insert_outgoing(outgoing(id, ALICE, "A")).await.expect("stored");
+    let by_lid = news(Some(ALICE_LID), &["A"], DeliveryAck);
+    assert_eq!(harness.store.advance_status(id, by_lid, render()).await.expect("ok").len(), 1);
+    for chat in [ALICE, BOB] {
+        harness.store.insert_outgoing(outgoing(id, chat, "S")).await.expect("stored");
+    }
+    let from_bob = news(Some(BOB), &["S"], Read);
+    let moved = harness.store.advance_status(id, from_bob, render()).await.expect("ok");
+    assert_eq!(moved.len(), 1);
+    assert_eq!(moved[0].0.chat, jid(BOB));
+}
