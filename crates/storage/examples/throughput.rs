@@ -33,16 +33,19 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let user = UserId(Uuid::now_v7());
     store.ensure_admin(user, None, NOW).await?;
 
-    let tasks = TaskTracker::new();
-    let end = Instant::now() + Duration::from_secs(seconds);
-    let mut phones = Vec::with_capacity(instances);
+    let mut prepared = Vec::with_capacity(instances);
     for index in 0..instances {
-        let instance = prepare(&store, user, index).await?;
+        prepared.push(prepare(&store, user, index).await?);
+    }
+    let tasks = TaskTracker::new();
+    let start = Instant::now();
+    let end = start + Duration::from_secs(seconds);
+    let mut phones = Vec::with_capacity(instances);
+    for instance in prepared {
         let store = store.clone();
         phones.push(tasks.spawn(async move { receive(&store, instance, end).await }));
     }
     tasks.close();
-    let start = Instant::now();
     let mut times = Vec::new();
     for phone in phones {
         times.extend(phone.await?);
@@ -50,7 +53,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let elapsed = start.elapsed().as_secs_f64();
     times.sort_unstable();
     let at = |share: usize| times.get(times.len() * share / 100).copied().unwrap_or_default();
-    println!("{instances} instances, {} messages in {elapsed:.1} s", times.len());
+    println!("{instances} instances, {} messages and ratchets in {elapsed:.1} s", times.len());
     println!("a commit: p50 {:?}, p99 {:?}", at(50), at(99));
     store.close().await;
     Ok(())

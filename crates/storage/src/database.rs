@@ -201,18 +201,16 @@ async fn commit_group(
     group: &mut [Box<dyn Job>],
 ) -> Result<(), StorageError> {
     sqlx::query(dialect::BEGIN).execute(&mut *connection).await?;
+    sqlx::query(dialect::FIRST_JOB).execute(&mut *connection).await?;
     for job in group {
-        sqlx::query("SAVEPOINT job").execute(&mut *connection).await?;
-        match job.run(connection).await {
-            Ok(()) => sqlx::query("RELEASE job").execute(&mut *connection).await?,
+        let next = match job.run(connection).await {
+            Ok(()) => dialect::NEXT_JOB,
             // Out of room or out of reach: SQLite may have ended the transaction by itself, with the work
             // of the jobs before in it.
             Err(error @ StorageError::Unavailable(_)) => return Err(error),
-            Err(_) => {
-                sqlx::query("ROLLBACK TO job").execute(&mut *connection).await?;
-                sqlx::query("RELEASE job").execute(&mut *connection).await?
-            }
+            Err(_) => dialect::UNDO_JOB,
         };
+        sqlx::query(next).execute(&mut *connection).await?;
     }
     sqlx::query("COMMIT").execute(&mut *connection).await?;
     Ok(())

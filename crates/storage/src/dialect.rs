@@ -20,6 +20,15 @@ pub(crate) type Row = sqlx::sqlite::SqliteRow;
 /// could fail with "locked" half-way.
 pub(crate) const BEGIN: &str = "BEGIN IMMEDIATE";
 
+/// Ends the job before and begins the next, in one trip to the connection's thread.
+pub(crate) const NEXT_JOB: &str = "RELEASE job; SAVEPOINT job";
+
+/// Undoes the running job and begins the next.
+pub(crate) const UNDO_JOB: &str = "ROLLBACK TO job; RELEASE job; SAVEPOINT job";
+
+/// Begins the first job of a transaction.
+pub(crate) const FIRST_JOB: &str = "SAVEPOINT job";
+
 /// Empties the write-ahead log into the database file.
 pub(crate) const CHECKPOINT: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 

@@ -2,7 +2,7 @@
 //! that wants it.
 
 use crate::Store;
-use crate::deliveries;
+use crate::deliveries::queue;
 use crate::dialect::Connection;
 use crate::error::StorageError;
 use crate::row::{Record, json_text};
@@ -132,7 +132,7 @@ pub(crate) async fn append(
     .await?
     .ok_or(StorageError::NotFound("the instance"))?
     .try_get(0)?;
-    let targets = deliveries::targets(connection, instance).await?;
+    let targets = queue::targets(connection, instance).await?;
     let mut stored = Vec::with_capacity(events.len());
     for (seq, event) in (last - count + 1..).zip(events) {
         debug_assert_eq!(event.instance_id, instance, "events go with the row that they are about");
@@ -140,7 +140,7 @@ pub(crate) async fn append(
         let event = StoredEvent { seq, event, deliveries: wanted.len() };
         insert(connection, &event).await?;
         for target in wanted {
-            deliveries::enqueue(connection, target.id(), &event, now).await?;
+            queue::enqueue(connection, target.id(), &event, now).await?;
         }
         stored.push(event);
     }

@@ -1,7 +1,7 @@
 //! Webhook endpoints. Secrets and headers are sealed.
 
 use crate::Store;
-use crate::deliveries;
+use crate::deliveries::queue;
 use crate::error::StorageError;
 use crate::events::read_kind;
 use crate::row::{Record, json_text};
@@ -107,7 +107,7 @@ impl Store {
                     return Err(StorageError::NotFound("the webhook"));
                 }
                 if !webhook.enabled {
-                    deliveries::abandon(connection, webhook.id, now).await?;
+                    queue::abandon(connection, webhook.id, now).await?;
                 }
                 Ok(())
             })

@@ -1,0 +1,161 @@
+//! The chains of deliveries: what is put at their ends, what happens to their heads. Everything here runs
+//! inside a job of the writer.
+
+use super::Settlement;
+use crate::dialect::Connection;
+use crate::error::StorageError;
+use crate::events::StoredEvent;
+use crate::new_id;
+use crate::row::Record;
+use flowcore_domain::clock::Millis;
+use flowcore_domain::event::EventKind;
+use flowcore_domain::id::{InstanceId, WebhookId};
+
+/// A webhook of an instance as the outbox sees it.
+#[derive(Debug)]
+pub(crate) struct Target {
+    id: String,
+    events: Vec<String>,
+}
+
+impl Target {
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(crate) fn wants(&self, kind: EventKind) -> bool {
+        self.events.is_empty() || self.events.iter().any(|wanted| wanted == kind.as_str())
+    }
+}
+
+/// The enabled webhooks of an instance.
+pub(crate) async fn targets(
+    connection: &mut Connection,
+    instance: InstanceId,
+) -> Result<Vec<Target>, StorageError> {
+    let rows =
+        sqlx::query("SELECT id, events FROM webhook_endpoints WHERE instance_id = $1 AND enabled")
+            .bind(instance.text())
+            .fetch_all(connection)
+            .await?;
+    let target = |row| {
+        let record = Record::new("webhook_endpoints", row);
+        Ok(Target { id: record.get("id")?, events: record.json("events")? })
+    };
+    rows.iter().map(target).collect()
+}
+
+/// Puts an event at the end of its chain.
+pub(crate) async fn enqueue(
+    connection: &mut Connection,
+    webhook_id: &str,
+    stored: &StoredEvent,
+    now: Millis,
+) -> Result<(), StorageError> {
+    sqlx::query(
+        "INSERT INTO deliveries (id, instance_id, webhook_id, event_id, seq, ordering_key, state, \
+         head, leased, attempts, next_at) VALUES ($1, $2, $3, $4, $5, $6, 'waiting', \
+         NOT EXISTS (SELECT 1 FROM deliveries WHERE webhook_id = $3 AND ordering_key = $6 \
+         AND state = 'waiting'), FALSE, 0, $7)",
+    )
+    .bind(new_id(now).to_string())
+    .bind(stored.event.instance_id.text())
+    .bind(webhook_id)
+    .bind(stored.event.id.text())
+    .bind(stored.seq)
+    .bind(&stored.event.ordering_key)
+    .bind(now.0)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Ends everything that waits for a webhook which is switched off: switched on again, it does not get
+/// what is stale.
+pub(crate) async fn abandon(
+    connection: &mut Connection,
+    webhook_id: WebhookId,
+    now: Millis,
+) -> Result<(), StorageError> {
+    sqlx::query(
+        "UPDATE deliveries SET state = 'dead', head = FALSE, leased = FALSE, finished_at = $2 \
+         WHERE webhook_id = $1 AND state = 'waiting'",
+    )
+    .bind(webhook_id.text())
+    .bind(now.0)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn note_attempt(
+    connection: &mut Connection,
+    id: &str,
+    attempts_before: i64,
+    settlement: &Settlement,
+) -> Result<(), StorageError> {
+    sqlx::query(
+        "INSERT INTO delivery_attempts (delivery_id, number, at, status, duration_ms, error) \
+         VALUES ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind(id)
+    .bind(attempts_before + 1)
+    .bind(settlement.at.0)
+    .bind(settlement.status.map(i64::from))
+    .bind(i64::try_from(settlement.duration_ms).unwrap_or(i64::MAX))
+    .bind(settlement.error.as_deref())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn retry(
+    connection: &mut Connection,
+    id: &str,
+    at: Millis,
+) -> Result<(), StorageError> {
+    sqlx::query(
+        "UPDATE deliveries SET leased = FALSE, attempts = attempts + 1, next_at = $2 WHERE id = $1",
+    )
+    .bind(id)
+    .bind(at.0)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn finish(
+    connection: &mut Connection,
+    id: &str,
+    state: &str,
+    at: Millis,
+) -> Result<(), StorageError> {
+    sqlx::query(
+        "UPDATE deliveries SET state = $2, head = FALSE, leased = FALSE, attempts = attempts + 1, \
+         finished_at = $3 WHERE id = $1",
+    )
+    .bind(id)
+    .bind(state)
+    .bind(at.0)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Makes the oldest unfinished delivery of a chain its head.
+pub(super) async fn promote(
+    connection: &mut Connection,
+    webhook_id: &str,
+    ordering_key: &str,
+) -> Result<(), StorageError> {
+    sqlx::query(
+        "UPDATE deliveries SET head = TRUE WHERE id = (SELECT id FROM deliveries \
+         WHERE webhook_id = $1 AND ordering_key = $2 AND state = 'waiting' \
+         ORDER BY seq LIMIT 1)",
+    )
+    .bind(webhook_id)
+    .bind(ordering_key)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
