@@ -1,0 +1,142 @@
+//! What drives the network: HTTP routes for the machine it runs on.
+
+mod contacts;
+mod faults;
+mod observation;
+mod phones;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Extension, Request};
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::{get, post};
+use serde_json::json;
+use wacore_binary::Jid;
+
+use crate::hub::Hub;
+use crate::network::PeerAddr;
+use crate::pairing::ScanError;
+use crate::people::PersonError;
+use crate::phone::PhoneError;
+
+/// All routes but the chat socket.
+pub(crate) fn router() -> Router<Arc<Hub>> {
+    let admin = Router::new()
+        .route("/admin/mock-phone/scan-qr", post(phones::scan_qr))
+        .route("/admin/mock-phone/{phone}/unlink", post(phones::unlink))
+        .route("/admin/mock-phone/{phone}/messages", post(phones::write))
+        .route("/admin/contacts", post(contacts::add))
+        .route("/admin/contacts/{phone}", get(contacts::show))
+        .route("/admin/contacts/{phone}/messages", get(contacts::messages).post(contacts::write))
+        .route("/admin/contacts/{phone}/read", post(contacts::read))
+        .route("/admin/contacts/{phone}/typing", post(contacts::typing))
+        .route("/admin/faults", post(faults::set))
+        .route("/admin/record", get(observation::record))
+        .route("/admin/certificate", get(observation::certificate))
+        .route("/admin/stats", get(observation::stats))
+        .route("/admin/reset", post(observation::reset))
+        .route_layer(middleware::from_fn(loopback_only));
+    Router::new()
+        .route("/", get(observation::index))
+        .route("/readyz", get(|| async { "ready" }))
+        .merge(admin)
+}
+
+async fn loopback_only(
+    Extension(PeerAddr(peer)): Extension<PeerAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if peer.ip().to_canonical().is_loopback() {
+        next.run(request).await
+    } else {
+        AdminError::new(StatusCode::FORBIDDEN, "the admin routes are for this machine only")
+            .into_response()
+    }
+}
+
+/// A refused request: a status and a sentence.
+#[derive(Debug)]
+pub(crate) struct AdminError {
+    status: StatusCode,
+    message: String,
+}
+
+impl AdminError {
+    fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, message: message.into() }
+    }
+
+    fn no_account() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "there is no such account")
+    }
+
+    fn no_contact() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "there is no such contact")
+    }
+}
+
+impl IntoResponse for AdminError {
+    fn into_response(self) -> Response {
+        (self.status, Json(json!({ "error": self.message }))).into_response()
+    }
+}
+
+impl From<ScanError> for AdminError {
+    fn from(error: ScanError) -> Self {
+        let status = match error {
+            ScanError::NotACode | ScanError::ForeignKeys => StatusCode::BAD_REQUEST,
+            ScanError::Unknown => StatusCode::NOT_FOUND,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+impl From<PhoneError> for AdminError {
+    fn from(error: PhoneError) -> Self {
+        let status = match error {
+            PhoneError::NoAccount => StatusCode::NOT_FOUND,
+            PhoneError::NoRecipient => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+impl From<PersonError> for AdminError {
+    fn from(error: PersonError) -> Self {
+        let status = match error {
+            PersonError::Taken => StatusCode::CONFLICT,
+            PersonError::NoRecipient | PersonError::NothingToQuote => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+            PersonError::Build(_)
+            | PersonError::NotLinked
+            | PersonError::Send(_)
+            | PersonError::Client(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+/// A phone number or an address.
+fn parse_recipient(text: &str) -> Result<Jid, AdminError> {
+    let invalid = || {
+        AdminError::new(StatusCode::UNPROCESSABLE_ENTITY, "`to` is no phone number and no address")
+    };
+    if text.contains('@') {
+        return text.parse().map_err(|_| invalid());
+    }
+    parse_phone(text).map(Jid::pn).map_err(|_| invalid())
+}
+
+/// Digits, with an optional plus.
+fn parse_phone(text: &str) -> Result<String, AdminError> {
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    let valid = (7..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+    valid.then(|| digits.to_owned()).ok_or_else(|| {
+        AdminError::new(StatusCode::UNPROCESSABLE_ENTITY, "a phone number has 7 to 15 digits")
+    })
+}

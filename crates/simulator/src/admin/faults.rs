@@ -1,0 +1,129 @@
+//! Faults on request. Some happen now to the sockets that are there, others wait for what comes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Json;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::AdminError;
+use crate::hub::Hub;
+use crate::pairing;
+use crate::socket::mailbox::Mailbox;
+use crate::stanza::{conflict, stream_error};
+use crate::world::World;
+use crate::world::faults::{Fault, FaultKind, Lasts};
+
+const TEMPORARY_BAN: u16 = 402;
+const SERVICE_UNAVAILABLE: u16 = 503;
+/// How long a socket is stalled when nobody says.
+const STALL_SECONDS: f64 = 30.0;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct FaultRequest {
+    target: String,
+    fault: FaultName,
+    count: Option<u32>,
+    seconds: Option<f64>,
+    code: Option<u16>,
+    /// Of a temporary ban, in seconds.
+    expire: Option<u64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum FaultName {
+    Drop,
+    Stall,
+    HalfOpen,
+    DelayAcks,
+    Duplicate,
+    RefuseLogin,
+    RefuseResume,
+    StreamError,
+    Conflict,
+    TempBan,
+    Nack,
+    CompanionRegRefresh,
+}
+
+/// Sets a fault; says how many sockets it struck at once.
+pub(super) async fn set(
+    State(hub): State<Arc<Hub>>,
+    Json(request): Json<FaultRequest>,
+) -> Result<Json<Value>, AdminError> {
+    let mut world = hub.world();
+    let known = request.target == "*"
+        || request.fault == FaultName::CompanionRegRefresh
+        || world.accounts.contains_key(&request.target);
+    if !known {
+        return Err(AdminError::new(
+            StatusCode::NOT_FOUND,
+            "`target` is the number of an account, or *",
+        ));
+    }
+    let struck = strike(&mut world, &request);
+    Ok(Json(json!({ "struck": struck })))
+}
+
+fn strike(world: &mut World, request: &FaultRequest) -> usize {
+    let seconds = request.seconds.unwrap_or(STALL_SECONDS);
+    let time = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::ZERO);
+    match request.fault {
+        FaultName::Drop => {
+            let struck = each_socket(world, &request.target, Mailbox::cut);
+            if request.count.is_some() || request.seconds.is_some() {
+                keep(world, request, FaultKind::Drop);
+            }
+            struck
+        }
+        FaultName::Stall => each_socket(world, &request.target, |m| m.stall(time, false)),
+        FaultName::HalfOpen => each_socket(world, &request.target, |m| m.stall(time, true)),
+        FaultName::StreamError => {
+            let code = request.code.unwrap_or(SERVICE_UNAVAILABLE);
+            each_socket(world, &request.target, |m| m.post_last(stream_error(Some(code), None)))
+        }
+        FaultName::Conflict => each_socket(world, &request.target, |m| {
+            m.post_last(stream_error(None, Some(conflict("replaced"))));
+        }),
+        FaultName::CompanionRegRefresh => pairing::refresh(world, &request.target),
+        FaultName::DelayAcks => keep(world, request, FaultKind::DelayAcks),
+        FaultName::Duplicate => keep(world, request, FaultKind::Duplicate),
+        FaultName::RefuseLogin | FaultName::TempBan => keep(world, request, FaultKind::RefuseLogin),
+        FaultName::RefuseResume => keep(world, request, FaultKind::RefuseResume),
+        FaultName::Nack => keep(world, request, FaultKind::Nack),
+    }
+}
+
+/// Sets a fault for what comes.
+fn keep(world: &mut World, request: &FaultRequest, kind: FaultKind) -> usize {
+    let is_ban = request.fault == FaultName::TempBan
+        || (kind == FaultKind::RefuseLogin && request.code == Some(TEMPORARY_BAN));
+    let reason = request.code.filter(|code| *code != TEMPORARY_BAN).unwrap_or(101);
+    world.faults.add(Fault {
+        target: request.target.clone(),
+        kind,
+        code: if is_ban { Some(TEMPORARY_BAN) } else { request.code },
+        ban: is_ban.then(|| (reason, request.expire.unwrap_or(3600))),
+        lasts: Lasts::of(request.count, request.seconds),
+    });
+    0
+}
+
+/// Does something to the sockets of a number, or to all, those that are linking included.
+fn each_socket(world: &World, target: &str, act: impl Fn(&Mailbox)) -> usize {
+    let linked = world
+        .accounts
+        .values()
+        .filter(|account| target == "*" || account.phone == target)
+        .flat_map(|account| account.devices.values())
+        .filter_map(|device| device.link.as_ref())
+        .map(|link| &link.mailbox);
+    let linking =
+        world.registrations.values().filter(|_| target == "*").map(|linking| &linking.mailbox);
+    linked.chain(linking).map(act).count()
+}

@@ -1,0 +1,84 @@
+//! The phones: scanning a code, unlinking a device, writing on the phone itself.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::Json;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{AdminError, parse_phone, parse_recipient};
+use crate::hub::Hub;
+use crate::world::DeviceAddress;
+use crate::{iq, pairing, phone};
+
+#[derive(Deserialize)]
+pub(super) struct ScanQuery {
+    phone: Option<String>,
+}
+
+/// The body is the QR text as it is. The answer comes when the phone has signed; the client then
+/// finishes the link by itself.
+pub(super) async fn scan_qr(
+    State(hub): State<Arc<Hub>>,
+    Query(query): Query<ScanQuery>,
+    text: String,
+) -> Result<Json<Value>, AdminError> {
+    let phone = query.phone.as_deref().map(parse_phone).transpose()?;
+    let scanned = pairing::scan(&mut hub.world(), &text, phone.as_deref())?;
+    Ok(Json(json!({
+        "phone": scanned.phone,
+        "jid": scanned.jid.to_string(),
+        "lid": scanned.lid.to_string(),
+        "device": scanned.device,
+    })))
+}
+
+#[derive(Default, Deserialize)]
+pub(super) struct Unlink {
+    device: Option<u16>,
+}
+
+/// Unlinks one device, or all of them.
+pub(super) async fn unlink(
+    State(hub): State<Arc<Hub>>,
+    Path(phone): Path<String>,
+    body: Option<Json<Unlink>>,
+) -> Result<Json<Value>, AdminError> {
+    let wanted = body.and_then(|Json(body)| body.device);
+    let mut world = hub.world();
+    if !world.accounts.contains_key(&phone) {
+        return Err(AdminError::no_account());
+    }
+    let devices: Vec<DeviceAddress> = world
+        .companions(&phone)
+        .into_iter()
+        .filter(|address| wanted.is_none_or(|device| device == address.device))
+        .collect();
+    if devices.is_empty() {
+        return Err(AdminError::new(StatusCode::NOT_FOUND, "no such device is linked"));
+    }
+    for device in &devices {
+        iq::unlink(&mut world, device);
+    }
+    let unlinked: Vec<u16> = devices.iter().map(|address| address.device).collect();
+    Ok(Json(json!({ "unlinked": unlinked })))
+}
+
+#[derive(Deserialize)]
+pub(super) struct PhoneMessage {
+    to: String,
+    text: String,
+}
+
+/// The owner writes on the phone: an own message that no linked device sent.
+pub(super) async fn write(
+    State(hub): State<Arc<Hub>>,
+    Path(phone): Path<String>,
+    Json(message): Json<PhoneMessage>,
+) -> Result<(StatusCode, Json<Value>), AdminError> {
+    let to = parse_recipient(&message.to)?;
+    let id = phone::write(&hub, &phone, &to, &message.text).await?;
+    Ok((StatusCode::CREATED, Json(json!({ "id": id }))))
+}

@@ -1,0 +1,142 @@
+//! Messages: accepted from one device, fanned out to the devices they were encrypted for.
+//!
+//! 1. The sender addresses a chat and brings one ciphertext per receiving device: all of the
+//!    recipient's and its own others.
+//! 2. Each of them that is a linked device gets its own stanza into its queue; what is meant for
+//!    a phone ends here, since the network plays the phones.
+//! 3. Only then is the sender acked, and the record says accepted.
+//!
+//! A message that is not delivered is answered by an ack with an error: 404 unknown recipient,
+//! 400 malformed, 403 not for this one, or whatever a fault asked for.
+
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Jid, Node, Server};
+
+use crate::clock::unix_seconds;
+use crate::stanza::{
+    attr, child, children, children_named, has_attr, jid_attr, text_attr,
+};
+use crate::world::faults::FaultKind;
+use crate::world::queue::Class;
+use crate::world::record::Accepted;
+use crate::world::{DeviceAddress, World};
+
+/// Children that are for the server or handled apart; all others reach the recipients unchanged.
+const NOT_FORWARDED: [&str; 6] =
+    ["participants", "enc", "device-identity", "tctoken", "cstoken", "reporting"];
+
+/// Accepts one message and gives the server's ack.
+pub(crate) fn accept(world: &mut World, sender: &DeviceAddress, message: &Node) -> Option<Node> {
+    let Some(to) = jid_attr(message, "to") else { return Some(ack(message, Some(400))) };
+    let id = text_attr(message, "id");
+    if id.is_empty() {
+        return Some(ack(message, Some(400)));
+    }
+    let fault = world.faults.strike(FaultKind::Nack, &sender.phone);
+    if let Some(fault) = fault {
+        return Some(ack(message, Some(fault.code.unwrap_or(479))));
+    }
+    if !matches!(to.server, Server::Pn | Server::Lid | Server::Legacy) {
+        return Some(ack(message, Some(404)));
+    }
+    let Some(recipient) = world.phone_of(&to) else { return Some(ack(message, Some(404))) };
+    let blocked = world
+        .accounts
+        .get(&recipient)
+        .is_some_and(|account| account.profile.blocked.contains(&sender.phone));
+    let copies = read_copies(world, message, &to);
+    let Some(copies) = copies.filter(|copies| {
+        copies.iter().all(|copy| copy.to.phone == recipient || copy.to.phone == sender.phone)
+    }) else {
+        return Some(ack(message, Some(400)));
+    };
+    world.acquaint(&sender.phone, &recipient);
+    for copy in copies {
+        let own = copy.to.phone == sender.phone;
+        if copy.to != *sender && (own || !blocked) {
+            deliver_copy(world, sender, message, &to, &copy);
+        }
+    }
+    if !has_attr(message, "category", "peer") {
+        let entry = Accepted { id, from: sender.phone.clone(), to: recipient };
+        world.record.accept(entry);
+    }
+    world.touch();
+    Some(ack(message, None))
+}
+
+/// A ciphertext and the device it is for.
+struct Copy<'a> {
+    to: DeviceAddress,
+    enc: Vec<&'a Node>,
+}
+
+/// All ciphertexts of a message; `None` when one is for nobody.
+fn read_copies<'a>(world: &World, message: &'a Node, to: &Jid) -> Option<Vec<Copy<'a>>> {
+    let Some(participants) = child(message, "participants") else {
+        let enc: Vec<&Node> = children_named(message, "enc").collect();
+        let address = world.address_of(to)?;
+        return (!enc.is_empty()).then(|| vec![Copy { to: address, enc }]);
+    };
+    children_named(participants, "to")
+        .map(|entry| {
+            let address = world.address_of(&jid_attr(entry, "jid")?)?;
+            Some(Copy { to: address, enc: children_named(entry, "enc").collect() })
+        })
+        .collect()
+}
+
+fn deliver_copy(
+    world: &mut World,
+    sender: &DeviceAddress,
+    message: &Node,
+    chat: &Jid,
+    copy: &Copy<'_>,
+) {
+    let is_peer = has_attr(message, "category", "peer");
+    let own = copy.to.phone == sender.phone;
+    let Some(account) = world.accounts.get(&sender.phone) else { return };
+    // A sibling answers a peer message at the address it sees, which must be the LID.
+    let server = if chat.server == Server::Lid || (own && is_peer) { Server::Lid } else { Server::Pn };
+    let other = if server == Server::Lid { Server::Pn } else { Server::Lid };
+    let other_name = if server == Server::Lid { "sender_pn" } else { "sender_lid" };
+    let mut builder = NodeBuilder::new("message")
+        .attr("from", account.jid(sender.device, server))
+        .attr("id", text_attr(message, "id"))
+        .attr("type", text_attr(message, "type"))
+        .attr("t", unix_seconds())
+        .attr("notify", account.profile.push_name.as_str())
+        .attr(other_name, account.user_jid(other));
+    for key in ["category", "edit", "push_priority"] {
+        if let Some(value) = attr(message, key) {
+            builder = builder.attr(key, value.into_owned());
+        }
+    }
+    if own && !is_peer {
+        let recipient = jid_attr(message, "recipient").unwrap_or_else(|| chat.to_non_ad());
+        builder = builder.attr("recipient", recipient);
+    }
+    let has_prekey = copy.enc.iter().any(|enc| has_attr(enc, "type", "pkmsg"));
+    let mut content: Vec<Node> = copy.enc.iter().map(|enc| (*enc).clone()).collect();
+    content.extend(child(message, "device-identity").filter(|_| has_prekey).cloned());
+    let forwarded =
+        children(message).iter().filter(|node| !NOT_FORWARDED.contains(&node.tag.as_ref()));
+    content.extend(forwarded.cloned());
+    let stanza = builder.children(content).build();
+    world.deliver(&copy.to, Class::Message, stanza);
+}
+
+/// `<ack class="message">`, with an error when the message is not delivered.
+fn ack(message: &Node, error: Option<u16>) -> Node {
+    let mut builder = NodeBuilder::new("ack")
+        .attr("class", "message")
+        .attr("id", text_attr(message, "id"))
+        .attr("t", unix_seconds());
+    if let Some(to) = jid_attr(message, "to") {
+        builder = builder.attr("from", to);
+    }
+    if let Some(code) = error {
+        builder = builder.attr("error", code);
+    }
+    builder.build()
+}

@@ -1,0 +1,149 @@
+//! Starting and stopping a network.
+
+mod listener;
+mod state_file;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+
+use crate::hub::{Hub, RefTimes};
+use crate::people::People;
+use crate::wire::certificate::{self, TlsError};
+use crate::world::World;
+use state_file::StateFile;
+pub(crate) use listener::PeerAddr;
+pub use state_file::StateError;
+
+/// Prekeys of a contact's client: enough for its peers, quick to make.
+const CONTACT_PREKEYS: usize = 30;
+/// How long a client shows the first QR code, and each of the five after it.
+const FIRST_QR: Duration = Duration::from_secs(60);
+const NEXT_QR: Duration = Duration::from_secs(20);
+
+/// What a network is started with.
+#[derive(Debug, Clone)]
+pub struct NetworkConfig {
+    /// Address to listen on; loopback unless somebody means otherwise.
+    pub host: IpAddr,
+    /// 0 takes a free port.
+    pub port: u16,
+    /// Where accounts are kept; without it they end with the process.
+    pub state_dir: Option<PathBuf>,
+    /// The same seed gives the same accounts, LIDs, keys and ids of the network's own.
+    pub seed: u64,
+    /// How long the first QR reference of a linking client can be scanned.
+    pub first_qr: Duration,
+    /// How long each later reference can be scanned after the one before it.
+    pub next_qr: Duration,
+}
+
+impl Default for NetworkConfig {
+    fn default() -> Self {
+        Self {
+            host: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 0,
+            state_dir: None,
+            seed: 1,
+            first_qr: FIRST_QR,
+            next_qr: NEXT_QR,
+        }
+    }
+}
+
+/// Why a network does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// The port is taken or the address is not ours.
+    #[error("listening on {address} failed: {source}")]
+    Listen {
+        /// Where it should have listened.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The TLS side could not be made.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The kept state cannot be read.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+/// A running network. Dropping it without [`Network::stop`] cuts everything off.
+pub struct Network {
+    hub: Arc<Hub>,
+}
+
+impl std::fmt::Debug for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Network").field("addr", &self.hub.addr).finish_non_exhaustive()
+    }
+}
+
+impl Network {
+    /// Starts a network; it accepts connections when this returns.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on, or kept state cannot be read.
+    pub async fn start(config: NetworkConfig) -> Result<Self, NetworkError> {
+        let address = SocketAddr::new(config.host, config.port);
+        let listen = |source| NetworkError::Listen { address, source };
+        let tls = certificate::tls_config()?;
+        let listener = TcpListener::bind(address).await.map_err(listen)?;
+        let addr = listener.local_addr().map_err(listen)?;
+        let mut world = World::new(config.seed, Arc::new(Notify::new()));
+        world.media_host = addr.to_string();
+        let file = config.state_dir.map(StateFile::new);
+        if let Some(file) = &file {
+            file.load(&mut world).await?;
+        }
+        let ref_times = RefTimes { first: config.first_qr, next: config.next_qr };
+        let hub = Arc::new(Hub::new(world, addr, ref_times, People::new(CONTACT_PREKEYS)));
+        hub.tracker.spawn(listener::accept(Arc::clone(&hub), listener, tls));
+        if let Some(file) = file {
+            hub.tracker.spawn(file.keep(Arc::clone(&hub)));
+        }
+        hub.people.relink(&hub).await;
+        tracing::info!(%addr, "simulated network is up");
+        Ok(Self { hub })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.hub.addr
+    }
+
+    /// The base of its HTTP routes, without a slash at the end.
+    #[must_use]
+    pub fn base_url(&self, tls: bool) -> String {
+        let scheme = if tls { "https" } else { "http" };
+        format!("{scheme}://{}", self.hub.addr)
+    }
+
+    /// The chat socket that clients dial.
+    #[must_use]
+    pub fn socket_url(&self, tls: bool) -> String {
+        let scheme = if tls { "wss" } else { "ws" };
+        format!("{scheme}://{}/ws/chat", self.hub.addr)
+    }
+
+    /// Ends every connection, contact and task, and writes the kept state a last time.
+    pub async fn stop(self) {
+        self.hub.people.stop().await;
+        self.hub.cancel.cancel();
+        self.hub.tracker.close();
+        self.hub.tracker.wait().await;
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        self.hub.cancel.cancel();
+    }
+}

@@ -1,0 +1,129 @@
+//! What the server tells devices on its own: changed device lists, app state, abouts.
+
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Node, Server};
+
+use crate::clock::unix_seconds;
+use crate::stanza::leaf;
+use crate::world::queue::Class;
+use crate::world::{DeviceAddress, World};
+
+/// What happened to a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    Added,
+    Removed,
+}
+
+/// Tells the account's other devices and everyone who knows the account.
+pub(crate) fn devices_changed(
+    world: &mut World,
+    address: &DeviceAddress,
+    key_index: u32,
+    change: Change,
+) {
+    tell_siblings(world, address);
+    let Some(account) = world.accounts.get(&address.phone) else { return };
+    let now = unix_seconds();
+    let device = NodeBuilder::new("device")
+        .attr("jid", account.jid(address.device, Server::Pn))
+        .attr("lid", account.jid(address.device, Server::Lid))
+        .attr("key-index", key_index)
+        .build();
+    let (tag, indexes) = match change {
+        Change::Added => ("add", account.signed_key_index_list(now)),
+        Change::Removed => ("remove", Vec::new()),
+    };
+    let mut index_list = leaf("key-index-list", indexes);
+    index_list.attrs.insert("ts", now);
+    let operation = NodeBuilder::new(tag).children([device, index_list]).build();
+    let (from, lid) = (account.user_jid(Server::Pn), account.user_jid(Server::Lid));
+    let peers: Vec<String> = account.peers.iter().cloned().collect();
+    let stanza = NodeBuilder::new("notification")
+        .attr("from", from)
+        .attr("lid", lid)
+        .attr("type", "devices")
+        .attr("id", world.stanza_id("devices"))
+        .attr("t", now)
+        .children([operation])
+        .build();
+    for peer in peers {
+        for device in world.companions(&peer) {
+            world.deliver(&device, Class::Notification, stanza.clone());
+        }
+    }
+}
+
+/// The account's own devices learn the whole list.
+fn tell_siblings(world: &mut World, address: &DeviceAddress) {
+    let Some(account) = world.accounts.get(&address.phone) else { return };
+    let now = unix_seconds();
+    let from = account.user_jid(Server::Pn);
+    let mut list = vec![NodeBuilder::new("device").attr("jid", from.clone()).build()];
+    for (id, device) in &account.devices {
+        let jid = account.jid(*id, Server::Pn);
+        list.push(
+            NodeBuilder::new("device").attr("jid", jid).attr("key-index", device.key_index).build(),
+        );
+    }
+    let mut index_list = leaf("key-index-list", account.signed_key_index_list(now));
+    index_list.attrs.insert("ts", now);
+    list.push(index_list);
+    let devices = NodeBuilder::new("devices").attr("dhash", format!("2:{}", list.len()));
+    let stanza = account_sync(world, &from, devices.children(list).build());
+    for sibling in world.siblings(address) {
+        world.deliver(&sibling, Class::Notification, stanza.clone());
+    }
+}
+
+fn account_sync(world: &mut World, from: &wacore_binary::Jid, child: Node) -> Node {
+    NodeBuilder::new("notification")
+        .attr("from", from)
+        .attr("type", "account_sync")
+        .attr("id", world.stanza_id("account-sync"))
+        .attr("t", unix_seconds())
+        .children([child])
+        .build()
+}
+
+/// The account's other devices learn that collections grew.
+pub(crate) fn app_state_changed(
+    world: &mut World,
+    owner: &DeviceAddress,
+    changed: &[(String, u64)],
+) {
+    let collections = changed.iter().map(|(name, version)| {
+        NodeBuilder::new("collection").attr("name", name).attr("version", *version).build()
+    });
+    let Some(account) = world.accounts.get(&owner.phone) else { return };
+    let stanza = NodeBuilder::new("notification")
+        .attr("from", account.user_jid(Server::Pn))
+        .attr("type", "server_sync")
+        .attr("t", unix_seconds())
+        .children(collections)
+        .build();
+    for sibling in world.siblings(owner) {
+        let id = world.stanza_id("server-sync");
+        let stanza = crate::stanza::with_attr(stanza.clone(), "id", id);
+        world.deliver(&sibling, Class::Notification, stanza);
+    }
+}
+
+/// Everyone who knows the account learns its new about.
+pub(crate) fn about_changed(world: &mut World, owner: &DeviceAddress, text: &str) {
+    let Some(account) = world.accounts.get(&owner.phone) else { return };
+    let peers: Vec<String> = account.peers.iter().cloned().collect();
+    let from = account.user_jid(Server::Pn);
+    let stanza = NodeBuilder::new("notification")
+        .attr("from", from)
+        .attr("type", "status")
+        .attr("id", world.stanza_id("about"))
+        .attr("t", unix_seconds())
+        .children([leaf("set", text.as_bytes())])
+        .build();
+    for peer in peers {
+        for device in world.companions(&peer) {
+            world.deliver(&device, Class::Notification, stanza.clone());
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! People: contacts with a phone, each a real client with keys of its own.
+//!
+//! A person is a `whatsapp_rust` client that links itself to its own account of this network over
+//! the network's own socket. So everything that reaches a person was encrypted for it and
+//! decrypted by it. After a restart of the network a person links a fresh companion.
+
+mod inbox;
+mod person;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::hub::Hub;
+use crate::iq::unlink;
+pub(crate) use person::{Person, PersonError};
+
+/// All people of one network.
+#[derive(Default)]
+pub(crate) struct People {
+    list: Mutex<BTreeMap<String, Arc<Person>>>,
+    prekeys: usize,
+}
+
+impl People {
+    pub(crate) fn new(prekeys: usize) -> Self {
+        Self { list: Mutex::default(), prekeys }
+    }
+
+    fn list(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Person>>> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn get(&self, phone: &str) -> Option<Arc<Person>> {
+        self.list().get(phone).cloned()
+    }
+
+    /// Makes a person with this number, or a free one, and waits until its client is connected.
+    pub(crate) async fn add(
+        &self,
+        hub: &Arc<Hub>,
+        phone: Option<String>,
+        name: &str,
+    ) -> Result<Arc<Person>, PersonError> {
+        let phone = {
+            let mut world = hub.world();
+            let phone = phone.unwrap_or_else(|| world.free_number());
+            if world.accounts.contains_key(&phone) {
+                return Err(PersonError::Taken);
+            }
+            world.account_for(&phone, Some(name)).profile.person = true;
+            world.touch();
+            phone
+        };
+        self.start(hub, &phone, name).await
+    }
+
+    async fn start(
+        &self,
+        hub: &Arc<Hub>,
+        phone: &str,
+        name: &str,
+    ) -> Result<Arc<Person>, PersonError> {
+        let person = Person::start(hub, phone, name, self.prekeys).await?;
+        self.list().insert(phone.to_owned(), Arc::clone(&person));
+        Ok(person)
+    }
+
+    /// After a restart: everybody links a fresh companion, the old ones are gone with their keys.
+    pub(crate) async fn relink(&self, hub: &Arc<Hub>) {
+        let people: Vec<(String, String)> = {
+            let mut world = hub.world();
+            let people: Vec<(String, String)> = world
+                .accounts
+                .values()
+                .filter(|account| account.profile.person)
+                .map(|account| (account.phone.clone(), account.profile.push_name.clone()))
+                .collect();
+            for (phone, _) in &people {
+                for device in world.companions(phone) {
+                    unlink(&mut world, &device);
+                }
+            }
+            people
+        };
+        for (phone, name) in people {
+            if let Err(error) = self.start(hub, &phone, &name).await {
+                tracing::error!(%error, "a contact could not be linked again");
+            }
+        }
+    }
+
+    /// Stops every client and forgets the people.
+    pub(crate) async fn stop(&self) {
+        let people = std::mem::take(&mut *self.list());
+        let stops = people.into_values().map(|person| async move { person.stop().await });
+        futures_util::future::join_all(stops).await;
+    }
+}

@@ -1,0 +1,93 @@
+//! Receipts: delivered, read, retry — from the receiving device back to who wrote.
+//!
+//! A receipt is also the receiver's confirmation that it has the message, so it ends that
+//! message's delivery. A retry receipt ends it too, but says that it was not understood: the
+//! sender encrypts again.
+
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Node, Server};
+
+use crate::clock::unix_seconds;
+use crate::socket::session::settle;
+use crate::stanza::{attr, child, children, children_named, jid_attr, text_attr};
+use crate::world::queue::Class;
+use crate::world::{DeviceAddress, World};
+
+/// Accepts one receipt and gives the server's ack.
+pub(crate) fn accept(world: &mut World, owner: &DeviceAddress, receipt: &Node) -> Option<Node> {
+    let kind = text_attr(receipt, "type");
+    confirm_messages(world, owner, receipt, &kind);
+    route(world, owner, receipt, &kind);
+    Some(ack(receipt))
+}
+
+fn confirm_messages(world: &mut World, owner: &DeviceAddress, receipt: &Node, kind: &str) {
+    let understood = kind != "retry";
+    let to = attr(receipt, "to").map(std::borrow::Cow::into_owned);
+    let listed = child(receipt, "list").map(children).unwrap_or_default();
+    let ids = std::iter::once(text_attr(receipt, "id"))
+        .chain(listed.iter().map(|item| text_attr(item, "id")));
+    for id in ids {
+        settle(world, owner, Class::Message, &id, to.as_deref(), understood);
+    }
+}
+
+fn route(world: &mut World, owner: &DeviceAddress, receipt: &Node, kind: &str) {
+    let Some(to) = jid_attr(receipt, "to") else { return };
+    let Some(target) = world.address_of(&to) else { return };
+    let receivers = match kind {
+        // The phone's own protocol messages: the phone is the network.
+        "peer_msg" | "hist_sync" | "server-error" => return,
+        "retry" => vec![target],
+        "sender" | "read-self" | "played-self" => world.siblings(owner),
+        _ if target.phone == owner.phone => world.siblings(owner),
+        _ => world.companions(&target.phone),
+    };
+    let Some(account) = world.accounts.get(&owner.phone) else { return };
+    let server = if to.server == Server::Lid { Server::Lid } else { Server::Pn };
+    let by_user = matches!(kind, "read" | "played");
+    let device = if by_user { 0 } else { owner.device };
+    let mut builder = NodeBuilder::new("receipt")
+        .attr("from", account.jid(device, server))
+        .attr("id", text_attr(receipt, "id"))
+        .attr("t", unix_seconds());
+    // That the receiver's client was in the background is not the sender's business.
+    if !kind.is_empty() && kind != "inactive" {
+        builder = builder.attr("type", kind);
+    }
+    for key in ["participant", "recipient"] {
+        if let Some(value) = jid_attr(receipt, key) {
+            builder = builder.attr(key, value);
+        }
+    }
+    let forwarded = ["list", "retry", "registration", "keys"]
+        .into_iter()
+        .flat_map(|tag| children_named(receipt, tag))
+        .cloned();
+    let mut forwarded = forwarded.peekable();
+    if forwarded.peek().is_some() {
+        builder = builder.children(forwarded);
+    }
+    let stanza = builder.build();
+    for receiver in receivers {
+        if receiver != *owner {
+            world.deliver(&receiver, Class::Receipt, stanza.clone());
+        }
+    }
+}
+
+fn ack(receipt: &Node) -> Node {
+    let mut builder = NodeBuilder::new("ack")
+        .attr("class", "receipt")
+        .attr("id", text_attr(receipt, "id"))
+        .attr("t", unix_seconds());
+    if let Some(to) = jid_attr(receipt, "to") {
+        builder = builder.attr("from", to);
+    }
+    for key in ["type", "participant"] {
+        if let Some(value) = attr(receipt, key) {
+            builder = builder.attr(key, value.into_owned());
+        }
+    }
+    builder.build()
+}

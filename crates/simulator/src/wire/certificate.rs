@@ -1,0 +1,90 @@
+//! The server's identities: its Noise static key with the certificate chain for it, and the
+//! self-signed TLS certificate of the port.
+//!
+//! The leaf is really signed by the intermediate. The intermediate cannot be signed by WhatsApp's
+//! root, whose key clients pin; that is why clients of the simulator skip exactly that check.
+
+use std::sync::Arc;
+
+use buffa::{Message, MessageField};
+use rustls::ServerConfig;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use wacore::libsignal::protocol::KeyPair;
+use waproto::whatsapp::cert_chain::{NoiseCertificate, noise_certificate::Details};
+use waproto::whatsapp::CertChain;
+
+use crate::keys;
+
+const INTERMEDIATE_SERIAL: u32 = 1;
+const LEAF_SERIAL: u32 = 2;
+/// Wide enough that no test clock leaves the window (2023 to 2096).
+const NOT_BEFORE: u64 = 1_700_000_000;
+const NOT_AFTER: u64 = 4_000_000_000;
+
+/// What the responder of the Noise handshake proves it is.
+pub(crate) struct ServerIdentity {
+    pub(crate) static_key: KeyPair,
+    /// The encoded `CertChain` that goes, encrypted, into every server hello.
+    pub(crate) chain: Vec<u8>,
+    /// What a client of this network must pin in place of WhatsApp's root to verify the chain.
+    pub(crate) root: [u8; 32],
+}
+
+impl ServerIdentity {
+    /// The identity of the network with this seed.
+    pub(crate) fn derive(seed: u64) -> Self {
+        let static_key = keys::key_pair(seed, "noise-static", "server");
+        let intermediate_key = keys::key_pair(seed, "noise-intermediate", "server");
+        let root_key = keys::key_pair(seed, "noise-root", "server");
+        let intermediate = Details {
+            serial: Some(INTERMEDIATE_SERIAL),
+            issuer_serial: Some(0),
+            key: Some(keys::public_bytes(&intermediate_key).to_vec()),
+            not_before: Some(NOT_BEFORE),
+            not_after: Some(NOT_AFTER),
+        };
+        let leaf = Details {
+            serial: Some(LEAF_SERIAL),
+            issuer_serial: Some(INTERMEDIATE_SERIAL),
+            key: Some(keys::public_bytes(&static_key).to_vec()),
+            not_before: Some(NOT_BEFORE),
+            not_after: Some(NOT_AFTER),
+        };
+        let chain = CertChain {
+            leaf: MessageField::some(certify(&leaf, &intermediate_key)),
+            intermediate: MessageField::some(certify(&intermediate, &root_key)),
+        };
+        Self { static_key, chain: chain.encode_to_vec(), root: keys::public_bytes(&root_key) }
+    }
+}
+
+fn certify(details: &Details, issuer: &KeyPair) -> NoiseCertificate {
+    let details = details.encode_to_vec();
+    let signature = keys::sign(issuer, &[&details]).to_vec();
+    NoiseCertificate { details: Some(details), signature: Some(signature) }
+}
+
+/// TLS for the port, with a certificate made now.
+pub(crate) fn tls_config() -> Result<Arc<ServerConfig>, TlsError> {
+    let names = ["localhost", "127.0.0.1", "::1"].map(ToOwned::to_owned);
+    let certified = rcgen::generate_simple_self_signed(names)?;
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der()));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(vec![certified.cert.der().clone()], key)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// Why the port has no TLS.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The self-signed certificate could not be made.
+    #[error("making the TLS certificate failed: {0}")]
+    Certificate(#[from] rcgen::Error),
+    /// rustls refused the certificate or the protocol versions.
+    #[error("configuring TLS failed: {0}")]
+    Config(#[from] rustls::Error),
+}

@@ -1,0 +1,69 @@
+//! Stanzas as they travel after the handshake: binary XML behind a flag byte, sealed with
+//! AES-256-GCM under a counter of its own in each direction.
+
+use bytes::BytesMut;
+use wacore_binary::{Node, OwnedNodeRef, marshal_auto};
+use wacore_noise::NoiseCipher;
+
+use super::frames::write_frame;
+
+/// Why a frame after the handshake is not a stanza.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StanzaError {
+    #[error("the frame does not decrypt")]
+    Sealed,
+    #[error("the stanza is malformed: {0}")]
+    Malformed(#[from] wacore_binary::BinaryError),
+    #[error("the frame counter is exhausted")]
+    CounterExhausted,
+}
+
+/// Opens what the client sent.
+pub(crate) struct StanzaReader {
+    cipher: NoiseCipher,
+    counter: u32,
+}
+
+impl StanzaReader {
+    pub(crate) fn new(cipher: NoiseCipher) -> Self {
+        Self { cipher, counter: 0 }
+    }
+
+    pub(crate) fn open(&mut self, mut frame: BytesMut) -> Result<Node, StanzaError> {
+        let counter = advance(&mut self.counter)?;
+        self.cipher
+            .decrypt_in_place_with_counter(counter, &mut frame)
+            .map_err(|_| StanzaError::Sealed)?;
+        let plain = wacore_binary::util::unpack_bytes(frame)?;
+        Ok(OwnedNodeRef::new(plain)?.to_owned_node())
+    }
+}
+
+/// Seals what the server says.
+pub(crate) struct StanzaWriter {
+    cipher: NoiseCipher,
+    counter: u32,
+}
+
+impl StanzaWriter {
+    pub(crate) fn new(cipher: NoiseCipher) -> Self {
+        Self { cipher, counter: 0 }
+    }
+
+    /// Appends the stanza's frame to `out`.
+    pub(crate) fn seal(&mut self, stanza: &Node, out: &mut Vec<u8>) -> Result<(), StanzaError> {
+        let mut payload = marshal_auto(stanza)?;
+        let counter = advance(&mut self.counter)?;
+        self.cipher
+            .encrypt_in_place_with_counter(counter, &mut payload)
+            .map_err(|_| StanzaError::Sealed)?;
+        write_frame(&payload, out);
+        Ok(())
+    }
+}
+
+fn advance(counter: &mut u32) -> Result<u32, StanzaError> {
+    let current = *counter;
+    *counter = current.checked_add(1).ok_or(StanzaError::CounterExhausted)?;
+    Ok(current)
+}

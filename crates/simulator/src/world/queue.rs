@@ -1,0 +1,190 @@
+//! A device's queue: what it shall receive, in the order in which the network accepted it.
+//!
+//! 1. Accepted: an entry is appended with the network's next sequence number.
+//! 2. The device's socket, once active, pulls entries past its cursor and writes them.
+//! 3. The device acks (or sends a receipt for a message): the entry leaves.
+//!
+//! A socket that dies between 2 and 3 leaves its entries; the next one starts over. Presence and
+//! chat states need no ack and leave when written; of presence only the latest of a peer is kept.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+use wacore_binary::Node;
+use wacore_binary::builder::NodeBuilder;
+
+use super::device::{Drain, Link};
+use super::encoding::base64_stanza;
+use crate::stanza::text_attr;
+
+/// Sent of the offline queue before the client asks for a batch.
+const PRIMER: usize = 5;
+/// A chat state that waits longer than this is stale.
+const CHAT_STATE_LIFETIME: Duration = Duration::from_secs(10);
+
+/// Kinds of queued stanzas, as `<ack class=…>` names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Class {
+    Message,
+    Receipt,
+    Notification,
+    Presence,
+    ChatState,
+}
+
+impl Class {
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        match name {
+            "message" => Some(Self::Message),
+            "receipt" => Some(Self::Receipt),
+            "notification" => Some(Self::Notification),
+            _ => None,
+        }
+    }
+
+    fn wants_ack(self) -> bool {
+        matches!(self, Self::Message | Self::Receipt | Self::Notification)
+    }
+}
+
+/// One waiting stanza.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Queued {
+    seq: u64,
+    pub(crate) class: Class,
+    #[serde(with = "base64_stanza")]
+    pub(crate) stanza: Node,
+    /// Not kept over a restart: only chat states look at it, and they are stale by then.
+    #[serde(skip, default = "Instant::now")]
+    since: Instant,
+}
+
+impl Queued {
+    pub(crate) fn new(seq: u64, class: Class, stanza: Node) -> Self {
+        Self { seq, class, stanza, since: Instant::now() }
+    }
+
+    fn is_stale(&self) -> bool {
+        self.class == Class::ChatState && self.since.elapsed() > CHAT_STATE_LIFETIME
+    }
+}
+
+/// What one device has not acked yet.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Queue {
+    entries: VecDeque<Queued>,
+}
+
+impl Queue {
+    pub(crate) fn push(&mut self, entry: Queued) {
+        if entry.class == Class::Presence {
+            let from = text_attr(&entry.stanza, "from");
+            self.entries.retain(|known| {
+                known.class != Class::Presence || text_attr(&known.stanza, "from") != from
+            });
+        }
+        self.entries.push_back(entry);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// How many written entries wait for their ack.
+    pub(crate) fn unacked(&self, cursor: u64) -> usize {
+        self.entries.iter().filter(|entry| entry.seq <= cursor).count()
+    }
+
+    /// Begins the hand-over on a link that asked for it.
+    pub(crate) fn begin(&mut self, link: &mut Link) {
+        self.entries.retain(|entry| !entry.is_stale());
+        link.active = true;
+        link.cursor = 0;
+        let total = self.entries.len();
+        let Some(last) = self.entries.back() else {
+            link.preface = Some(offline(0));
+            return;
+        };
+        link.drain = Some(Drain { end: last.seq, total, budget: PRIMER });
+        let count = |class| self.entries.iter().filter(|entry| entry.class == class).count();
+        let preview = NodeBuilder::new("offline_preview")
+            .attr("count", total)
+            .attr("message", count(Class::Message))
+            .attr("receipt", count(Class::Receipt))
+            .attr("notification", count(Class::Notification))
+            .attr("appdata", 0)
+            .attr("call", 0)
+            .attr("status", 0)
+            .build();
+        link.preface = Some(info(preview));
+    }
+
+    /// The next stanzas to write, at most `limit` of them.
+    pub(crate) fn pull(&mut self, link: &mut Link, limit: usize) -> Vec<Node> {
+        if !link.active {
+            return Vec::new();
+        }
+        let mut stanzas: Vec<Node> = link.preface.take().into_iter().collect();
+        let start = self.entries.partition_point(|entry| entry.seq <= link.cursor);
+        let mut index = start;
+        while stanzas.len() < limit && index < self.entries.len() {
+            let entry = &self.entries[index];
+            if let Some(drain) = &mut link.drain {
+                if entry.seq > drain.end {
+                    stanzas.push(offline(drain.total));
+                    link.drain = None;
+                    continue;
+                }
+                if drain.budget == 0 {
+                    break;
+                }
+                drain.budget -= 1;
+            }
+            link.cursor = entry.seq;
+            let mut stanza = entry.stanza.clone();
+            if link.drain.is_some() {
+                stanza.attrs.insert("offline", "0");
+            }
+            stanzas.push(stanza);
+            if entry.class.wants_ack() {
+                index += 1;
+            } else {
+                self.entries.remove(index);
+            }
+        }
+        if let Some(drain) = link.drain
+            && link.cursor >= drain.end
+        {
+            stanzas.push(offline(drain.total));
+            link.drain = None;
+        }
+        stanzas
+    }
+
+    /// Removes what a device acked: by class, id and, when given, the address it came from.
+    pub(crate) fn acknowledge(&mut self, class: Class, id: &str, from: Option<&str>) -> Option<Node> {
+        let matches = |entry: &Queued, exact: bool| {
+            entry.class == class
+                && text_attr(&entry.stanza, "id") == id
+                && (!exact || from.is_some_and(|from| text_attr(&entry.stanza, "from") == from))
+        };
+        let index = self
+            .entries
+            .iter()
+            .position(|entry| matches(entry, true))
+            .or_else(|| self.entries.iter().position(|entry| matches(entry, false)))?;
+        self.entries.remove(index).map(|entry| entry.stanza)
+    }
+}
+
+fn offline(count: usize) -> Node {
+    info(NodeBuilder::new("offline").attr("count", count).build())
+}
+
+fn info(child: Node) -> Node {
+    NodeBuilder::new("ib").attr("from", crate::stanza::SERVER).children([child]).build()
+}

@@ -1,0 +1,84 @@
+//! Faults on purpose, and that clients come through them.
+
+use serde_json::json;
+use wacore::types::events::Event;
+
+use crate::harness::Sandbox;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_client_comes_back_by_itself() {
+    let sandbox = Sandbox::start().await;
+    let mut ann = sandbox.linked("Ann").await;
+    ann.skip_past();
+    sandbox.fault(json!({ "target": ann.phone, "fault": "drop" })).await;
+    ann.wait("connected again", |event| matches!(event, Event::Connected(_))).await;
+    ann.stop().await;
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_error_with_a_code_reaches_the_client() {
+    let sandbox = Sandbox::start().await;
+    let mut ann = sandbox.linked("Ann").await;
+    let fault = json!({ "target": ann.phone, "fault": "stream-error", "code": 516 });
+    sandbox.fault(fault).await;
+    ann.wait("logged out", |event| matches!(event, Event::LoggedOut(_))).await;
+    ann.stop().await;
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_duplicated_message_is_shown_once() {
+    let sandbox = Sandbox::start().await;
+    let ann = sandbox.linked("Ann").await;
+    let phone = sandbox.contact("Carl").await;
+    ann.send(&phone, "one").await;
+    let path = format!("/admin/contacts/{phone}/messages");
+    let first = sandbox.get(&format!("{path}?wait=10")).await;
+    let first = first["messages"][0]["id"].as_str().expect("an id").to_owned();
+    sandbox.fault(json!({ "target": phone, "fault": "duplicate", "count": 1 })).await;
+    ann.send(&phone, "two").await;
+    ann.send(&phone, "three").await;
+    let two = sandbox.get(&format!("{path}?wait=10&after={first}")).await;
+    let two = two["messages"][0]["id"].as_str().expect("an id").to_owned();
+    let three = sandbox.get(&format!("{path}?wait=10&after={two}")).await;
+    assert_eq!(three["messages"][0]["text"], "three");
+    ann.stop().await;
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn delayed_acks_come_when_the_fault_is_over() {
+    let sandbox = Sandbox::start().await;
+    let mut ann = sandbox.linked("Ann").await;
+    let bob = sandbox.linked("Bob").await;
+    sandbox.fault(json!({ "target": ann.phone, "fault": "delay-acks", "seconds": 0.5 })).await;
+    let asked = std::time::Instant::now();
+    let sent = ann.send(&bob.phone, "slow").await;
+    let is_ack = |event: &Event| match event {
+        Event::ServerAck(ack) => ack.id == sent && ack.class.as_deref() == Some("message"),
+        _ => false,
+    };
+    ann.wait("the ack", is_ack).await;
+    assert!(asked.elapsed() >= std::time::Duration::from_millis(400));
+    for client in [ann, bob] {
+        client.stop().await;
+    }
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_half_open_socket_delivers_once_it_thaws() {
+    let sandbox = Sandbox::start().await;
+    let ann = sandbox.linked("Ann").await;
+    let mut bob = sandbox.linked("Bob").await;
+    ann.send(&bob.phone, "first").await;
+    bob.text("first").await;
+    sandbox.fault(json!({ "target": bob.phone, "fault": "half-open", "seconds": 0.5 })).await;
+    ann.send(&bob.phone, "second").await;
+    bob.text("second").await;
+    for client in [ann, bob] {
+        client.stop().await;
+    }
+    sandbox.stop().await;
+}

@@ -1,0 +1,175 @@
+//! Linking by QR, login, and the ends of both.
+
+use std::time::Duration;
+
+use flowcore_simulator::NetworkConfig;
+use serde_json::json;
+use wacore::types::events::{ConnectFailureReason, Event};
+
+use crate::harness::Sandbox;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scanned_client_is_linked_and_connected() {
+    let sandbox = Sandbox::start().await;
+    let mut client = sandbox.client("ann").await;
+    let qr = client.qr().await;
+    let (status, scanned) = sandbox.scan(&qr, Some("4915112345678")).await;
+    assert_eq!(status, 200, "{scanned}");
+    assert_eq!(scanned["phone"], "4915112345678");
+    assert_eq!(scanned["jid"], "4915112345678:33@s.whatsapp.net");
+    client.wait("pair success", |event| matches!(event, Event::PairSuccess(_))).await;
+    client.wait("connected", |event| matches!(event, Event::Connected(_))).await;
+    let stats = sandbox.until("online", |stats| stats["online"] == 1).await;
+    assert_eq!(stats["devices"], 1);
+    client.stop().await;
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_push_name_is_the_same_account_with_another_device() {
+    let sandbox = Sandbox::start().await;
+    let first = sandbox.linked("ann").await;
+    let second = sandbox.linked("ann").await;
+    let other = sandbox.linked("bob").await;
+    assert_eq!(first.phone, second.phone);
+    assert_ne!(first.phone, other.phone);
+    for client in [first, second, other] {
+        client.stop().await;
+    }
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_login_is_xx_and_a_reconnect_is_ik() {
+    let sandbox = Sandbox::start().await;
+    let mut client = sandbox.linked("ann").await;
+    let before = sandbox.stats().await;
+    assert_eq!(before["handshakes"]["ik"], json!(null), "{before}");
+    client.client.reconnect_immediately().await;
+    client.wait("connected again", |event| matches!(event, Event::Connected(_))).await;
+    let after = sandbox.stats().await;
+    assert_eq!(after["handshakes"]["ik"], 1, "{after}");
+    client.stop().await;
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_resume_falls_back_to_xx() {
+    let sandbox = Sandbox::start().await;
+    let mut client = sandbox.linked("ann").await;
+    sandbox.fault(json!({ "target": "*", "fault": "refuse-resume", "count": 1 })).await;
+    client.client.reconnect_immediately().await;
+    client.wait("connected again", |event| matches!(event, Event::Connected(_))).await;
+    let stats = sandbox.stats().await;
+    assert_eq!(stats["handshakes"]["xxFallback"], 1, "{stats}");
+    client.stop().await;
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_is_no_code_and_an_unknown_code_are_refused() {
+    let sandbox = Sandbox::start().await;
+    let mut client = sandbox.client("ann").await;
+    let qr = client.qr().await;
+    assert_eq!(sandbox.scan("hello", None).await.0, 400);
+    let foreign = qr.replacen("2@", "2@x", 1);
+    assert_eq!(sandbox.scan(&foreign, None).await.0, 404);
+    let mut fields: Vec<&str> = qr.split(',').collect();
+    fields.swap(1, 2);
+    assert_eq!(sandbox.scan(&fields.join(","), None).await.0, 400);
+    client.stop().await;
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_code_cannot_be_scanned() {
+    let config = NetworkConfig { first_qr: Duration::ZERO, ..NetworkConfig::default() };
+    let sandbox = Sandbox::with(config).await;
+    let mut client = sandbox.client("ann").await;
+    let qr = client.qr().await;
+    assert_eq!(sandbox.scan(&qr, None).await.0, 404);
+    client.stop().await;
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registration_refresh_gives_a_new_secret_for_the_same_reference() {
+    let sandbox = Sandbox::start().await;
+    let mut client = sandbox.client("ann").await;
+    let first = client.qr().await;
+    sandbox.fault(json!({ "target": "*", "fault": "companion-reg-refresh" })).await;
+    let second = client.qr().await;
+    let field = |qr: &str, index: usize| qr.split(',').nth(index).map(ToOwned::to_owned);
+    assert_eq!(field(&first, 0), field(&second, 0));
+    assert_ne!(field(&first, 3), field(&second, 3));
+    let (status, scanned) = sandbox.scan(&second, None).await;
+    assert_eq!(status, 200, "{scanned}");
+    client.wait("connected", |event| matches!(event, Event::Connected(_))).await;
+    client.stop().await;
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_unlinked_on_the_phone_is_logged_out_for_good() {
+    let sandbox = Sandbox::start().await;
+    let mut client = sandbox.linked("ann").await;
+    let path = format!("/admin/mock-phone/{}/unlink", client.phone);
+    let (status, body) = sandbox.post(&path, json!({})).await;
+    assert_eq!(status, 200, "{body}");
+    client.wait("logged out", |event| matches!(event, Event::LoggedOut(_))).await;
+    assert_eq!(sandbox.stats().await["devices"], 0);
+    client.stop().await;
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_logs_out_is_removed() {
+    let sandbox = Sandbox::start().await;
+    let client = sandbox.linked("ann").await;
+    client.client.logout().await;
+    sandbox.until("the device is gone", |stats| stats["devices"] == 0).await;
+    client.stop().await;
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_login_says_why() {
+    let sandbox = Sandbox::start().await;
+    let mut outdated = sandbox.linked("outdated").await;
+    let mut banned = sandbox.linked("banned").await;
+    let mut locked = sandbox.linked("locked").await;
+    let refuse = |phone: &str, code: u16| {
+        json!({ "target": phone, "fault": "refuse-login", "count": 1, "code": code })
+    };
+    sandbox.fault(refuse(&outdated.phone, 405)).await;
+    sandbox.fault(json!({ "target": banned.phone, "fault": "temp-ban", "expire": 90 })).await;
+    sandbox.fault(refuse(&locked.phone, 401)).await;
+    for client in [&outdated, &banned, &locked] {
+        client.client.reconnect_immediately().await;
+    }
+    outdated.wait("outdated", |event| matches!(event, Event::ClientOutdated(_))).await;
+    let is_ban = |event: &Event| match event {
+        Event::TemporaryBan(ban) => ban.expire.num_seconds() == 90,
+        _ => false,
+    };
+    banned.wait("banned", is_ban).await;
+    let is_logout = |event: &Event| match event {
+        Event::LoggedOut(out) => out.reason == ConnectFailureReason::LoggedOut,
+        _ => false,
+    };
+    locked.wait("logged out", is_logout).await;
+    for client in [outdated, banned, locked] {
+        client.stop().await;
+    }
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_socket_of_a_device_replaces_the_first() {
+    let sandbox = Sandbox::start().await;
+    let mut client = sandbox.linked("ann").await;
+    sandbox.fault(json!({ "target": client.phone, "fault": "conflict" })).await;
+    client.wait("replaced", |event| matches!(event, Event::StreamReplaced(_))).await;
+    client.stop().await;
+    sandbox.stop().await;
+}

@@ -1,0 +1,10 @@
+//! The simulated network, driven by real clients: one binary, a file a feature.
+
+mod faults;
+mod harness;
+mod linking;
+mod messages;
+mod offline;
+mod people;
+mod persistence;
+mod wire;

@@ -1,0 +1,169 @@
+//! Texts between real clients, and what comes back: acks, receipts, typing.
+
+use serde_json::json;
+use wacore::types::events::{Event, Receipt};
+use wacore::types::presence::ReceiptType;
+use wacore_binary::Jid;
+
+use crate::harness::{Sandbox, TestClient};
+
+fn receipt_for(event: &Event, kind: &ReceiptType, id: &str) -> bool {
+    let is_for = |receipt: &Receipt| {
+        receipt.r#type == *kind && receipt.message_ids.iter().any(|known| *known == *id)
+    };
+    matches!(event, Event::Receipt(receipt) if is_for(receipt))
+}
+
+async fn wait_receipt(client: &mut TestClient, kind: ReceiptType, id: &str) {
+    client.wait("a receipt", |event| receipt_for(event, &kind, id)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn texts_go_both_ways_with_ids_and_push_names() {
+    let sandbox = Sandbox::start().await;
+    let mut ann = sandbox.linked("Ann").await;
+    let mut bob = sandbox.linked("Bob").await;
+    let sent = ann.send(&bob.phone, "hello Bob").await;
+    let is_hello = |event: &Event| match event {
+        Event::Messages(batch) => batch.iter().any(|message| {
+            message.info.push_name == "Ann" && !message.info.source.is_from_me
+        }),
+        _ => false,
+    };
+    bob.wait("a message with Ann's name", is_hello).await;
+    assert_eq!(bob.texts(), ["hello Bob"]);
+    bob.send(&ann.phone, "hello Ann").await;
+    ann.text("hello Ann").await;
+    ann.send(&bob.phone, "how are you?").await;
+    assert_ne!(bob.text("how are you?").await, sent);
+    for client in [ann, bob] {
+        client.stop().await;
+    }
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_send_is_acked_then_delivered_then_read() {
+    let sandbox = Sandbox::start().await;
+    let mut ann = sandbox.linked("Ann").await;
+    let mut bob = sandbox.linked("Bob").await;
+    let sent = ann.send(&bob.phone, "hello").await;
+    let is_ack = |event: &Event| match event {
+        Event::ServerAck(ack) => ack.id == sent && ack.error.is_none(),
+        _ => false,
+    };
+    ann.wait("the server's ack", is_ack).await;
+    wait_receipt(&mut ann, ReceiptType::Delivered, &sent).await;
+    let received = bob.text("hello").await;
+    assert_eq!(received, sent);
+    bob.client
+        .mark_as_read(&Jid::pn(ann.phone.as_str()), None, &[&received])
+        .await
+        .expect("marking as read succeeds");
+    wait_receipt(&mut ann, ReceiptType::Read, &sent).await;
+    let record = sandbox.get(&format!("/admin/record?phone={}", bob.phone)).await;
+    assert_eq!(record["accepted"][0], json!({ "id": sent, "from": ann.phone, "to": bob.phone }));
+    assert_eq!(record["acked"][0]["id"], json!(sent));
+    for client in [ann, bob] {
+        client.stop().await;
+    }
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_device_of_the_account_gets_messages_and_copies_of_sent_ones() {
+    let sandbox = Sandbox::start().await;
+    let mut bob = sandbox.linked("Bob").await;
+    let ann = sandbox.linked("Ann").await;
+    ann.send(&bob.phone, "before the second device").await;
+    bob.text("before the second device").await;
+    let mut second = sandbox.linked("Ann").await;
+    bob.send(&ann.phone, "to both").await;
+    second.text("to both").await;
+    ann.send(&bob.phone, "from the first").await;
+    let is_copy = |event: &Event| match event {
+        Event::Messages(batch) => batch.iter().any(|message| {
+            message.info.source.is_from_me && message.info.source.chat.user == bob.phone
+        }),
+        _ => false,
+    };
+    second.wait("a copy of the sent message", is_copy).await;
+    for client in [ann, bob, second] {
+        client.stop().await;
+    }
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_that_nobody_has_is_not_on_whatsapp() {
+    let sandbox = Sandbox::start().await;
+    let ann = sandbox.linked("Ann").await;
+    let bob = sandbox.linked("Bob").await;
+    let numbers = [Jid::pn(bob.phone.as_str()), Jid::pn("4930000000")];
+    let found = ann.client.contacts().is_on_whatsapp(&numbers).await.expect("an answer");
+    let registered = |phone: &str| {
+        found.iter().any(|entry| entry.jid.user == phone && entry.is_registered)
+    };
+    assert!(registered(&bob.phone));
+    assert!(!registered("4930000000"));
+    for client in [ann, bob] {
+        client.stop().await;
+    }
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_owner_can_write_on_the_phone_itself() {
+    let sandbox = Sandbox::start().await;
+    let mut ann = sandbox.linked("Ann").await;
+    let mut bob = sandbox.linked("Bob").await;
+    let path = format!("/admin/mock-phone/{}/messages", ann.phone);
+    for text in ["from my phone", "and again"] {
+        let (status, body) = sandbox.post(&path, json!({ "to": bob.phone, "text": text })).await;
+        assert_eq!(status, 201, "{body}");
+        assert_eq!(json!(bob.text(text).await), body["id"]);
+        assert_eq!(json!(ann.text(text).await), body["id"]);
+    }
+    let (status, _) = sandbox.post(&path, json!({ "to": "4930000000", "text": "?" })).await;
+    assert_eq!(status, 422);
+    for client in [ann, bob] {
+        client.stop().await;
+    }
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_the_network_refuses_is_nacked_and_not_delivered() {
+    let sandbox = Sandbox::start().await;
+    let mut ann = sandbox.linked("Ann").await;
+    let mut bob = sandbox.linked("Bob").await;
+    let fault = json!({ "target": ann.phone, "fault": "nack", "count": 1, "code": 463 });
+    sandbox.fault(fault).await;
+    let refused = ann.send(&bob.phone, "refused").await;
+    let is_nack = |event: &Event| match event {
+        Event::ServerAck(ack) => ack.id == refused && ack.error.is_some(),
+        _ => false,
+    };
+    ann.wait("the nack", is_nack).await;
+    ann.send(&bob.phone, "accepted").await;
+    bob.text("accepted").await;
+    assert_eq!(bob.texts(), ["accepted"]);
+    for client in [ann, bob] {
+        client.stop().await;
+    }
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn typing_reaches_the_other_side() {
+    let sandbox = Sandbox::start().await;
+    let ann = sandbox.linked("Ann").await;
+    let mut bob = sandbox.linked("Bob").await;
+    let chat = Jid::pn(bob.phone.as_str());
+    ann.client.chatstate().send_composing(&chat).await.expect("the chat state is sent");
+    bob.wait("typing", |event| matches!(event, Event::ChatPresence(_))).await;
+    for client in [ann, bob] {
+        client.stop().await;
+    }
+    sandbox.stop().await;
+}

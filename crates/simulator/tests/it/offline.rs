@@ -1,0 +1,71 @@
+//! What happens to a client that is away is waiting for it, in order.
+
+use serde_json::json;
+use wacore::types::events::Event;
+use wacore::types::presence::ReceiptType;
+
+use crate::harness::Sandbox;
+
+/// More than the primer and one automatic batch together.
+const BACKLOG: usize = 80;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_sent_meanwhile_arrive_in_order_after_the_return() {
+    let sandbox = Sandbox::start().await;
+    let mut ann = sandbox.linked("Ann").await;
+    let mut bob = sandbox.linked("Bob").await;
+    ann.send(&bob.phone, "first contact").await;
+    bob.text("first contact").await;
+    bob.skip_past();
+    sandbox.fault(json!({ "target": bob.phone, "fault": "refuse-login", "code": 503, "seconds": 1.0 })).await;
+    sandbox.fault(json!({ "target": bob.phone, "fault": "drop" })).await;
+    sandbox.until("Bob is away", |stats| stats["online"] == 1).await;
+    let mut expected = vec!["first contact".to_owned()];
+    let mut last = String::new();
+    for number in 0..BACKLOG {
+        let text = format!("message {number}");
+        last = ann.send(&bob.phone, &text).await;
+        expected.push(text);
+    }
+    bob.wait("connected again", |event| matches!(event, Event::Connected(_))).await;
+    bob.wait("the drain ends", |event| matches!(event, Event::OfflineSyncCompleted(_))).await;
+    let is_last = |event: &Event| match event {
+        Event::Receipt(receipt) => {
+            receipt.r#type == ReceiptType::Delivered
+                && receipt.message_ids.iter().any(|id| *id == *last)
+        }
+        _ => false,
+    };
+    ann.wait("the last one is delivered", is_last).await;
+    assert_eq!(bob.texts(), expected);
+    sandbox.until("nothing waits", |stats| stats["queued"] == 0).await;
+    for client in [ann, bob] {
+        client.stop().await;
+    }
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_waits_for_an_absent_sender() {
+    let sandbox = Sandbox::start().await;
+    let mut ann = sandbox.linked("Ann").await;
+    let phone = sandbox.contact("Carl").await;
+    let sent = ann.send(&phone, "hello").await;
+    let path = format!("/admin/contacts/{phone}/messages?wait=10");
+    let received = sandbox.get(&path).await;
+    assert_eq!(received["messages"][0]["text"], "hello");
+    ann.skip_past();
+    sandbox.fault(json!({ "target": ann.phone, "fault": "drop" })).await;
+    let body = json!({ "chat": ann.phone, "ids": [sent] });
+    let (status, answer) = sandbox.post(&format!("/admin/contacts/{phone}/read"), body).await;
+    assert_eq!(status, 200, "{answer}");
+    let is_read = |event: &Event| match event {
+        Event::Receipt(receipt) => {
+            receipt.r#type == ReceiptType::Read && receipt.message_ids.iter().any(|id| *id == *sent)
+        }
+        _ => false,
+    };
+    ann.wait("the read receipt", is_read).await;
+    ann.stop().await;
+    sandbox.stop().await;
+}
