@@ -28,7 +28,6 @@ mod tc_token;
 mod tests;
 mod values;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -81,9 +80,6 @@ impl PortBackend {
         namespace: Namespace,
         keys: &[String],
     ) -> Result<Vec<(String, Bytes)>> {
-        if keys.is_empty() {
-            return Ok(Vec::new());
-        }
         self.store.get_many(namespace, keys).await.map_err(store_error)
     }
 
@@ -91,12 +87,7 @@ impl PortBackend {
         self.store.scan(namespace, prefix).await.map_err(store_error)
     }
 
-    async fn write(&self, mut changes: Vec<Change>) -> Result<()> {
-        match changes.len() {
-            0 => return Ok(()),
-            1 => {}
-            _ => keep_last_of_each_key(&mut changes),
-        }
+    async fn write(&self, changes: Vec<Change>) -> Result<()> {
         self.store.apply(changes).await.map_err(store_error)
     }
 
@@ -117,20 +108,4 @@ fn store_error(error: SessionStoreError) -> StoreError {
             StoreError::Database(Box::new(error))
         }
     }
-}
-
-/// The client's batches may name a key twice and mean the later value; one statement with several
-/// rows can't touch a row twice, so the earlier ones go.
-fn keep_last_of_each_key(changes: &mut Vec<Change>) {
-    let mut seen = HashSet::with_capacity(changes.len());
-    let keep: Vec<bool> = changes
-        .iter()
-        .rev()
-        .map(|change| seen.insert((change.namespace, change.key.as_str())))
-        .collect();
-    if keep.iter().all(|&kept| kept) {
-        return;
-    }
-    let mut keep = keep.into_iter().rev();
-    changes.retain(|_| keep.next().unwrap_or(true));
 }

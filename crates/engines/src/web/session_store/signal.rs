@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use flowcore_domain::session_store::{Change, Namespace};
+use flowcore_domain::session_store::{Change, Namespace, SessionStoreError};
 use wacore::store::error::Result;
 use wacore::store::traits::SignalStore;
 
 use super::keys::{self, IDENTITY, PREKEY, SENDER_KEY, SESSION, SIGNED_PREKEY};
-use super::{PortBackend, values};
+use super::{PortBackend, store_error, values};
 
 #[async_trait]
 impl SignalStore for PortBackend {
@@ -56,8 +56,10 @@ impl SignalStore for PortBackend {
         for end in ["@", ":"] {
             let prefix = format!("{}{end}", keys::part(user));
             for namespace in [SESSION, IDENTITY] {
-                if !self.scan(namespace, &prefix).await?.is_empty() {
-                    return Ok(true);
+                match self.store.scan(namespace, &prefix).await {
+                    Ok(entries) if entries.is_empty() => {}
+                    Ok(_) | Err(SessionStoreError::Damaged(_)) => return Ok(true),
+                    Err(error) => return Err(store_error(error)),
                 }
             }
         }
