@@ -55,7 +55,7 @@ impl AllowPrivate {
 
     /// What either of two lists allows.
     #[must_use]
-    pub fn and(self, other: Self) -> Self {
+    pub fn and(&self, other: &Self) -> Self {
         Self(Arc::new(self.0.iter().chain(other.0.iter()).cloned().collect()))
     }
 

@@ -4,7 +4,7 @@
 //! when that is durable the engine acknowledges. A message that comes again finds itself stored and
 //! causes nothing.
 
-use crate::events::render;
+use crate::outbox::render;
 use crate::instances::actor::Command;
 use crate::{Shared, fresh_id};
 use async_trait::async_trait;
@@ -44,7 +44,7 @@ impl SessionSink for Inbox {
             .commit_inbound(self.instance_id, rows, now)
             .await
             .map_err(|error| CommitError(error.to_string()))?;
-        self.shared.events.published(self.user_id, &self.name, &stored);
+        self.shared.outbox.published(self.user_id, &self.name, &stored);
         Ok(())
     }
 

@@ -8,8 +8,8 @@ pub(crate) mod registry;
 
 use crate::accounts::Caller;
 use crate::error::ServiceError;
-use crate::events::live::LiveEvent;
-use crate::events::render;
+use crate::outbox::live::LiveEvent;
+use crate::outbox::render;
 use crate::{Shared, StartError, fresh_id};
 use actor::{Command, Handle};
 use flowcore_domain::clock::Millis;
@@ -236,7 +236,7 @@ impl Instances {
         if !self.shared.store.delete_instance(instance.id).await? {
             return Err(ServiceError::InstanceNotFound);
         }
-        self.shared.events.tell(LiveEvent {
+        self.shared.outbox.tell(LiveEvent {
             instance_id: instance.id,
             user_id: instance.user_id,
             instance: instance.name,
@@ -325,7 +325,7 @@ impl Instances {
     }
 
     fn tell_created(&self, instance: &Instance) {
-        self.shared.events.tell(LiveEvent {
+        self.shared.outbox.tell(LiveEvent {
             instance_id: instance.id,
             user_id: instance.user_id,
             instance: instance.name.clone(),

@@ -15,12 +15,12 @@ mod inbox;
 mod instances;
 mod lifecycle;
 mod messages;
+mod outbox;
 mod qr;
 
 pub use accounts::{Accounts, AdminKey, BrowserSession, Caller, Role, WeakKey};
 pub use clients::{AllowPrivate, AllowPrivateError};
 pub use error::{ServiceError, StartError};
-pub use events::live::{Live, LiveEvent};
 pub use events::webhooks::{NewWebhook, WebhookPatch, Webhooks};
 pub use flowcore_engines::{crash_points, verifies_certificates};
 pub use flowcore_storage::{
@@ -28,15 +28,16 @@ pub use flowcore_storage::{
 };
 pub use instances::{InstanceFilter, InstanceView, Instances};
 pub use messages::{Idempotency, MAX_TEXT, Messages, SentView};
+pub use outbox::live::{Live, LiveEvent};
 pub use qr::png_data_url;
 
 use clock::SystemClock;
-use events::Events;
 use flowcore_domain::clock::{Clock, Millis};
 use flowcore_engines::{WebEngine, WebEngineConfig};
 use flowcore_storage::{Store, StoreOptions};
 use instances::registry::Registry;
 use lifecycle::Lifecycle;
+use outbox::Outbox;
 use std::path::PathBuf;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -86,7 +87,7 @@ pub(crate) struct Shared {
     store: Store,
     clock: Arc<dyn Clock>,
     lifecycle: Lifecycle,
-    events: Events,
+    outbox: Outbox,
     registry: Registry,
     waiting: messages::Waiting,
 }
@@ -132,13 +133,13 @@ impl Gateway {
         };
         let store = Store::open(options).await?;
         let engine_config = WebEngineConfig { url: config.whatsapp_url };
-        let engine = WebEngine::new(engine_config, lifecycle.tracker().clone())?;
+        let engine = WebEngine::new(&engine_config, lifecycle.tracker().clone())?;
         let (admin, new_admin_key) =
             accounts::ensure_admin(&store, config.admin_key, clock.now()).await?;
         let shared = Arc::new(Shared {
             store,
             clock,
-            events: Events::new(config.public_url),
+            outbox: Outbox::new(),
             registry: Registry::new(Arc::new(engine)),
             waiting: messages::Waiting::default(),
             lifecycle,
@@ -151,7 +152,11 @@ impl Gateway {
             live: Live::new(Arc::clone(&shared)),
             shared,
         };
-        events::delivery::start(Arc::clone(&gateway.shared), config.allow_private)?;
+        let posting = events::delivery::Posting {
+            server_url: config.public_url,
+            allow: config.allow_private,
+        };
+        events::delivery::start(Arc::clone(&gateway.shared), posting)?;
         gateway.instances.bring_back().await?;
         Ok(Started { gateway, new_admin_key })
     }

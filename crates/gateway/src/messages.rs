@@ -8,7 +8,7 @@ mod known_numbers;
 
 use crate::accounts::Caller;
 use crate::error::ServiceError;
-use crate::events::render;
+use crate::outbox::render;
 use crate::instances::actor::Handle;
 use crate::{Instances, Shared, fresh_id};
 use flowcore_domain::clock::Millis;
@@ -289,7 +289,7 @@ async fn send_stored(
         Ok(sent) => {
             let events = vec![render::sent(message, sent.at)];
             let stored = shared.store.record_sent(message.row_id, sent.at, events).await?;
-            shared.events.published(whose.1, whose.2, &stored);
+            shared.outbox.published(whose.1, whose.2, &stored);
             Ok(())
         }
         Err(error) if error.is_retryable() => {
@@ -353,7 +353,7 @@ pub(crate) async fn status_news(shared: &Shared, (id, user_id, name): Whose<'_>,
     match shared.store.advance_status(id, told, render).await {
         Ok(moved) => {
             let events: Vec<_> = moved.into_iter().map(|(_, event)| event).collect();
-            shared.events.published(user_id, name, &events);
+            shared.outbox.published(user_id, name, &events);
         }
         Err(error) => tracing::error!(instance = %id, %error, "a receipt could not be stored"),
     }

@@ -29,11 +29,21 @@ const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// How much of an error is kept for the log.
 const ERROR_LENGTH: usize = 200;
 
+/// What every post needs to know.
+#[derive(Debug, Clone)]
+pub(crate) struct Posting {
+    /// The address of this server, for the body.
+    pub(crate) server_url: String,
+    /// Private addresses that may be posted to.
+    pub(crate) allow: AllowPrivate,
+}
+
 /// Starts the worker.
-pub(crate) fn start(shared: Arc<Shared>, allow: AllowPrivate) -> Result<(), StartError> {
-    let client = clients::guarded(&allow).map_err(|error| StartError::Http(error.to_string()))?;
+pub(crate) fn start(shared: Arc<Shared>, posting: Posting) -> Result<(), StartError> {
+    let client =
+        clients::guarded(&posting.allow).map_err(|error| StartError::Http(error.to_string()))?;
     let tracker = shared.lifecycle.tracker().clone();
-    tracker.spawn(Worker { shared, client, allow }.run());
+    tracker.spawn(Worker { shared, client, posting: Arc::new(posting) }.run());
     Ok(())
 }
 
@@ -41,12 +51,16 @@ pub(crate) fn start(shared: Arc<Shared>, allow: AllowPrivate) -> Result<(), Star
 struct Worker {
     shared: Arc<Shared>,
     client: reqwest::Client,
-    allow: AllowPrivate,
+    posting: Arc<Posting>,
 }
 
 impl Worker {
     async fn run(self) {
         let stopping = self.shared.lifecycle.stopping().clone();
+        // Nobody else works on this store: what is still leased belonged to a process that is gone.
+        if let Err(error) = self.shared.store.release_leases(self.shared.now()).await {
+            tracing::error!(%error, "leases of an earlier run could not be released");
+        }
         let mut posts = JoinSet::new();
         loop {
             let wait = if posts.len() < AT_ONCE { self.claim_into(&mut posts).await } else { IDLE };
@@ -54,7 +68,7 @@ impl Worker {
                 biased;
                 () = stopping.cancelled() => break,
                 Some(_) = posts.join_next() => {}
-                () = self.shared.events.work.notified(), if posts.len() < AT_ONCE => {}
+                () = self.shared.outbox.work.notified(), if posts.len() < AT_ONCE => {}
                 () = tokio::time::sleep(wait), if posts.len() < AT_ONCE => {}
             }
         }
@@ -112,11 +126,11 @@ impl Worker {
     async fn settle(&self, delivery: &ClaimedDelivery, settlement: Settlement) {
         let dead = matches!(settlement.step, NextStep::Dead);
         match self.shared.store.settle_delivery(delivery.delivery_id, settlement).await {
-            Ok(()) => self.shared.events.work.notify_one(),
+            Ok(()) => self.shared.outbox.work.notify_one(),
             // Deleted meanwhile with its endpoint.
             Err(StorageError::NotFound(_)) => {}
             Err(error) => {
-                tracing::error!(%error, "a delivery could not be settled; it will be repeated")
+                tracing::error!(%error, "a delivery could not be settled; it will be repeated");
             }
         }
         if dead {
@@ -128,7 +142,7 @@ impl Worker {
     async fn post(&self, delivery: &ClaimedDelivery) -> Result<(u16, Option<Duration>), String> {
         let event = &delivery.event.event;
         let destination = delivery.webhook.destination(event.kind);
-        let url = clients::check_url(&destination, &self.allow)?;
+        let url = clients::check_url(&destination, &self.posting.allow)?;
         let body = self.body(delivery, &destination)?;
         let id = event.id.text();
         let timestamp = self.shared.now().seconds();
@@ -155,7 +169,7 @@ impl Worker {
             destination,
             date_time: event.at.rfc3339(),
             sender: delivery.sender.as_ref().map(ToString::to_string),
-            server_url: &self.shared.events.public_url,
+            server_url: &self.posting.server_url,
             apikey: None,
         };
         serde_json::to_vec(&envelope).map_err(|error| error.to_string())

@@ -83,9 +83,10 @@ impl Webhooks {
             secret: new.secret.unwrap_or_else(|| Secret::from_bytes(rand::random())),
             created_at: self.shared.now(),
         };
-        match self.shared.store.create_webhook(webhook.clone()).await? {
-            true => Ok(webhook),
-            false => Err(ServiceError::LimitReached { what: "webhooks", limit: MAX_WEBHOOKS }),
+        if self.shared.store.create_webhook(webhook.clone()).await? {
+            Ok(webhook)
+        } else {
+            Err(ServiceError::LimitReached { what: "webhooks", limit: MAX_WEBHOOKS })
         }
     }
 

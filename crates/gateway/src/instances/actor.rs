@@ -10,7 +10,7 @@
 
 use super::Snapshot;
 use crate::Shared;
-use crate::events::render;
+use crate::outbox::render;
 use crate::inbox::Inbox;
 use flowcore_domain::clock::Millis;
 use flowcore_domain::engine::{Engine, Report, Session, SessionSink, SessionSpec};
@@ -133,33 +133,35 @@ impl Actor {
     pub(crate) async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
         let stopping = self.shared.lifecycle.stopping().clone();
         loop {
-            let command = match self.backlog.pop_front() {
-                Some(command) => Some(command),
-                None => tokio::select! {
+            let kept = self.backlog.pop_front();
+            let command = if kept.is_some() {
+                kept
+            } else {
+                tokio::select! {
                     biased;
                     () = stopping.cancelled() => None,
                     command = inbox.recv() => command,
-                },
+                }
             };
             let Some(command) = command else { break };
             match command {
                 Command::Report(report) => self.report(report, &mut inbox).await,
                 Command::Start(done) => {
                     self.input(Input::Start, &mut inbox).await;
-                    drop(done.send(()));
+                    let _ = done.send(());
                 }
                 Command::Restart(done) => {
                     self.input(Input::Stop, &mut inbox).await;
                     self.input(Input::Start, &mut inbox).await;
-                    drop(done.send(()));
+                    let _ = done.send(());
                 }
                 Command::LogOut(done) => {
                     self.log_out(&mut inbox).await;
-                    drop(done.send(()));
+                    let _ = done.send(());
                 }
                 Command::Delete(done) => {
                     self.stop_session(&mut inbox).await;
-                    drop(done.send(()));
+                    let _ = done.send(());
                     return;
                 }
             }
@@ -311,7 +313,7 @@ impl Actor {
         match self.shared.store.update_instance(self.id, change, events).await {
             Ok(stored) => {
                 self.snapshots.send_replace(Snapshot::live(state, now));
-                self.shared.events.published(self.user_id, &self.name, &stored);
+                self.shared.outbox.published(self.user_id, &self.name, &stored);
             }
             Err(error) => {
                 tracing::error!(instance = %self.id, %error, "a change of state could not be stored");
@@ -339,9 +341,9 @@ impl Actor {
 
     async fn publish(&self, events: Vec<NewEvent>) {
         match self.shared.store.append_events(events).await {
-            Ok(stored) => self.shared.events.published(self.user_id, &self.name, &stored),
+            Ok(stored) => self.shared.outbox.published(self.user_id, &self.name, &stored),
             Err(error) => {
-                tracing::error!(instance = %self.id, %error, "an event could not be stored")
+                tracing::error!(instance = %self.id, %error, "an event could not be stored");
             }
         }
     }

@@ -40,6 +40,6 @@ impl Live {
     /// the state anew.
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<LiveEvent>> {
-        self.shared.events.live.subscribe()
+        self.shared.outbox.live.subscribe()
     }
 }

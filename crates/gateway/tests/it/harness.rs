@@ -1,0 +1,183 @@
+//! A network, a gateway on it, and a receiver for its webhooks. Every wait is for an event.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::routing::post;
+use axum::{Json, Router};
+use flowcore_domain::instance::InstanceName;
+use flowcore_gateway::{AllowPrivate, Caller, Gateway, GatewayConfig, InstanceView, Mark, NewWebhook};
+use flowcore_simulator::{Network, NetworkConfig};
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+pub(crate) struct World {
+    pub(crate) network: Network,
+    pub(crate) gateway: Gateway,
+    pub(crate) caller: Caller,
+    pub(crate) receiver: Receiver,
+    http: reqwest::Client,
+    data: tempfile::TempDir,
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let _ = tracing_subscriber::fmt().with_env_filter("info,flowcore=debug").with_test_writer().try_init();
+        let network = Network::start(NetworkConfig::default()).await.expect("a network");
+        let data = tempfile::tempdir().expect("a directory");
+        let gateway = start_gateway(&network, data.path()).await;
+        let caller = gateway.accounts().admin();
+        let http = reqwest::Client::builder().build().expect("a client");
+        Self { network, gateway, caller, receiver: Receiver::start().await, http, data }
+    }
+
+    /// Stops the gateway and starts another one on the same data.
+    pub(crate) async fn restart_gateway(&mut self) {
+        self.gateway.stop().await;
+        self.gateway = start_gateway(&self.network, self.data.path()).await;
+    }
+
+    pub(crate) async fn admin(&self, path: &str, body: Value) -> Value {
+        let url = format!("{}{path}", self.network.base_url(false));
+        let answer = self.http.post(url).json(&body).send().await.expect("an answer");
+        let status = answer.status();
+        let body: Value = answer.json().await.expect("JSON");
+        assert!(status.is_success(), "{path}: {status} {body}");
+        body
+    }
+
+    pub(crate) async fn ask(&self, path: &str) -> Value {
+        let url = format!("{}{path}", self.network.base_url(false));
+        self.http.get(url).send().await.expect("an answer").json().await.expect("JSON")
+    }
+
+    pub(crate) async fn contact(&self, name: &str) -> String {
+        let made = self.admin("/admin/contacts", json!({ "name": name })).await;
+        made["phone"].as_str().expect("a phone").to_owned()
+    }
+
+    pub(crate) async fn scan(&self, qr: &str) -> String {
+        let url = format!("{}/admin/mock-phone/scan-qr", self.network.base_url(false));
+        let answer = self.http.post(url).body(qr.to_owned()).send().await.expect("an answer");
+        assert!(answer.status().is_success(), "{}", answer.status());
+        let body: Value = answer.json().await.expect("JSON");
+        body["phone"].as_str().expect("a phone").to_owned()
+    }
+
+    pub(crate) async fn connect(&self, name: &str) -> InstanceView {
+        let wait = Duration::from_secs(10);
+        self.gateway.instances().connect(&self.caller, &named(name), wait).await.expect("a view")
+    }
+
+    /// An instance linked by QR and online; its phone number.
+    pub(crate) async fn linked(&self, name: &str) -> String {
+        let view = self.connect(name).await;
+        let phone = self.scan(&view.qr.expect("a code").text).await;
+        self.until(name, |view| view.status.as_str() == "connected").await;
+        phone
+    }
+
+    pub(crate) async fn until(&self, name: &str, holds: impl Fn(&InstanceView) -> bool) -> InstanceView {
+        let mut live = self.gateway.live().subscribe();
+        let wait = async {
+            loop {
+                let view = self.gateway.instances().get(&self.caller, &named(name)).await;
+                let view = view.expect("the instance");
+                if holds(&view) {
+                    return view;
+                }
+                // A lagging receiver only has to look again.
+                let _ = timeout(Duration::from_secs(1), live.recv()).await;
+            }
+        };
+        timeout(DEADLINE, wait).await.unwrap_or_else(|_| panic!("{name} never got there"))
+    }
+
+    pub(crate) async fn hook(&self, name: &str) {
+        let new = NewWebhook {
+            url: self.receiver.url.clone(),
+            events: vec![],
+            headers: [("x-shop".to_owned(), "one".to_owned())].into(),
+            secret: None,
+            by_events: false,
+            enabled: true,
+        };
+        self.gateway.webhooks().create(&self.caller, &named(name), new).await.expect("a webhook");
+    }
+}
+
+pub(crate) fn named(name: &str) -> InstanceName {
+    name.parse().expect("a name")
+}
+
+async fn start_gateway(network: &Network, data: &std::path::Path) -> Gateway {
+    let config = GatewayConfig {
+        data_dir: data.to_owned(),
+        mark: Mark::Sandbox,
+        master_key: None,
+        admin_key: None,
+        whatsapp_url: Some(network.socket_url(true)),
+        public_url: "http://flowcore.test".into(),
+        allow_private: AllowPrivate::loopback(),
+    };
+    Gateway::start(config).await.expect("a gateway").gateway
+}
+
+/// What a user's app got.
+#[derive(Debug, Clone)]
+pub(crate) struct Hook {
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+}
+
+/// A user's app that takes everything.
+pub(crate) struct Receiver {
+    pub(crate) url: String,
+    got: Arc<Mutex<Vec<Hook>>>,
+    count: watch::Receiver<usize>,
+}
+
+type Record = (Arc<Mutex<Vec<Hook>>>, watch::Sender<usize>);
+
+impl Receiver {
+    async fn start() -> Self {
+        let (count, watching) = watch::channel(0);
+        let got: Arc<Mutex<Vec<Hook>>> = Arc::default();
+        let app = Router::new()
+            .route("/hook", post(take))
+            .with_state(Arc::new((Arc::clone(&got), count)));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
+        tokio_util::task::TaskTracker::new().spawn(async move { axum::serve(listener, app).await });
+        Self { url, got, count: watching }
+    }
+
+    pub(crate) fn all(&self) -> Vec<Hook> {
+        self.got.lock().expect("the record").clone()
+    }
+
+    /// Waits for an event that satisfies a condition.
+    pub(crate) async fn until(&self, what: &str, holds: impl Fn(&Value) -> bool) -> Hook {
+        let mut count = self.count.clone();
+        let wait = async {
+            loop {
+                count.borrow_and_update();
+                if let Some(hook) = self.all().into_iter().find(|hook| holds(&hook.body)) {
+                    return hook;
+                }
+                count.changed().await.expect("the receiver");
+            }
+        };
+        timeout(DEADLINE, wait).await.unwrap_or_else(|_| panic!("never received: {what}"))
+    }
+}
+
+async fn take(State(record): State<Arc<Record>>, headers: HeaderMap, Json(body): Json<Value>) {
+    record.0.lock().expect("the record").push(Hook { headers, body });
+    record.1.send_modify(|count| *count += 1);
+}
