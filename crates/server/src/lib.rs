@@ -1,1 +1,24 @@
-//! server
+//! Flowcore's face: HTTP API, dashboard, configuration.
+//!
+//! A library, so that `flowcore`, the sandbox and the tests run the very same server: [`app::serve`]
+//! starts one from a [`config::ServerConfig`] and hands back what stops it. There is no global state:
+//! many servers live in one process.
+
+pub use flowcore_gateway::{AdminKey, AllowPrivate, Mark, crash_points};
+
+pub mod app;
+pub mod config;
+pub mod logging;
+pub mod signals;
+
+mod api;
+mod auth;
+mod dashboard;
+mod extract;
+mod health;
+mod listener;
+mod problem;
+mod qr;
+mod replay;
+mod request;
+mod router;

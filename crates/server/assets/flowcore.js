@@ -1,0 +1,187 @@
+// The dashboard's one module: keeps the page live, opens pages as dialogs, counts codes down. Without it
+// everything works by plain pages and forms.
+
+const byId = (id) => document.getElementById(id);
+const dialog = byId("dialog");
+
+// --- fragments ---------------------------------------------------------------------------------
+
+function parse(html) {
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  return template.content;
+}
+
+// Replaces the element of the same id. What did not change is left alone, so that an open menu or a
+// focused button survives.
+const sources = new WeakMap();
+
+function swap(fresh) {
+  const old = byId(fresh.id);
+  if (!old) return false;
+  const source = fresh.outerHTML;
+  if (sources.get(old) === source) return true;
+  const open = old.querySelector("details[open]");
+  const focused = old.contains(document.activeElement);
+  old.replaceWith(fresh);
+  sources.set(fresh, source);
+  if (open) fresh.querySelector("details")?.setAttribute("open", "");
+  if (focused) fresh.querySelector("button, a, summary")?.focus();
+  dress(fresh);
+  return true;
+}
+
+function place(card) {
+  const list = byId("instances");
+  if (!list || swap(card) || "filtered" in list.dataset) return;
+  const name = card.dataset.name.toLowerCase();
+  const after = [...list.children].find((other) => other.dataset.name.toLowerCase() > name);
+  list.insertBefore(card, after ?? null);
+  dress(card);
+}
+
+function count() {
+  if (!byId("shown")) return;
+  byId("shown").textContent = document.querySelectorAll(".card").length;
+  byId("connected").textContent = document.querySelectorAll('.card[data-status="connected"]').length;
+}
+
+// --- the live stream ---------------------------------------------------------------------------
+
+function listen(address) {
+  const offline = byId("offline");
+  const source = new EventSource(address);
+  let late;
+  source.onopen = () => {
+    clearTimeout(late);
+    offline.hidden = true;
+  };
+  source.onerror = () => {
+    clearTimeout(late);
+    late = setTimeout(() => (offline.hidden = false), 1500);
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => again(address), 3000);
+  };
+  source.addEventListener("sync", (event) => {
+    const list = byId("instances");
+    if (!list) return;
+    const cards = [...parse(event.data).querySelectorAll(".card")];
+    const known = new Set(cards.map((card) => card.id));
+    for (const old of [...list.children]) if (!known.has(old.id)) old.remove();
+    for (const card of cards) if (!swap(card)) { list.append(card); dress(card); }
+    count();
+  });
+  source.addEventListener("card", (event) => {
+    place(parse(event.data).querySelector(".card"));
+    count();
+  });
+  source.addEventListener("gone", (event) => {
+    byId(`card-${event.data}`)?.remove();
+    count();
+  });
+  source.addEventListener("qr", (event) => swap(parse(event.data).querySelector(".linking")));
+}
+
+// The server answered with something else than a stream: the session is over, or a proxy is between.
+async function again(address) {
+  const answer = await fetch("/", { headers: { accept: "text/html" }, redirect: "manual" }).catch(() => null);
+  if (answer?.type === "opaqueredirect") location.assign("/login");
+  else listen(address);
+}
+
+// --- dialogs -----------------------------------------------------------------------------------
+
+async function show(request) {
+  const answer = await request;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const panel = page.querySelector(".panel");
+  const told = page.querySelector(".toast");
+  if (told) toast(told.textContent);
+  if (!panel || panel.classList.contains("login")) {
+    if (!told) location.assign(answer.url);
+    dialog.close();
+    return;
+  }
+  dialog.replaceChildren(document.adoptNode(panel));
+  dress(dialog);
+  if (!dialog.open) dialog.showModal();
+  dialog.querySelector("[autofocus]")?.focus();
+}
+
+const html = { headers: { accept: "text/html" } };
+
+document.addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (!menu.contains(event.target) || event.target.closest(".items")) menu.removeAttribute("open");
+  }
+  const link = event.target.closest("a");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  if ("close" in link.dataset && dialog.open) {
+    event.preventDefault();
+    dialog.close();
+  } else if ("dialog" in link.dataset) {
+    event.preventDefault();
+    show(fetch(link.href, html)).catch(() => location.assign(link.href));
+  }
+});
+
+document.addEventListener("submit", (event) => {
+  const form = event.target.closest("#instances form, dialog form");
+  if (!form) return;
+  event.preventDefault();
+  const button = event.submitter;
+  const body = new URLSearchParams(new FormData(form));
+  if (button) {
+    button.disabled = true;
+    if (button.dataset.busy) button.textContent = button.dataset.busy;
+  }
+  show(fetch(form.action, { ...html, method: "post", body }))
+    .catch(() => toast("The server can't be reached. Try again."))
+    .finally(() => button && (button.disabled = false));
+});
+
+dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+dialog.addEventListener("close", () => dialog.replaceChildren());
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") document.querySelector("details.menu[open]")?.removeAttribute("open");
+});
+
+// --- small things ------------------------------------------------------------------------------
+
+function toast(text) {
+  const note = document.createElement("p");
+  note.className = "toast";
+  note.textContent = text;
+  byId("toasts").append(note);
+  setTimeout(() => note.remove(), 6000);
+}
+
+const when = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+// What fragments need once they are on the page: the viewer's time zone, running countdowns, the word
+// that linking is done.
+function dress(root) {
+  for (const time of root.querySelectorAll("time")) time.textContent = when.format(new Date(time.dateTime));
+  for (const scan of root.querySelectorAll(".scan")) scan.ends = performance.now() + Number(scan.dataset.left);
+  tick();
+  const done = root.matches?.("[data-done]") ? root : root.querySelector("[data-done]");
+  if (done && dialog.open && dialog.contains(done)) {
+    toast(done.dataset.done);
+    dialog.close();
+  }
+}
+
+function tick() {
+  for (const scan of document.querySelectorAll(".scan")) {
+    const left = scan.ends - performance.now();
+    const share = Math.max(0, left / Number(scan.dataset.whole));
+    scan.classList.toggle("stale", left <= 0);
+    scan.querySelector(".left").style.strokeDashoffset = 100 * (1 - share);
+    scan.querySelector(".seconds").textContent = left > 0 ? `, ${Math.ceil(left / 1000)} s` : "";
+  }
+}
+
+dress(document);
+setInterval(tick, 500);
+for (const told of document.querySelectorAll(".toast")) setTimeout(() => told.remove(), 6000);
+if (location.search.includes("did=")) history.replaceState(null, "", "/");
+if (document.body.dataset.live) listen(document.body.dataset.live);

@@ -1,0 +1,7 @@
+//! Flowcore's own API: translates requests into calls of the gateway's services and their results into
+//! the shapes of `docs/api.md`. No rules live here.
+
+pub(crate) mod deliveries;
+pub(crate) mod instances;
+pub(crate) mod messages;
+pub(crate) mod webhooks;

@@ -1,0 +1,162 @@
+//! The URLs of the user's app that get an instance's events.
+
+use crate::app::AppState;
+use crate::auth::Authenticated;
+use crate::extract::{Body, Named, instance_name};
+use crate::problem::Problem;
+use crate::replay::ReplayKey;
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use flowcore_domain::event::EventKind;
+use flowcore_domain::id::WebhookId;
+use flowcore_domain::webhook::{Secret, Webhook};
+use flowcore_gateway::{NewWebhook, WebhookPatch};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// What a webhook is made with; a change names the same fields, each of them optional.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Fields {
+    url: Option<String>,
+    events: Option<Vec<String>>,
+    headers: Option<BTreeMap<String, String>>,
+    secret: Option<String>,
+    by_events: Option<bool>,
+    enabled: Option<bool>,
+}
+
+/// `GET /api/instances/{name}/webhooks`
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    Authenticated(caller): Authenticated,
+    Named(name): Named<String>,
+) -> Result<Json<Value>, Problem> {
+    let name = instance_name(&name)?;
+    let webhooks = state.gateway.webhooks().list(&caller, &name).await?;
+    let data: Vec<Value> = webhooks.iter().map(shown).collect();
+    Ok(Json(json!({ "data": data, "nextCursor": null })))
+}
+
+/// `POST /api/instances/{name}/webhooks`: the only answer that shows the secret.
+pub(crate) async fn create(
+    State(state): State<AppState>,
+    Authenticated(caller): Authenticated,
+    Named(name): Named<String>,
+    headers: HeaderMap,
+    Body { value, hash }: Body<Fields>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let name = instance_name(&name)?;
+    let route = format!("webhooks/{}", name.folded());
+    let replay = ReplayKey::of(&headers, caller.user_id, route)?;
+    if let Some(key) = &replay
+        && let Some(answer) = state.replays.seen(key, hash)?
+    {
+        return Ok((StatusCode::CREATED, Json(answer)));
+    }
+    let url = value.url.clone().ok_or_else(|| {
+        let rule = "give the address that events are posted to";
+        Problem::field("invalid_body", "The body does not fit", "url", rule)
+    })?;
+    let new = NewWebhook {
+        url,
+        events: parse_events(value.events)?.unwrap_or_default(),
+        headers: value.headers.unwrap_or_default(),
+        secret: parse_secret(value.secret)?,
+        by_events: value.by_events.unwrap_or(false),
+        enabled: value.enabled.unwrap_or(true),
+    };
+    let webhook = state.gateway.webhooks().create(&caller, &name, new).await?;
+    let mut answer = shown(&webhook);
+    answer["secret"] = webhook.secret.reveal().into();
+    if let Some(key) = replay {
+        state.replays.keep(key, hash, Some(answer.clone()));
+    }
+    Ok((StatusCode::CREATED, Json(answer)))
+}
+
+/// `GET /api/instances/{name}/webhooks/{id}`
+pub(crate) async fn get(
+    State(state): State<AppState>,
+    Authenticated(caller): Authenticated,
+    Named((name, id)): Named<(String, String)>,
+) -> Result<Json<Value>, Problem> {
+    let name = instance_name(&name)?;
+    let webhook = state.gateway.webhooks().get(&caller, &name, webhook_id(&id)?).await?;
+    Ok(Json(shown(&webhook)))
+}
+
+/// `PUT /api/instances/{name}/webhooks/{id}`: changes what it names and leaves the rest.
+pub(crate) async fn update(
+    State(state): State<AppState>,
+    Authenticated(caller): Authenticated,
+    Named((name, id)): Named<(String, String)>,
+    Body { value, .. }: Body<Fields>,
+) -> Result<Json<Value>, Problem> {
+    let name = instance_name(&name)?;
+    let patch = WebhookPatch {
+        url: value.url,
+        events: parse_events(value.events)?,
+        headers: value.headers,
+        secret: parse_secret(value.secret)?,
+        by_events: value.by_events,
+        enabled: value.enabled,
+    };
+    let webhooks = state.gateway.webhooks();
+    let webhook = webhooks.update(&caller, &name, webhook_id(&id)?, patch).await?;
+    Ok(Json(shown(&webhook)))
+}
+
+/// `DELETE /api/instances/{name}/webhooks/{id}`
+pub(crate) async fn delete(
+    State(state): State<AppState>,
+    Authenticated(caller): Authenticated,
+    Named((name, id)): Named<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    let name = instance_name(&name)?;
+    state.gateway.webhooks().delete(&caller, &name, webhook_id(&id)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Headers may hold the receiver's credentials: their names are shown, their values are not.
+fn shown(webhook: &Webhook) -> Value {
+    let headers: Vec<&String> = webhook.headers.keys().collect();
+    json!({
+        "id": webhook.id,
+        "url": webhook.url,
+        "enabled": webhook.enabled,
+        "events": webhook.events.iter().map(|kind| kind.as_str()).collect::<Vec<_>>(),
+        "byEvents": webhook.by_events,
+        "headerNames": headers,
+        "createdAt": webhook.created_at.rfc3339(),
+    })
+}
+
+/// An id that is none can't be that of a webhook.
+fn webhook_id(text: &str) -> Result<WebhookId, Problem> {
+    text.parse().map_err(|_| flowcore_gateway::ServiceError::WebhookNotFound.into())
+}
+
+fn parse_events(names: Option<Vec<String>>) -> Result<Option<Vec<EventKind>>, Problem> {
+    let Some(names) = names else { return Ok(None) };
+    let parse = |(at, name): (usize, &String)| {
+        EventKind::parse(name).ok_or_else(|| {
+            let known = EventKind::ALL.map(EventKind::as_str).join(", ");
+            Problem::field(
+                "unknown_event",
+                "No such event",
+                format!("events[{at}]"),
+                format!("there is no such event; there are: {known}"),
+            )
+        })
+    };
+    names.iter().enumerate().map(parse).collect::<Result<_, _>>().map(Some)
+}
+
+fn parse_secret(text: Option<String>) -> Result<Option<Secret>, Problem> {
+    text.map(|text| Secret::parse(&text)).transpose().map_err(|error| {
+        Problem::field("invalid_secret", "Not a webhook secret", "secret", error.to_string())
+    })
+}

@@ -1,0 +1,143 @@
+//! Putting the server together, and taking it down in order.
+//!
+//! [`serve`] binds the port first, so that a port in use is said before anything is opened, then starts
+//! the gateway, then accepts. [`Running::stop`] goes the other way: no new requests, the running ones
+//! end (those that wait or stream are told), then the gateway stops.
+
+use crate::config::ServerConfig;
+use crate::dashboard::Cookies;
+use crate::replay::Replays;
+use crate::{listener, router};
+use flowcore_gateway::{Gateway, GatewayConfig, Mark, StartError, Started};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How long running requests may take to end once the server stops.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// What every handler can reach. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct AppState {
+    pub(crate) gateway: Gateway,
+    pub(crate) cookies: Cookies,
+    pub(crate) replays: Arc<Replays>,
+    /// Cancelled when the server begins to stop: whoever waits or streams ends then.
+    pub(crate) stopping: CancellationToken,
+}
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address can't be listened on.
+    #[error("can't listen on {address}: {source}")]
+    Listen {
+        /// Host and port.
+        address: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The services behind it did not start.
+    #[error(transparent)]
+    Gateway(#[from] StartError),
+}
+
+/// A server that runs. Dropping it does not stop it; [`Running::stop`] does.
+pub struct Running {
+    addr: SocketAddr,
+    url: String,
+    new_admin_key: Option<String>,
+    gateway: Gateway,
+    stopping: CancellationToken,
+    cut: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("addr", &self.addr).finish_non_exhaustive()
+    }
+}
+
+/// Starts a server. `mark` is what its store is made or expected to be.
+///
+/// # Errors
+/// [`ServeError`] when the port or the data directory can't be used.
+pub async fn serve(config: ServerConfig, mark: Mark) -> Result<Running, ServeError> {
+    let (listener, addr) = bind(&config.host, config.port).await?;
+    let url = config.public_url.unwrap_or_else(|| local_url(addr));
+    let Started { gateway, new_admin_key } = Gateway::start(GatewayConfig {
+        data_dir: config.data_dir,
+        mark,
+        master_key: config.master_key,
+        admin_key: config.admin_key,
+        whatsapp_url: config.whatsapp_url,
+        public_url: url.clone(),
+        allow_private: config.allow_private,
+    })
+    .await?;
+    let (stopping, cut) = (CancellationToken::new(), CancellationToken::new());
+    let state = AppState {
+        gateway: gateway.clone(),
+        cookies: Cookies::for_url(&url),
+        replays: Arc::default(),
+        stopping: stopping.clone(),
+    };
+    let tasks = TaskTracker::new();
+    tasks.spawn(listener::accept(
+        listener,
+        router::routes(state),
+        listener::Stop { soft: stopping.clone(), hard: cut.clone() },
+        tasks.clone(),
+    ));
+    tracing::info!(%addr, "listening");
+    Ok(Running { addr, url, new_admin_key, gateway, stopping, cut, tasks })
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Its public address, without a slash at the end.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The admin key, when it was made by this start.
+    pub fn new_admin_key(&self) -> Option<&str> {
+        self.new_admin_key.as_deref()
+    }
+
+    /// Stops: no new requests, the running ones end, then the gateway. Returns when nothing is left.
+    pub async fn stop(self) {
+        self.stopping.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(DRAIN, self.tasks.wait()).await.is_err() {
+            tracing::warn!("some requests did not end in time and were cut off");
+            self.cut.cancel();
+            self.tasks.wait().await;
+        }
+        self.gateway.stop().await;
+    }
+}
+
+async fn bind(host: &str, port: u16) -> Result<(TcpListener, SocketAddr), ServeError> {
+    let failed = |source| ServeError::Listen { address: format!("{host}:{port}"), source };
+    let listener = TcpListener::bind((host, port)).await.map_err(failed)?;
+    let addr = listener.local_addr().map_err(failed)?;
+    Ok((listener, addr))
+}
+
+/// A browser on this machine can't open `0.0.0.0`.
+fn local_url(addr: SocketAddr) -> String {
+    match addr {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => format!("http://127.0.0.1:{}", v4.port()),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => format!("http://[::1]:{}", v6.port()),
+        other => format!("http://{other}"),
+    }
+}

@@ -1,0 +1,140 @@
+//! The example file that `flowcore config` prints and `flowcore.example.toml` holds.
+//!
+//! Made from one table, so that the file, the names in the environment and the types cannot drift: a
+//! test reads every line of it back into the settings.
+
+/// A setting as the example shows it.
+struct Setting {
+    name: &'static str,
+    example: &'static str,
+    about: &'static str,
+}
+
+const SETTINGS: [Setting; 10] = [
+    Setting {
+        name: "host",
+        example: "\"127.0.0.1\"",
+        about: "Address to listen on. In a container: \"0.0.0.0\".",
+    },
+    Setting { name: "port", example: "3000", about: "Port to listen on." },
+    Setting {
+        name: "data_dir",
+        example: "\"data\"",
+        about: "Folder of the database and the keys. Only its owner may read it.",
+    },
+    Setting {
+        name: "admin_key",
+        example: "\"\"",
+        about: "The key that may do everything, at least 32 characters. Left empty, one is made at\n\
+                the first start and printed once. Better kept in the environment than in a file.",
+    },
+    Setting {
+        name: "master_key",
+        example: "\"\"",
+        about: "Seals secrets at rest: base64 of 32 bytes (`openssl rand -base64 32`). Left empty,\n\
+                a key file is made in the data folder; keep a copy of it with your backups.",
+    },
+    Setting {
+        name: "public_url",
+        example: "\"http://127.0.0.1:3000\"",
+        about: "The address under which others reach this server, for example\n\
+                https://flowcore.example.com. With https the dashboard's cookie is locked to it.",
+    },
+    Setting {
+        name: "whatsapp_url",
+        example: "\"\"",
+        about: "The chat socket to dial instead of WhatsApp's own.",
+    },
+    Setting {
+        name: "allow_private",
+        example: "[]",
+        about: "Private addresses that webhooks may reach all the same: hosts, host:port or CIDRs,\n\
+                for example [\"crm.lan:8080\", \"10.0.0.0/8\"].",
+    },
+    Setting {
+        name: "log",
+        example: "\"info\"",
+        about: "What is logged: a level, or levels by module (docs/logging.md).",
+    },
+    Setting {
+        name: "log_format",
+        example: "\"text\"",
+        about: "How logs are written to stderr: \"text\" or \"json\".",
+    },
+];
+
+/// The example file: every setting with its default, commented out.
+pub fn example_file() -> String {
+    let mut file = String::from(
+        "# Settings of Flowcore, with their defaults. Copy to flowcore.toml and change what you need.\n\
+         # The environment wins over this file, flags win over the environment.\n",
+    );
+    for setting in &SETTINGS {
+        file.push('\n');
+        for line in setting.about.lines() {
+            file.push_str("# ");
+            file.push_str(line);
+            file.push('\n');
+        }
+        let variable = setting.name.to_ascii_uppercase();
+        file.push_str(&format!("# Environment: FLOWCORE_{variable}\n"));
+        file.push_str(&format!("#{} = {}\n", setting.name, setting.example));
+    }
+    file
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{FileSettings, Flags};
+    use clap::Args as _;
+
+    #[test]
+    fn the_example_in_the_repository_is_the_one_that_is_printed() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../flowcore.example.toml");
+        let stored = std::fs::read_to_string(path).expect("flowcore.example.toml");
+        assert_eq!(
+            stored,
+            example_file(),
+            "write it anew: flowcore config > flowcore.example.toml"
+        );
+    }
+
+    #[test]
+    fn every_setting_of_the_file_is_in_the_example() {
+        let uncommented: String = example_file()
+            .lines()
+            .filter_map(|line| line.strip_prefix('#'))
+            .filter(|line| !line.starts_with(' '))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let FileSettings {
+            host,
+            port,
+            data_dir,
+            admin_key,
+            master_key,
+            public_url,
+            whatsapp_url,
+            allow_private,
+            log,
+            log_format,
+        } = toml::from_str(&uncommented).expect("the example can be read");
+        assert!(host.is_some() && port.is_some() && data_dir.is_some() && admin_key.is_some());
+        assert!(master_key.is_some() && public_url.is_some() && whatsapp_url.is_some());
+        assert!(allow_private.is_some() && log.is_some() && log_format.is_some());
+    }
+
+    #[test]
+    fn every_setting_has_its_variable_and_flag() {
+        let command = Flags::augment_args(clap::Command::new("flowcore"));
+        for setting in &SETTINGS {
+            let variable = format!("FLOWCORE_{}", setting.name.to_ascii_uppercase());
+            let argument = command
+                .get_arguments()
+                .find(|argument| argument.get_id().as_str() == setting.name)
+                .expect("a flag of that name");
+            assert_eq!(argument.get_env().and_then(|name| name.to_str()), Some(&*variable));
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The pages that are looked at. What they do is in `actions`.
+
+use super::session::Viewer;
+use super::view::{self, Card, Link};
+use super::{live, page};
+use crate::app::AppState;
+use crate::extract::{Asked, Named, instance_name};
+use crate::health;
+use crate::problem::{Problem, wants_page};
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse as _, Redirect, Response};
+use flowcore_domain::instance::{InstanceName, Status};
+use flowcore_gateway::{InstanceFilter, InstanceView};
+use serde::Deserialize;
+
+/// Cards on one page; the search finds the others.
+const CARDS: usize = 200;
+
+/// Which instances the page shows, and what was just done.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct HomeQuery {
+    #[serde(default)]
+    search: String,
+    #[serde(default)]
+    status: String,
+    did: Option<String>,
+    name: Option<String>,
+}
+
+impl HomeQuery {
+    fn status(&self) -> Option<Status> {
+        Status::parse(&self.status)
+    }
+
+    /// The instances that the page shows, and whether there are more.
+    pub(super) async fn cards(
+        &self,
+        state: &AppState,
+        viewer: &Viewer,
+    ) -> Result<(Vec<InstanceView>, bool), Problem> {
+        let filter = InstanceFilter {
+            status: self.status(),
+            search: Some(self.search.trim().to_owned()).filter(|search| !search.is_empty()),
+            after: None,
+            limit: CARDS + 1,
+        };
+        let mut views = state.gateway.instances().list(&viewer.caller, &filter).await?;
+        let more = views.len() > CARDS;
+        views.truncate(CARDS);
+        Ok((views, more))
+    }
+}
+
+/// `GET /`: the instances for browsers, the welcome for programs.
+pub(crate) async fn home(
+    State(state): State<AppState>,
+    Asked(query): Asked<HomeQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    if !wants_page(&headers) {
+        return Ok(health::welcome());
+    }
+    let Some(viewer) = Viewer::of(&headers, &state).await? else {
+        return Ok(Redirect::to("/login").into_response());
+    };
+    let (views, more) = query.cards(&state, &viewer).await?;
+    Ok(page(&view::InstancesPage {
+        connected: views.iter().filter(|view| view.status == Status::Connected).count(),
+        cards: views.iter().map(|view| Card::new(view, &viewer.csrf)).collect(),
+        live_query: live_query(&query),
+        status: query.status().map_or("", Status::as_str),
+        toast: toast(&query),
+        search: query.search,
+        more,
+        csrf: viewer.csrf,
+    }))
+}
+
+/// The stream shows what the page shows.
+fn live_query(query: &HomeQuery) -> String {
+    let mut text = String::new();
+    for byte in query.search.trim().bytes() {
+        if byte.is_ascii_alphanumeric() {
+            text.push(char::from(byte));
+        } else {
+            text.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    let status = query.status().map_or("", Status::as_str);
+    if text.is_empty() && status.is_empty() {
+        return String::new();
+    }
+    format!("?search={text}&status={status}")
+}
+
+/// What the last action did, in a sentence. Only our own words and a valid name get there.
+fn toast(query: &HomeQuery) -> Option<String> {
+    let name: InstanceName = query.name.as_deref()?.parse().ok()?;
+    Some(match query.did.as_deref()? {
+        "linked" => format!("{name} is connected."),
+        "restarted" => format!("{name} restarts."),
+        "logged-out" => format!("{name} was logged out. Its data is kept."),
+        "deleted" => format!("{name} was deleted."),
+        _ => return None,
+    })
+}
+
+/// `GET /instances/new`
+pub(crate) async fn new_instance(viewer: Viewer) -> Response {
+    page(&view::NewInstancePage { name: String::new(), wrong: None, csrf: viewer.csrf })
+}
+
+/// `GET /i/{name}/link`
+pub(crate) async fn link(
+    State(state): State<AppState>,
+    viewer: Viewer,
+    Named(name): Named<String>,
+) -> Result<Response, Problem> {
+    let instance = find(&state, &viewer, &name).await?;
+    let link = Link::new(&instance, &viewer.csrf, live::now());
+    Ok(page(&view::LinkPage { link, csrf: viewer.csrf }))
+}
+
+/// `GET /i/{name}/logout`
+pub(crate) async fn confirm_logout(
+    State(state): State<AppState>,
+    viewer: Viewer,
+    Named(name): Named<String>,
+) -> Result<Response, Problem> {
+    confirm(&state, viewer, &name, false).await
+}
+
+/// `GET /i/{name}/delete`
+pub(crate) async fn confirm_delete(
+    State(state): State<AppState>,
+    viewer: Viewer,
+    Named(name): Named<String>,
+) -> Result<Response, Problem> {
+    confirm(&state, viewer, &name, true).await
+}
+
+async fn confirm(
+    state: &AppState,
+    viewer: Viewer,
+    name: &str,
+    delete: bool,
+) -> Result<Response, Problem> {
+    let instance = find(state, &viewer, name).await?;
+    Ok(page(&view::ConfirmPage {
+        name: instance.name.to_string(),
+        delete,
+        wrong: false,
+        csrf: viewer.csrf,
+    }))
+}
+
+async fn find(state: &AppState, viewer: &Viewer, name: &str) -> Result<InstanceView, Problem> {
+    let name = instance_name(name)?;
+    Ok(state.gateway.instances().get(&viewer.caller, &name).await?)
+}
