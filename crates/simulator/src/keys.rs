@@ -18,8 +18,8 @@ pub(crate) fn derive(seed: u64, purpose: &str, subject: &str) -> [u8; 32] {
 
 /// A derived number, for ids.
 pub(crate) fn derive_number(seed: u64, purpose: &str, subject: &str) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = derive(seed, purpose, subject);
-    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    let digest = derive(seed, purpose, subject);
+    u64::from_be_bytes(*digest.first_chunk().expect("8 of 32 bytes"))
 }
 
 /// A derived Curve25519 key pair.
@@ -29,7 +29,7 @@ pub(crate) fn key_pair(seed: u64, purpose: &str, subject: &str) -> KeyPair {
     KeyPair::try_from(private).expect("every private key has a public one")
 }
 
-/// An XEdDSA signature. Signing needs fresh randomness, so signatures are not deterministic.
+/// An `XEdDSA` signature. Signing needs fresh randomness, so signatures are not deterministic.
 pub(crate) fn sign(key: &KeyPair, parts: &[&[u8]]) -> [u8; 64] {
     key.private_key
         .calculate_signature_for_multipart_message(parts, &mut rand::rng())

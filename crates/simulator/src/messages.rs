@@ -13,9 +13,7 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node, Server};
 
 use crate::clock::unix_seconds;
-use crate::stanza::{
-    attr, child, children, children_named, has_attr, jid_attr, text_attr,
-};
+use crate::stanza::{attr, child, children, children_named, has_attr, jid_attr, text_attr};
 use crate::world::faults::FaultKind;
 use crate::world::queue::Class;
 use crate::world::record::Accepted;
@@ -26,20 +24,20 @@ const NOT_FORWARDED: [&str; 6] =
     ["participants", "enc", "device-identity", "tctoken", "cstoken", "reporting"];
 
 /// Accepts one message and gives the server's ack.
-pub(crate) fn accept(world: &mut World, sender: &DeviceAddress, message: &Node) -> Option<Node> {
-    let Some(to) = jid_attr(message, "to") else { return Some(ack(message, Some(400))) };
+pub(crate) fn accept(world: &mut World, sender: &DeviceAddress, message: &Node) -> Node {
+    let Some(to) = jid_attr(message, "to") else { return ack(message, Some(400)) };
     let id = text_attr(message, "id");
     if id.is_empty() {
-        return Some(ack(message, Some(400)));
+        return ack(message, Some(400));
     }
     let fault = world.faults.strike(FaultKind::Nack, &sender.phone);
     if let Some(fault) = fault {
-        return Some(ack(message, Some(fault.code.unwrap_or(479))));
+        return ack(message, Some(fault.code.unwrap_or(479)));
     }
     if !matches!(to.server, Server::Pn | Server::Lid | Server::Legacy) {
-        return Some(ack(message, Some(404)));
+        return ack(message, Some(404));
     }
-    let Some(recipient) = world.phone_of(&to) else { return Some(ack(message, Some(404))) };
+    let Some(recipient) = world.phone_of(&to) else { return ack(message, Some(404)) };
     let blocked = world
         .accounts
         .get(&recipient)
@@ -48,7 +46,7 @@ pub(crate) fn accept(world: &mut World, sender: &DeviceAddress, message: &Node) 
     let Some(copies) = copies.filter(|copies| {
         copies.iter().all(|copy| copy.to.phone == recipient || copy.to.phone == sender.phone)
     }) else {
-        return Some(ack(message, Some(400)));
+        return ack(message, Some(400));
     };
     world.acquaint(&sender.phone, &recipient);
     for copy in copies {
@@ -62,7 +60,7 @@ pub(crate) fn accept(world: &mut World, sender: &DeviceAddress, message: &Node) 
         world.record.accept(entry);
     }
     world.touch();
-    Some(ack(message, None))
+    ack(message, None)
 }
 
 /// A ciphertext and the device it is for.
@@ -97,7 +95,8 @@ fn deliver_copy(
     let own = copy.to.phone == sender.phone;
     let Some(account) = world.accounts.get(&sender.phone) else { return };
     // A sibling answers a peer message at the address it sees, which must be the LID.
-    let server = if chat.server == Server::Lid || (own && is_peer) { Server::Lid } else { Server::Pn };
+    let server =
+        if chat.server == Server::Lid || (own && is_peer) { Server::Lid } else { Server::Pn };
     let other = if server == Server::Lid { Server::Pn } else { Server::Lid };
     let other_name = if server == Server::Lid { "sender_pn" } else { "sender_lid" };
     let mut builder = NodeBuilder::new("message")

@@ -15,9 +15,9 @@ use crate::hub::{Hub, RefTimes};
 use crate::people::People;
 use crate::wire::certificate::{self, TlsError};
 use crate::world::World;
-use state_file::StateFile;
 pub(crate) use listener::PeerAddr;
 pub use state_file::StateError;
+use state_file::StateFile;
 
 /// Prekeys of a contact's client: enough for its peers, quick to make.
 const CONTACT_PREKEYS: usize = 30;
@@ -98,7 +98,7 @@ impl Network {
         let addr = listener.local_addr().map_err(listen)?;
         let mut world = World::new(config.seed, Arc::new(Notify::new()));
         world.media_host = addr.to_string();
-        let file = config.state_dir.map(StateFile::new);
+        let file = config.state_dir.as_deref().map(StateFile::new);
         if let Some(file) = &file {
             file.load(&mut world).await?;
         }

@@ -33,9 +33,9 @@ use crate::socket::session::{Reply, Then};
 use crate::stanza::{
     SERVER, attr, bytes_of, child, has_attr, leaf, number_of, stream_error, text_attr,
 };
+use crate::world::World;
 use crate::world::device::{Device, DeviceKeys, SignedKey};
 use crate::world::queue::Queue;
-use crate::world::World;
 
 const REFS: usize = 6;
 const RESTART_REQUIRED: u16 = 515;
@@ -109,7 +109,10 @@ pub(crate) fn begin(
     Ok(first)
 }
 
-fn registration_keys(noise: &[u8; 32], payload: &ClientPayload) -> Result<DeviceKeys, &'static str> {
+fn registration_keys(
+    noise: &[u8; 32],
+    payload: &ClientPayload,
+) -> Result<DeviceKeys, &'static str> {
     let data = payload.device_pairing_data.as_option().ok_or("no registration")?;
     let identity: [u8; 32] = fixed(data.e_ident.as_deref()).ok_or("identity key")?;
     let signed = SignedKey {
@@ -146,7 +149,11 @@ fn fixed<const N: usize>(bytes: Option<&[u8]>) -> Option<[u8; N]> {
 }
 
 /// A phone scans a QR text. Without `phone` the account follows from the announced push name.
-pub(crate) fn scan(world: &mut World, text: &str, phone: Option<&str>) -> Result<Scanned, ScanError> {
+pub(crate) fn scan(
+    world: &mut World,
+    text: &str,
+    phone: Option<&str>,
+) -> Result<Scanned, ScanError> {
     let code = Code::parse(text)?;
     let now = Instant::now();
     let shows = |registration: &Registration| {
@@ -208,8 +215,7 @@ fn approve(
         device_signature: None,
     }
     .encode_to_vec();
-    let mut mac =
-        Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes keys of any length");
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes keys of any length");
     mac.update(&signed);
     let sealed = ADVSignedDeviceIdentityHMAC {
         details: Some(signed),
@@ -227,7 +233,8 @@ fn approve(
             NodeBuilder::new("platform").attr("name", "android").build(),
         ])
         .build();
-    let stanza = crate::stanza::with_attr(request(request_id.clone(), success), "t", unix_seconds());
+    let stanza =
+        crate::stanza::with_attr(request(request_id.clone(), success), "t", unix_seconds());
     if let Some(registration) = world.registrations.get_mut(&socket) {
         registration.mailbox.post(Outgoing::Stanza(stanza));
         registration.pending = Some(Pending {
@@ -368,3 +375,6 @@ impl Code {
         Ok(Self { reference, noise, identity, secret })
     }
 }
+
+#[cfg(test)]
+mod tests;

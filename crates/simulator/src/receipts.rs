@@ -14,11 +14,11 @@ use crate::world::queue::Class;
 use crate::world::{DeviceAddress, World};
 
 /// Accepts one receipt and gives the server's ack.
-pub(crate) fn accept(world: &mut World, owner: &DeviceAddress, receipt: &Node) -> Option<Node> {
+pub(crate) fn accept(world: &mut World, owner: &DeviceAddress, receipt: &Node) -> Node {
     let kind = text_attr(receipt, "type");
     confirm_messages(world, owner, receipt, &kind);
     route(world, owner, receipt, &kind);
-    Some(ack(receipt))
+    ack(receipt)
 }
 
 fn confirm_messages(world: &mut World, owner: &DeviceAddress, receipt: &Node, kind: &str) {

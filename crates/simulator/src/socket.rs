@@ -7,8 +7,8 @@
 //!
 //! Whatever a client sends, only its own socket can end by it.
 
-pub(crate) mod mailbox;
 mod login;
+pub(crate) mod mailbox;
 pub(crate) mod session;
 mod writer;
 

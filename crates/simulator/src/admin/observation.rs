@@ -33,9 +33,8 @@ pub(super) async fn record(
 pub(super) async fn stats(State(hub): State<Arc<Hub>>) -> Json<Value> {
     let world = hub.world();
     let devices = || world.accounts.values().flat_map(|account| account.devices.values());
-    let unacked = |device: &Device| {
-        device.link.as_ref().map_or(0, |link| device.queue.unacked(link.cursor))
-    };
+    let unacked =
+        |device: &Device| device.link.as_ref().map_or(0, |link| device.queue.unacked(link.cursor));
     Json(json!({
         "sockets": world.stats.sockets,
         "accounts": world.accounts.len(),

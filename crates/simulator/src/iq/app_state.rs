@@ -1,7 +1,7 @@
 //! `w:sync:app:state`: clients fetch and append patches of the account's collections.
 
-use wacore_binary::builder::NodeBuilder;
 use wacore_binary::Node;
+use wacore_binary::builder::NodeBuilder;
 
 use crate::notifications;
 use crate::stanza::{

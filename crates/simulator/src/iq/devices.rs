@@ -4,9 +4,7 @@ use wacore_binary::Node;
 
 use crate::notifications::{self, Change};
 use crate::socket::session::{Reply, Then};
-use crate::stanza::{
-    child, conflict, error_of, jid_attr, result_of, stream_error,
-};
+use crate::stanza::{child, conflict, error_of, jid_attr, result_of, stream_error};
 use crate::world::{DeviceAddress, World};
 
 const LOGGED_OUT: u16 = 401;
@@ -22,10 +20,10 @@ pub(super) fn handle(world: &mut World, owner: &DeviceAddress, iq: &Node) -> Rep
         return error_of(iq, 403, "forbidden").into();
     }
     if target != *owner {
-        return match unlink(world, &target) {
-            true => result_of(iq, []).into(),
-            false => error_of(iq, 404, "item-not-found").into(),
-        };
+        if unlink(world, &target) {
+            return result_of(iq, []).into();
+        }
+        return error_of(iq, 404, "item-not-found").into();
     }
     remove(world, owner);
     Reply { stanzas: vec![result_of(iq, []), device_removed()], then: Then::Finish }

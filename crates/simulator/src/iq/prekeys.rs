@@ -12,8 +12,8 @@ use crate::keys;
 use crate::pairing::signed_key_is_valid;
 use crate::socket::session::{Reply, Then};
 use crate::stanza::{
-    SERVER, child, child_bytes, children_named, error_node, error_of, jid_attr,
-    key_id_bytes, leaf, number_of, result_of,
+    SERVER, child, child_bytes, children_named, error_node, error_of, jid_attr, key_id_bytes, leaf,
+    number_of, result_of,
 };
 use crate::world::device::{Device, OneTimeKey, SignedKey};
 use crate::world::queue::Class;
@@ -230,7 +230,6 @@ fn warn_low(world: &mut World, address: &DeviceAddress, left: usize) {
         .build();
     world.deliver(address, Class::Notification, stanza);
 }
-
 
 #[cfg(test)]
 mod tests {

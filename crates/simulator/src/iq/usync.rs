@@ -8,8 +8,7 @@ use wacore_binary::{Jid, Node, Server};
 
 use crate::clock::unix_seconds;
 use crate::stanza::{
-    attr, child, children, children_named, error_node, error_of, jid_attr, leaf, result_of,
-    text_of,
+    attr, child, children, children_named, error_node, error_of, jid_attr, leaf, result_of, text_of,
 };
 use crate::world::account::Account;
 use crate::world::{DeviceAddress, World};
@@ -62,9 +61,10 @@ impl Question {
         let by_number = number.as_deref().map(digits);
         let by_lid = contact.and_then(|contact| jid_attr(contact, "lid"));
         let jid = jid.or(by_lid);
-        let phone = jid.as_ref().and_then(|jid| world.phone_of(jid)).or_else(|| {
-            by_number.filter(|number| world.accounts.contains_key(number))
-        });
+        let phone = jid
+            .as_ref()
+            .and_then(|jid| world.phone_of(jid))
+            .or_else(|| by_number.filter(|number| world.accounts.contains_key(number)));
         Self { jid, number, phone }
     }
 
@@ -78,9 +78,8 @@ impl Question {
         if let Some(account) = account.filter(|_| server == Server::Lid) {
             builder = builder.attr("pn_jid", account.user_jid(Server::Pn));
         }
-        let answers = protocols
-            .iter()
-            .filter_map(|protocol| self.answer_protocol(account, owner, protocol));
+        let answers =
+            protocols.iter().filter_map(|protocol| self.answer_protocol(account, owner, protocol));
         builder.children(answers).build()
     }
 

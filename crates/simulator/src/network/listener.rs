@@ -6,11 +6,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{Extension, State};
 use axum::response::Response;
 use axum::routing::get;
-use axum::Router;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
@@ -67,10 +67,7 @@ pub(super) async fn accept(hub: Arc<Hub>, listener: TcpListener, tls: Arc<Server
 }
 
 fn router(hub: &Arc<Hub>) -> Router {
-    Router::new()
-        .route("/ws/chat", get(chat))
-        .merge(admin::router())
-        .with_state(Arc::clone(hub))
+    Router::new().route("/ws/chat", get(chat)).merge(admin::router()).with_state(Arc::clone(hub))
 }
 
 async fn chat(State(hub): State<Arc<Hub>>, upgrade: WebSocketUpgrade) -> Response {

@@ -42,7 +42,7 @@ pub(super) struct StateFile {
 }
 
 impl StateFile {
-    pub(super) fn new(directory: PathBuf) -> Self {
+    pub(super) fn new(directory: &Path) -> Self {
         Self { path: directory.join(FILE_NAME) }
     }
 

@@ -64,7 +64,7 @@ impl Inbox {
             return;
         }
         let received = Received {
-            id: info.id.to_string(),
+            id: info.id.clone(),
             from: phone_of(&info.source.sender),
             chat: phone_of(&info.source.chat),
             kind: kind_of(&inbound.message),
@@ -85,7 +85,7 @@ impl Inbox {
     pub(crate) fn note_receipt(&mut self, receipt: &Receipt) {
         let kind = format!("{:?}", receipt.r#type).to_lowercase();
         for id in &receipt.message_ids {
-            self.receipts.push(SentReceipt { id: id.to_string(), kind: kind.clone() });
+            self.receipts.push(SentReceipt { id: id.clone(), kind: kind.clone() });
         }
     }
 

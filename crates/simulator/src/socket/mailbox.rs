@@ -48,8 +48,7 @@ impl Mailbox {
     pub(crate) fn new(cancel: CancellationToken, freeze: Freeze) -> (Self, Incoming) {
         let (sender, receiver) = mpsc::channel(CAPACITY);
         let wake = Arc::new(Notify::new());
-        let incoming =
-            Incoming { receiver, wake: Arc::clone(&wake), cancel: cancel.clone() };
+        let incoming = Incoming { receiver, wake: Arc::clone(&wake), cancel: cancel.clone() };
         (Self { sender, wake, cancel, freeze }, incoming)
     }
 

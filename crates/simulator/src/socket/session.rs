@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use wacore_binary::{Jid, Node};
+use wacore_binary::Node;
 use waproto::whatsapp::ClientPayload;
 
 use super::SocketError;
@@ -118,9 +118,10 @@ impl Session {
         let (reply, delay) = {
             let mut world = self.hub.world();
             world.stats.stanzas_in += 1;
-            let delay = owner.as_ref().filter(|_| stanza.tag == "message").and_then(|owner| {
-                world.faults.ends(FaultKind::DelayAcks, &owner.phone)
-            });
+            let delay = owner
+                .as_ref()
+                .filter(|_| stanza.tag == "message")
+                .and_then(|owner| world.faults.ends(FaultKind::DelayAcks, &owner.phone));
             let reply = match &owner {
                 Some(owner) => route(&mut world, owner, &stanza),
                 None => pairing::handle(&mut world, self.id, &stanza),
@@ -237,7 +238,7 @@ pub(crate) fn settle(
     let Some(stanza) = settled else { return };
     world.touch();
     if received && class == Class::Message && !has_attr(&stanza, "category", "peer") {
-        let from = crate::stanza::jid_attr(&stanza, "from").unwrap_or_else(Jid::default);
+        let from = crate::stanza::jid_attr(&stanza, "from").unwrap_or_default();
         let entry = Acked {
             id: id.to_owned(),
             from: world.phone_of(&from).unwrap_or_else(|| from.user.to_string()),
@@ -300,4 +301,3 @@ impl Delivery {
         self.hub.world().stats.stanzas_out += written as u64;
     }
 }
-

@@ -10,8 +10,8 @@ use buffa::{Message, MessageField};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use wacore::libsignal::protocol::KeyPair;
-use waproto::whatsapp::cert_chain::{NoiseCertificate, noise_certificate::Details};
 use waproto::whatsapp::CertChain;
+use waproto::whatsapp::cert_chain::{NoiseCertificate, noise_certificate::Details};
 
 use crate::keys;
 

@@ -101,6 +101,10 @@ pub(crate) fn write_frame(payload: &[u8], out: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
+    fn frame(bytes: &[u8]) -> BytesMut {
+        BytesMut::from(bytes)
+    }
+
     #[test]
     fn a_frame_split_over_single_bytes_is_one_frame() {
         let mut reader = FrameReader::default();
@@ -111,7 +115,7 @@ mod tests {
             assert_eq!(reader.next_frame(), Ok(None));
         }
         reader.feed(&wire[wire.len() - 1..]);
-        assert_eq!(reader.next_frame().unwrap().unwrap(), &b"hello"[..]);
+        assert_eq!(reader.next_frame(), Ok(Some(frame(b"hello"))));
     }
 
     #[test]
@@ -121,8 +125,8 @@ mod tests {
         write_frame(b"one", &mut wire);
         write_frame(b"two", &mut wire);
         reader.feed(&wire);
-        assert_eq!(reader.next_frame().unwrap().unwrap(), &b"one"[..]);
-        assert_eq!(reader.next_frame().unwrap().unwrap(), &b"two"[..]);
+        assert_eq!(reader.next_frame(), Ok(Some(frame(b"one"))));
+        assert_eq!(reader.next_frame(), Ok(Some(frame(b"two"))));
         assert_eq!(reader.next_frame(), Ok(None));
     }
 
@@ -134,7 +138,7 @@ mod tests {
         wire.extend_from_slice(&CONNECTION_HEADER);
         write_frame(b"hello", &mut wire);
         reader.feed(&wire);
-        assert_eq!(reader.next_frame().unwrap().unwrap(), &b"hello"[..]);
+        assert_eq!(reader.next_frame(), Ok(Some(frame(b"hello"))));
     }
 
     #[test]

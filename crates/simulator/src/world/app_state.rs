@@ -39,9 +39,9 @@ pub(crate) struct AppState {
 impl AppState {
     /// The app state of a fresh account.
     pub(crate) fn new(seed: u64, phone: &str, push_name: &str) -> Self {
-        let [a, b, c, d, e, f, ..] = keys::derive(seed, "app-state-key-id", phone);
         // A key id begins with the index of the device that made it: 0, the phone.
-        let key_id = [0, 0, a ^ b, c ^ d, e, f];
+        let mut key_id = [0; 6];
+        key_id[2..].copy_from_slice(&keys::derive(seed, "app-state-key-id", phone)[..4]);
         let key = keys::derive(seed, "app-state-key", phone);
         let mut state = Self { key_id, key, collections: BTreeMap::new() };
         let patch = state.push_name_patch(&keys::derive(seed, "app-state-iv", phone), push_name);

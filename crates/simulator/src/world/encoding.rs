@@ -35,7 +35,9 @@ pub(crate) mod base64_stanza {
         base64_bytes::serialize(&bytes, serializer)
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Node, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Node, D::Error> {
         let bytes: Vec<u8> = base64_bytes::deserialize(deserializer)?;
         let body = bytes.get(1..).unwrap_or_default().to_vec();
         OwnedNodeRef::new(body).map(|node| node.to_owned_node()).map_err(D::Error::custom)

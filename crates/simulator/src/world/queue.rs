@@ -17,7 +17,7 @@ use wacore_binary::builder::NodeBuilder;
 
 use super::device::{Drain, Link};
 use super::encoding::base64_stanza;
-use crate::stanza::text_attr;
+use crate::stanza::{has_attr, text_attr};
 
 /// Sent of the offline queue before the client asks for a batch.
 const PRIMER: usize = 5;
@@ -166,11 +166,16 @@ impl Queue {
     }
 
     /// Removes what a device acked: by class, id and, when given, the address it came from.
-    pub(crate) fn acknowledge(&mut self, class: Class, id: &str, from: Option<&str>) -> Option<Node> {
+    pub(crate) fn acknowledge(
+        &mut self,
+        class: Class,
+        id: &str,
+        from: Option<&str>,
+    ) -> Option<Node> {
         let matches = |entry: &Queued, exact: bool| {
             entry.class == class
-                && text_attr(&entry.stanza, "id") == id
-                && (!exact || from.is_some_and(|from| text_attr(&entry.stanza, "from") == from))
+                && has_attr(&entry.stanza, "id", id)
+                && (!exact || from.is_some_and(|from| has_attr(&entry.stanza, "from", from)))
         };
         let index = self
             .entries

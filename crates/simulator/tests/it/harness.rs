@@ -13,9 +13,9 @@ use wacore::proto_helpers::MessageExt;
 use wacore::store::InMemoryBackend;
 use wacore::types::events::{Event, EventHandler};
 use wacore_binary::Jid;
+use whatsapp_rust::Client;
 use whatsapp_rust::bot::{Bot, BotHandle};
 use whatsapp_rust::transport::TokioWebSocketTransportFactory;
-use whatsapp_rust::Client;
 use whatsapp_rust_ureq_http_client::UreqHttpClient;
 
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
@@ -35,10 +35,7 @@ impl Sandbox {
         // Only the first test of a process installs it.
         let _installed = rustls::crypto::ring::default_provider().install_default();
         let network = Network::start(config).await.expect("the network starts");
-        let http = reqwest::Client::builder()
-            .tls_danger_accept_invalid_certs(true)
-            .build()
-            .expect("an HTTP client");
+        let http = insecure_client();
         Self { network, http }
     }
 
@@ -117,6 +114,14 @@ impl Sandbox {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "a test's own client, for a certificate made now")]
+fn insecure_client() -> reqwest::Client {
+    reqwest::Client::builder()
+        .tls_danger_accept_invalid_certs(true)
+        .build()
+        .expect("an HTTP client")
+}
+
 /// All events of a client, in order; each wait looks at what came after the last one.
 #[derive(Default)]
 struct EventLog {
@@ -162,7 +167,11 @@ impl TestClient {
     }
 
     /// Waits for an event that came after the last one waited for.
-    pub(crate) async fn wait(&mut self, what: &str, matches: impl Fn(&Event) -> bool) -> Arc<Event> {
+    pub(crate) async fn wait(
+        &mut self,
+        what: &str,
+        matches: impl Fn(&Event) -> bool,
+    ) -> Arc<Event> {
         let mut count = self.log.count.subscribe();
         let search = async {
             loop {
@@ -203,7 +212,7 @@ impl TestClient {
             .await;
         match &*event {
             Event::Messages(batch) => {
-                batch.iter().find(|m| is_it(m)).expect("matched above").info.id.to_string()
+                batch.iter().find(|m| is_it(m)).expect("matched above").info.id.clone()
             }
             _ => unreachable!("matched above"),
         }
@@ -215,7 +224,9 @@ impl TestClient {
         let mut texts = Vec::new();
         for event in events.iter() {
             if let Event::Messages(batch) = &**event {
-                texts.extend(batch.iter().filter_map(|m| m.message.text_content().map(str::to_owned)));
+                texts.extend(
+                    batch.iter().filter_map(|m| m.message.text_content().map(str::to_owned)),
+                );
             }
         }
         texts

@@ -1,5 +1,6 @@
 //! The simulated network, driven by real clients: one binary, a file a feature.
 
+mod baileys;
 mod faults;
 mod harness;
 mod linking;

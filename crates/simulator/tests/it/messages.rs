@@ -25,9 +25,9 @@ async fn texts_go_both_ways_with_ids_and_push_names() {
     let mut bob = sandbox.linked("Bob").await;
     let sent = ann.send(&bob.phone, "hello Bob").await;
     let is_hello = |event: &Event| match event {
-        Event::Messages(batch) => batch.iter().any(|message| {
-            message.info.push_name == "Ann" && !message.info.source.is_from_me
-        }),
+        Event::Messages(batch) => batch
+            .iter()
+            .any(|message| message.info.push_name == "Ann" && !message.info.source.is_from_me),
         _ => false,
     };
     bob.wait("a message with Ann's name", is_hello).await;
@@ -101,9 +101,8 @@ async fn a_number_that_nobody_has_is_not_on_whatsapp() {
     let bob = sandbox.linked("Bob").await;
     let numbers = [Jid::pn(bob.phone.as_str()), Jid::pn("4930000000")];
     let found = ann.client.contacts().is_on_whatsapp(&numbers).await.expect("an answer");
-    let registered = |phone: &str| {
-        found.iter().any(|entry| entry.jid.user == phone && entry.is_registered)
-    };
+    let registered =
+        |phone: &str| found.iter().any(|entry| entry.jid.user == phone && entry.is_registered);
     assert!(registered(&bob.phone));
     assert!(!registered("4930000000"));
     for client in [ann, bob] {

@@ -1,6 +1,7 @@
 //! Contacts: real clients behind the admin API.
 
 use serde_json::json;
+use wacore::types::events::Event;
 
 use crate::harness::Sandbox;
 
@@ -69,11 +70,13 @@ async fn requests_that_make_no_sense_are_refused_with_a_reason() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reset_forgets_everybody() {
     let sandbox = Sandbox::start().await;
-    let client = sandbox.linked("Ann").await;
+    let mut client = sandbox.linked("Ann").await;
     sandbox.contact("Carl").await;
     assert_eq!(sandbox.post("/admin/reset", json!({})).await.0, 200);
     let stats = sandbox.until("no device", |stats| stats["online"] == 0).await;
     assert_eq!(stats["accounts"], 0);
+    // It comes back as a device that nobody knows.
+    client.wait("logged out", |event| matches!(event, Event::LoggedOut(_))).await;
     client.stop().await;
     sandbox.stop().await;
 }

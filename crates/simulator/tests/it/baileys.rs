@@ -1,0 +1,31 @@
+//! The independent Node client of `bench/baileys` against the network.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use tokio::process::Command;
+use tokio::time::{Duration, timeout};
+
+use crate::harness::Sandbox;
+
+/// The script gives up by itself before this.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Node and `npm ci --ignore-scripts` in bench/baileys"]
+async fn an_independent_client_pairs_and_exchanges_texts() {
+    let sandbox = Sandbox::start().await;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bench/baileys");
+    let run = Command::new("node")
+        .arg("pair_and_text.mjs")
+        .arg(sandbox.network.base_url(false))
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = timeout(DEADLINE, run).await.expect("the script ends").expect("node runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let complained = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}\n{complained}");
+    sandbox.stop().await;
+}
