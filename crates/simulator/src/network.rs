@@ -144,6 +144,7 @@ impl Network {
 
 impl Drop for Network {
     fn drop(&mut self) {
+        self.hub.people.abort();
         self.hub.cancel.cancel();
     }
 }

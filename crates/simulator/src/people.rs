@@ -89,6 +89,13 @@ impl People {
         }
     }
 
+    /// Ends every client at once.
+    pub(crate) fn abort(&self) {
+        for person in std::mem::take(&mut *self.list()).into_values() {
+            person.abort();
+        }
+    }
+
     /// Stops every client and forgets the people.
     pub(crate) async fn stop(&self) {
         let people = std::mem::take(&mut *self.list());

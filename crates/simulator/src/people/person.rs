@@ -192,6 +192,14 @@ impl Person {
         (inbox.receipts.clone(), inbox.typing.clone())
     }
 
+    /// Ends the client at once, without flushing anything.
+    pub(super) fn abort(&self) {
+        let handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(handle) = handle {
+            handle.abort();
+        }
+    }
+
     /// Ends the client.
     pub(super) async fn stop(&self) {
         let handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -21,6 +21,9 @@ use crate::stanza::{has_attr, text_attr};
 
 /// Sent of the offline queue before the client asks for a batch.
 const PRIMER: usize = 5;
+/// A device that stays away longer than this many stanzas loses the oldest, as WhatsApp's own
+/// servers drop what waits for a month.
+const LONGEST_QUEUE: usize = 100_000;
 /// A chat state that waits longer than this is stale.
 const CHAT_STATE_LIFETIME: Duration = Duration::from_secs(10);
 
@@ -86,6 +89,9 @@ impl Queue {
             self.entries.retain(|known| {
                 known.class != Class::Presence || text_attr(&known.stanza, "from") != from
             });
+        }
+        if self.entries.len() == LONGEST_QUEUE {
+            self.entries.pop_front();
         }
         self.entries.push_back(entry);
     }

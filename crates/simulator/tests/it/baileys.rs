@@ -12,10 +12,11 @@ use crate::harness::Sandbox;
 const DEADLINE: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Node and `npm ci --ignore-scripts` in bench/baileys"]
 async fn an_independent_client_pairs_and_exchanges_texts() {
     let sandbox = Sandbox::start().await;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bench/baileys");
+    let installed = folder.join("node_modules/@whiskeysockets/baileys").exists();
+    assert!(installed, "run `npm ci` in bench/baileys first; scripts/test does");
     let run = Command::new("node")
         .arg("pair_and_text.mjs")
         .arg(sandbox.network.base_url(false))

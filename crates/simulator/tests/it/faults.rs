@@ -82,3 +82,26 @@ async fn a_half_open_socket_delivers_once_it_thaws() {
     }
     sandbox.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stalled_socket_holds_messages_back_but_still_sends() {
+    let sandbox = Sandbox::start().await;
+    let mut ann = sandbox.linked("Ann").await;
+    let mut bob = sandbox.linked("Bob").await;
+    ann.send(&bob.phone, "before").await;
+    bob.text("before").await;
+    bob.send(&ann.phone, "hello").await;
+    ann.text("hello").await;
+    sandbox.fault(json!({ "target": bob.phone, "fault": "stall", "seconds": 1.0 })).await;
+    let started = std::time::Instant::now();
+    ann.send(&bob.phone, "held back").await;
+    bob.send(&ann.phone, "not held back").await;
+    ann.text("not held back").await;
+    assert!(started.elapsed() < std::time::Duration::from_millis(900));
+    bob.text("held back").await;
+    assert!(started.elapsed() > std::time::Duration::from_millis(900));
+    for client in [ann, bob] {
+        client.stop().await;
+    }
+    sandbox.stop().await;
+}

@@ -166,3 +166,61 @@ async fn typing_reaches_the_other_side() {
     }
     sandbox.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_addressed_by_lid_arrives_too() {
+    let sandbox = Sandbox::start().await;
+    let ann = sandbox.linked("Ann").await;
+    let mut bob = sandbox.linked("Bob").await;
+    let users = [Jid::pn(bob.phone.as_str())];
+    let found = ann.client.contacts().is_on_whatsapp(&users).await.expect("an answer");
+    let lid = found[0].lid.clone().expect("the network tells the LID");
+    ann.client.send_text(lid, "by lid").await.expect("the send succeeds");
+    bob.text("by lid").await;
+    for client in [ann, bob] {
+        client.stop().await;
+    }
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unlinked_device_gets_nothing_more_and_the_others_everything() {
+    let sandbox = Sandbox::start().await;
+    let bob = sandbox.linked("Bob").await;
+    let mut first = sandbox.linked("Ann").await;
+    let mut second = sandbox.linked("Ann").await;
+    bob.send(&first.phone, "to both").await;
+    first.text("to both").await;
+    second.text("to both").await;
+    let path = format!("/admin/mock-phone/{}/unlink", first.phone);
+    let (status, body) = sandbox.post(&path, json!({ "device": 33 })).await;
+    assert_eq!(status, 200, "{body}");
+    first.wait("logged out", |event| matches!(event, Event::LoggedOut(_))).await;
+    bob.send(&second.phone, "to one").await;
+    second.text("to one").await;
+    assert_eq!(first.texts(), ["to both"]);
+    for client in [bob, first, second] {
+        client.stop().await;
+    }
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscriber_sees_somebody_come_and_go() {
+    let sandbox = Sandbox::start().await;
+    let mut ann = sandbox.linked("Ann").await;
+    let bob = sandbox.linked("Bob").await;
+    bob.client.presence().set_available().await.expect("presence is sent");
+    ann.client.presence().subscribe(Jid::pn(bob.phone.as_str())).await.expect("it subscribes");
+    let is = |there: bool| {
+        move |event: &Event| match event {
+            Event::Presence(update) => update.unavailable != there,
+            _ => false,
+        }
+    };
+    ann.wait("Bob is there", is(true)).await;
+    bob.stop().await;
+    ann.wait("Bob is gone", is(false)).await;
+    ann.stop().await;
+    sandbox.stop().await;
+}
