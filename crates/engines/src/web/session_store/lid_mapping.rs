@@ -93,9 +93,10 @@ fn changes(
         changes.push(Change::put(LID, key, values::to_json(mapping)?));
     }
     for (key, lids) in known {
-        changes.push(match lids.is_empty() {
-            true => Change::delete(LIDS_OF_PHONE, key),
-            false => Change::put(LIDS_OF_PHONE, key, values::to_json(lids)?),
+        changes.push(if lids.is_empty() {
+            Change::delete(LIDS_OF_PHONE, key)
+        } else {
+            Change::put(LIDS_OF_PHONE, key, values::to_json(lids)?)
         });
     }
     Ok(changes)

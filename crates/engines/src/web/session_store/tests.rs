@@ -258,6 +258,13 @@ async fn a_session_that_cant_be_opened_is_absent_and_can_be_replaced() {
     assert_eq!(session.as_deref(), Some(&b"anew"[..]));
 }
 
+#[test]
+fn a_separator_in_a_message_id_does_not_lead_to_another_chat() {
+    assert_ne!(keys::join(["a/b", "c"]), keys::join(["a", "b/c"]));
+    assert_ne!(keys::join(["a%2f", "c"]), keys::join(["a/", "c"]));
+    assert_eq!(keys::join(["100@lid", "3EB0\0"]), "100@lid/3EB0%00");
+}
+
 proptest! {
     #[test]
     fn keys_of_several_parts_never_meet(a: [String; 2], b: [String; 2]) {

@@ -143,10 +143,6 @@ impl Call {
     fn id(&self) -> u32 {
         u32::try_from(self.a * 40 + self.b).expect("a small number")
     }
-
-    fn mac(&self, index: usize) -> [u8; 32] {
-        [u8::try_from(index).expect("a small number"); 32]
-    }
 }
 
 /// Calls of all kinds, or many of a few neighbouring kinds, which meet on the same entries.
@@ -212,8 +208,8 @@ fn shown(value: &impl std::fmt::Debug) -> String {
     format!("{value:?}")
 }
 
-fn sorted<T: std::fmt::Debug>(values: Vec<T>) -> String {
-    let mut values: Vec<String> = values.iter().map(shown).collect();
+fn sorted<T: std::fmt::Debug>(values: impl IntoIterator<Item = T>) -> String {
+    let mut values: Vec<String> = values.into_iter().map(|value| shown(&value)).collect();
     values.sort_unstable();
     values.dedup();
     values.join(", ")
@@ -282,7 +278,7 @@ async fn prekeys(backend: &dyn Backend, call: &Call) -> Result<Option<String>> {
 
 async fn app_sync(backend: &dyn Backend, call: &Call) -> Result<Option<String>> {
     let (name, data) = (call.text(), &call.data);
-    let macs = [call.mac(call.b), call.mac(call.c + 5)];
+    let macs = [call.b, call.c + 5].map(|fill| [u8::try_from(fill).expect("a small number"); 32]);
     let mutations =
         macs.map(|mac| AppStateMutationMAC { index_mac: mac.to_vec(), value_mac: data.clone() });
     let key = AppStateSyncKey { key_data: data.clone(), fingerprint: vec![9], timestamp: call.at };
