@@ -1,6 +1,7 @@
 //! The simulated network, driven by real clients: one binary, a file a feature.
 
 mod baileys;
+mod crowd;
 mod faults;
 mod harness;
 mod linking;
