@@ -117,7 +117,7 @@ async fn start_product(
         config.whatsapp_url = Some(network.socket_url(!line.plain));
         // The doubles of the vendors answer there, whatever else is allowed.
         let itself = AllowPrivate::parse(&network.addr().to_string())?;
-        config.allow_private = config.allow_private.and(itself);
+        config.allow_private = config.allow_private.and(&itself);
     }
     Ok(app::serve(config, Mark::Sandbox).await?)
 }

@@ -1,3 +1,13 @@
 //! One binary of tests over the whole of the server, a module a feature.
 
 mod architecture;
+mod auth;
+mod dashboard;
+mod errors;
+mod harness;
+mod instances;
+mod live;
+mod messages;
+mod stopping;
+mod surface;
+mod webhooks;

@@ -1,0 +1,103 @@
+//! The life of an instance over the API.
+
+use crate::harness::{TestServer, answer, header, text};
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+
+#[tokio::test]
+async fn connect_shows_a_code_and_a_scan_links_the_phone() {
+    let server = TestServer::start().await;
+    let shown = server.connect("shop").await;
+    assert_eq!(shown["instance"]["instanceName"], "shop");
+    assert_eq!(shown["instance"]["status"], "connecting");
+    assert!(text(&shown["qrcode"]).starts_with("2@"));
+    assert!(text(&shown["qrcodeImage"]).starts_with("data:image/png;base64,iVBOR"));
+    assert!(shown["pairingCode"].is_null());
+    assert!(text(&shown["expiresAt"]).ends_with('Z'));
+    let phone = server.scan(&text(&shown["qrcode"])).await;
+    let instance = server.until_status("shop", "connected").await;
+    assert_eq!(instance["number"], phone);
+    assert!(instance["reason"].is_null());
+    assert!(instance["lastConnected"].is_string());
+    let again = server.connect("SHOP").await;
+    assert_eq!(again["instance"]["status"], "connected", "names are compared without case");
+    assert!(again["qrcode"].is_null() && again["qrcodeImage"].is_null());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_instance_is_restarted_logged_out_linked_again_and_deleted() {
+    let server = TestServer::start().await;
+    let name = json!({ "instanceName": "shop" });
+    server.linked("shop").await;
+    let (status, _) = server.post("/api/whatsapp/restart", name.clone()).await;
+    assert_eq!(status, StatusCode::OK);
+    server.until_status("shop", "connected").await;
+    for _ in 0..2 {
+        let (status, body) = server.post("/api/whatsapp/logout", name.clone()).await;
+        assert_eq!(status, StatusCode::OK, "idempotent: {body}");
+    }
+    let instance = server.until_status("shop", "disconnected").await;
+    assert_eq!(instance["reason"], "logged_out");
+    assert!(instance["reasonMessage"].is_string());
+    server.linked("shop").await;
+    let delete = || answer(server.api(Method::DELETE, "/api/whatsapp/delete/shop"));
+    assert_eq!(delete().await.0, StatusCode::OK);
+    let (status, problem) = delete().await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert_eq!(problem["code"], "instance_not_found");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_list_is_a_bare_array_that_filters_and_pages() {
+    let server = TestServer::start().await;
+    for name in ["a1", "b1", "B2", "c1"] {
+        let body = json!({ "instanceName": name });
+        let (status, _) = server.post("/api/whatsapp/connect?wait=0", body).await;
+        assert_eq!(status, StatusCode::OK);
+    }
+    let names = async |query: &str| {
+        let request = server.api(Method::GET, &format!("/api/whatsapp/instances{query}"));
+        let response = request.send().await.expect("an answer");
+        let next = header(&response, "x-next-cursor").map(str::to_owned);
+        let list: Vec<serde_json::Value> = response.json().await.expect("an array");
+        let names = list.iter().map(|one| text(&one["instanceName"])).collect::<Vec<_>>();
+        (names.join(" "), next)
+    };
+    assert_eq!(names("").await, ("a1 b1 B2 c1".to_owned(), None));
+    assert_eq!(names("?search=b").await.0, "b1 B2");
+    assert_eq!(names("?status=connected").await.0, "");
+    let (first, next) = names("?limit=3").await;
+    assert_eq!(first, "a1 b1 B2");
+    let next = next.expect("a cursor");
+    assert_eq!(names(&format!("?limit=3&cursor={next}")).await, ("c1".to_owned(), None));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_phone_that_unlinks_is_reported_with_its_reason() {
+    let server = TestServer::start().await;
+    let phone = server.linked("shop").await;
+    server.phones(&format!("/admin/mock-phone/{phone}/unlink"), json!({})).await;
+    let instance = server.until_status("shop", "disconnected").await;
+    assert_eq!(instance["reason"], "logged_out");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_dropped_connection_comes_back_by_itself() {
+    let server = TestServer::start().await;
+    let phone = server.linked("shop").await;
+    let before = server.until_status("shop", "connected").await;
+    server.phones("/admin/faults", json!({ "target": phone, "fault": "drop", "count": 1 })).await;
+    let began = std::time::Instant::now();
+    loop {
+        let now = server.until_status("shop", "connected").await;
+        if now["lastConnected"] != before["lastConnected"] {
+            break;
+        }
+        assert!(began.elapsed() < crate::harness::DEADLINE, "it never reconnected: {now}");
+    }
+    server.stop().await;
+}

@@ -1,0 +1,98 @@
+//! The dashboard's stream: what changes arrives as a fragment, without asking.
+
+use crate::harness::{DEADLINE, TestServer, header, text};
+use reqwest::{Method, Response, StatusCode};
+use tokio::time::timeout;
+
+/// Reads a stream of server-sent events.
+struct Stream {
+    response: Response,
+    read: String,
+}
+
+impl Stream {
+    async fn open(server: &TestServer, cookie: &str) -> Self {
+        let request = server.plain(Method::GET, "/dashboard/live").header("cookie", cookie);
+        let response = request.send().await.expect("an answer");
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(header(&response, "content-type"), Some("text/event-stream"));
+        Self { response, read: String::new() }
+    }
+
+    /// The next event: its kind and data. `None` at the end.
+    async fn next(&mut self) -> Option<(String, String)> {
+        loop {
+            if let Some((event, rest)) = self.read.split_once("\n\n") {
+                let (event, rest) = (event.to_owned(), rest.to_owned());
+                self.read = rest;
+                let field = |name: &str| {
+                    let lines = event.lines().filter_map(|line| line.strip_prefix(name));
+                    lines.collect::<Vec<_>>().join("\n")
+                };
+                return Some((field("event: "), field("data: ")));
+            }
+            let chunk = timeout(DEADLINE, self.response.chunk()).await.expect("in time");
+            let chunk = chunk.ok().flatten()?;
+            self.read.push_str(std::str::from_utf8(&chunk).expect("UTF-8"));
+        }
+    }
+
+    async fn until(&mut self, kind: &str, part: &str) -> String {
+        loop {
+            let (event, data) = self.next().await.expect("the stream goes on");
+            if event == kind && data.contains(part) {
+                return data;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn cards_and_codes_arrive_as_the_instance_changes() {
+    let server = TestServer::start().await;
+    let cookie = server.sign_in().await;
+    let mut stream = Stream::open(&server, &cookie).await;
+    stream.until("sync", "").await;
+    let shown = server.connect("shop").await;
+    stream.until("card", "data-name=\"shop\"").await;
+    let code = stream.until("qr", "<svg xmlns=").await;
+    assert!(code.contains("data-left=\"") && code.contains("Code 1 of 6"), "{code}");
+    server.scan(&text(&shown["qrcode"])).await;
+    stream.until("card", "<span class=\"badge connected\">Connected</span>").await;
+    stream.until("qr", "data-done=\"shop is connected.\"").await;
+    let delete = server.api(Method::DELETE, "/api/whatsapp/delete/shop").send().await;
+    assert_eq!(delete.expect("an answer").status(), StatusCode::OK);
+    stream.until("gone", "").await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_new_stream_begins_with_everything_there_is() {
+    let server = TestServer::start().await;
+    let cookie = server.sign_in().await;
+    server.connect("a").await;
+    server.connect("b").await;
+    let mut stream = Stream::open(&server, &cookie).await;
+    let all = stream.until("sync", "").await;
+    assert!(all.contains("data-name=\"a\"") && all.contains("data-name=\"b\""));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_stream_needs_a_session() {
+    let server = TestServer::start().await;
+    let request = server.plain(Method::GET, "/dashboard/live").header("cookie", "flowcore=x");
+    let response = request.send().await.expect("an answer");
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_stopping_server_ends_its_streams() {
+    let server = TestServer::start().await;
+    let cookie = server.sign_in().await;
+    let mut stream = Stream::open(&server, &cookie).await;
+    stream.until("sync", "").await;
+    server.stop().await;
+    assert!(stream.next().await.is_none());
+}

@@ -1,0 +1,174 @@
+//! Webhooks over the API, and what they get.
+
+use crate::harness::{DEADLINE, TestServer, answer, text};
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::routing::post;
+use axum::{Json, Router};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// The user's app: takes what is posted to it.
+pub(crate) struct Receiver {
+    url: String,
+    events: mpsc::Receiver<(HeaderMap, Value)>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Receiver {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url =
+            format!("http://{}/webhook/evolution", listener.local_addr().expect("an address"));
+        let (sender, events) = mpsc::channel(64);
+        let take = |State(sender): State<mpsc::Sender<_>>,
+                    headers: HeaderMap,
+                    Json(body): Json<Value>| async move {
+            let _ = sender.send((headers, body)).await;
+            "ok"
+        };
+        let routes = Router::new().route("/webhook/evolution", post(take)).with_state(sender);
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let serving =
+            axum::serve(listener, routes).with_graceful_shutdown(stop.clone().cancelled_owned());
+        tasks.spawn(async move { serving.await });
+        Self { url, events, stop, tasks }
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(crate) async fn next_with_headers(&mut self) -> (HeaderMap, Value) {
+        let next = tokio::time::timeout(DEADLINE, self.events.recv()).await;
+        next.expect("an event in time").expect("the receiver runs")
+    }
+
+    pub(crate) async fn next(&mut self) -> Value {
+        self.next_with_headers().await.1
+    }
+
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        drop(self.events);
+        self.tasks.close();
+        // Kept-alive connections of the server under test may stay open; they end with it.
+        let _ =
+            tokio::time::timeout(std::time::Duration::from_millis(200), self.tasks.wait()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_webhook_is_made_changed_listed_and_deleted() {
+    let server = TestServer::start().await;
+    server.connect("shop").await;
+    let path = "/api/instances/shop/webhooks";
+    let (status, made) = server
+        .post(path, json!({ "url": "http://127.0.0.1:9/hook", "events": ["MESSAGES_UPSERT"], "headers": { "x-token": "s" } }))
+        .await;
+    assert_eq!(status, StatusCode::CREATED, "{made}");
+    assert!(text(&made["secret"]).starts_with("whsec_"));
+    assert_eq!(made["events"], json!(["messages.upsert"]));
+    let one = format!("{path}/{}", text(&made["id"]));
+    let (_, list) = server.get(path).await;
+    assert_eq!(list["data"][0]["id"], made["id"]);
+    assert!(list["data"][0].get("secret").is_none(), "shown once only");
+    assert_eq!(list["data"][0]["headerNames"], json!(["x-token"]));
+    assert!(!list.to_string().contains("\"s\""), "values of headers are not shown");
+    let change = server.api(Method::PUT, &one).json(&json!({ "enabled": false }));
+    let (status, changed) = answer(change).await;
+    assert_eq!((status, changed["enabled"].as_bool()), (StatusCode::OK, Some(false)));
+    assert_eq!(changed["url"], "http://127.0.0.1:9/hook", "what is not named stays");
+    assert_eq!(answer(server.api(Method::DELETE, &one)).await.0, StatusCode::NO_CONTENT);
+    let (status, problem) = server.get(&one).await;
+    assert_eq!(
+        (status, problem["code"].as_str()),
+        (StatusCode::NOT_FOUND, Some("webhook_not_found"))
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn bad_webhooks_are_refused() {
+    let server = TestServer::start().await;
+    server.connect("shop").await;
+    let cases = [
+        (json!({}), "invalid_body"),
+        (json!({ "url": "ftp://example.com" }), "url_not_allowed"),
+        (json!({ "url": "http://10.0.0.1/" }), "url_not_allowed"),
+        (json!({ "url": "http://127.0.0.1:9/", "events": ["no.such"] }), "unknown_event"),
+        (json!({ "url": "http://127.0.0.1:9/", "secret": "short" }), "invalid_secret"),
+    ];
+    for (body, code) in cases {
+        let (status, problem) = server.post("/api/instances/shop/webhooks", body).await;
+        assert_eq!(
+            (status, problem["code"].as_str()),
+            (StatusCode::UNPROCESSABLE_ENTITY, Some(code))
+        );
+    }
+    let (status, problem) = server.get("/api/instances/nobody/webhooks").await;
+    assert_eq!(
+        (status, problem["code"].as_str()),
+        (StatusCode::NOT_FOUND, Some("instance_not_found"))
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_same_idempotency_key_makes_one_webhook() {
+    let server = TestServer::start().await;
+    server.connect("shop").await;
+    let path = "/api/instances/shop/webhooks";
+    let make = || {
+        let request = server.api(Method::POST, path).header("idempotency-key", "w1");
+        answer(request.json(&json!({ "url": "http://127.0.0.1:9/" })))
+    };
+    let (first, second) = (make().await, make().await);
+    assert_eq!(first.0, StatusCode::CREATED);
+    assert_eq!(first, second);
+    let (_, list) = server.get(path).await;
+    assert_eq!(list["data"].as_array().map(Vec::len), Some(1));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_connection_is_reported_and_its_deliveries_listed() {
+    let server = TestServer::start().await;
+    let mut receiver = Receiver::start().await;
+    let shown = server.connect("shop").await;
+    let webhook = json!({ "url": receiver.url(), "events": ["connection.update"] });
+    let (_, made) = server.post("/api/instances/shop/webhooks", webhook).await;
+    server.scan(&text(&shown["qrcode"])).await;
+    let open = loop {
+        let (headers, event) = receiver.next_with_headers().await;
+        assert_eq!(event["event"], "connection.update");
+        for name in ["webhook-id", "webhook-timestamp", "webhook-signature"] {
+            assert!(headers.contains_key(name), "{name}");
+        }
+        if event["data"]["state"] == "open" {
+            break event;
+        }
+    };
+    assert_eq!(open["instance"], "shop");
+    let began = std::time::Instant::now();
+    loop {
+        let (_, list) = server.get("/api/instances/shop/deliveries?status=delivered").await;
+        let rows = list["data"].as_array().expect("rows");
+        if let Some(row) = rows.first() {
+            assert_eq!(
+                (&row["webhookId"], &row["event"]),
+                (&made["id"], &json!("connection.update"))
+            );
+            assert_eq!(row["attempts"][0]["status"], 200);
+            break;
+        }
+        assert!(began.elapsed() < DEADLINE, "no delivery is listed");
+    }
+    receiver.stop().await;
+    server.stop().await;
+}
