@@ -6,7 +6,9 @@
 // Of the client only three things differ from what it does against WhatsApp: the address of the
 // socket, that the self-signed TLS certificate is accepted, and the root key to which the Noise
 // certificate chain must lead. That key is a property of an exported object, so nothing of the
-// client is patched and its check of the whole chain stays in force.
+// client is patched. (7.0.0-rc13 throws away the outcome of the signature check, so it would go on
+// with any key; a version that looks at it needs ours. That the chain is properly signed is tested
+// in the simulator.)
 
 import https from 'node:https'
 import makeWASocket, { initAuthCreds, WA_CERT_DETAILS } from '@whiskeysockets/baileys'

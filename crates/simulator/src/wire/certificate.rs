@@ -88,3 +88,28 @@ pub enum TlsError {
     #[error("configuring TLS failed: {0}")]
     Config(#[from] rustls::Error),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wacore::libsignal::protocol::PublicKey;
+
+    fn details(certificate: &NoiseCertificate, issuer: &[u8]) -> Details {
+        let bytes = certificate.details.as_deref().expect("details");
+        let signature = certificate.signature.as_deref().expect("a signature");
+        let issuer = PublicKey::from_djb_public_key_bytes(issuer).expect("a key");
+        assert!(issuer.verify_signature(bytes, signature));
+        Details::decode_from_slice(bytes).expect("protobuf")
+    }
+
+    #[test]
+    fn the_chain_leads_from_the_root_to_the_static_key() {
+        let identity = ServerIdentity::derive(1);
+        let chain = CertChain::decode_from_slice(&identity.chain).expect("protobuf");
+        let intermediate = details(&chain.intermediate, &identity.root);
+        assert_eq!(intermediate.issuer_serial, Some(0));
+        let leaf = details(&chain.leaf, intermediate.key.as_deref().expect("a key"));
+        assert_eq!(leaf.issuer_serial, intermediate.serial);
+        assert_eq!(leaf.key.as_deref(), Some(&keys::public_bytes(&identity.static_key)[..]));
+    }
+}

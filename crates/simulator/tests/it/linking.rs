@@ -141,7 +141,10 @@ async fn a_refused_login_says_why() {
     let mut outdated = sandbox.linked("outdated").await;
     let mut banned = sandbox.linked("banned").await;
     let mut locked = sandbox.linked("locked").await;
-    let refuse = |phone: &str, code: u16| json!({ "target": phone, "fault": "refuse-login", "count": 1, "code": code });
+    let refuse = |phone: &str, code: u16| {
+        let fault = "refuse-login";
+        json!({ "target": phone, "fault": fault, "count": 1, "code": code })
+    };
     sandbox.fault(refuse(&outdated.phone, 405)).await;
     sandbox.fault(json!({ "target": banned.phone, "fault": "temp-ban", "expire": 90 })).await;
     sandbox.fault(refuse(&locked.phone, 401)).await;
