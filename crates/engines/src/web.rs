@@ -54,7 +54,7 @@ impl WebEngine {
     ///
     /// # Errors
     /// When the configured address is no `ws://` or `wss://` URL.
-    pub fn new(config: WebEngineConfig, tracker: TaskTracker) -> Result<Self, EngineError> {
+    pub fn new(config: &WebEngineConfig, tracker: TaskTracker) -> Result<Self, EngineError> {
         let version = config.url.is_some().then_some(SANDBOX_CLIENT_VERSION);
         let dialer = dial::Dialer::new(config.url.as_deref())?;
         let http = Arc::new(UreqHttpClient::new());

@@ -61,7 +61,9 @@ impl Dialer {
 fn tls_connector() -> Result<TlsConnector, EngineError> {
     match default_tls_connector() {
         Connector::Rustls(connector) => Ok(connector),
-        _ => Err(EngineError::Failed("the WhatsApp client was built without TLS".into())),
+        Connector::Plain => {
+            Err(EngineError::Failed("the WhatsApp client was built without TLS".into()))
+        }
     }
 }
 
@@ -231,12 +233,10 @@ pub(super) fn refuses_forged_chain() -> bool {
             .encode_to_vec(),
         ),
         signature: Some(vec![0; 64]),
-        ..Default::default()
     };
     let chain = CertChain {
         leaf: MessageField::some(certificate(2, 1)),
         intermediate: MessageField::some(certificate(1, 0)),
-        ..Default::default()
     };
     wacore::noise::HandshakeUtils::verify_server_cert(&chain.encode_to_vec(), &server_key).is_err()
 }

@@ -165,7 +165,7 @@ impl Listener {
 }
 
 /// What a refused login means for the link.
-fn refused_login(reason: &ConnectFailureReason) -> Ending {
+fn refused_login(reason: ConnectFailureReason) -> Ending {
     match reason {
         ConnectFailureReason::AccountLocked => Ending::Final(Reason::Refused),
         reason if reason.is_logged_out() => Ending::Final(Reason::LoggedOut),
@@ -190,10 +190,10 @@ impl EventHandler for Listener {
                 }
             }
             Event::Connected(_) => self.opened(),
-            Event::SelfPushNameUpdated(_) => {
-                if self.client().is_some_and(|client| client.is_logged_in()) {
-                    self.opened();
-                }
+            Event::SelfPushNameUpdated(_)
+                if self.client().is_some_and(|client| client.is_logged_in()) =>
+            {
+                self.opened();
             }
             Event::Messages(batch) if batch.hook_committed => {
                 crash_points::pass(CrashPoint::AfterAck);
@@ -201,11 +201,11 @@ impl EventHandler for Listener {
             Event::Messages(batch) => self.unhooked(batch),
             Event::Receipt(receipt) => self.receipt(receipt),
             Event::ServerAck(ack) => self.server_ack(ack),
-            Event::LoggedOut(gone) => self.end(refused_login(&gone.reason)),
+            Event::LoggedOut(gone) => self.end(refused_login(gone.reason)),
             Event::StreamReplaced(_) => self.end(Ending::Final(Reason::Replaced)),
             Event::TemporaryBan(_) => self.end(Ending::Final(Reason::TemporaryBan)),
             Event::ClientOutdated(_) => self.end(Ending::Final(Reason::ClientOutdated)),
-            Event::ConnectFailure(failure) => self.end(refused_login(&failure.reason)),
+            Event::ConnectFailure(failure) => self.end(refused_login(failure.reason)),
             Event::PairPasskeyRequest(_) => self.end(Ending::Final(Reason::NeedsPasskey)),
             Event::Disconnected(_) => self.end(Ending::Lost(Reason::Network)),
             _ => {}

@@ -333,6 +333,7 @@ impl Supervisor {
     }
 
     /// Ends every task of a client and lets nothing of it reach the store any more.
+    #[expect(clippy::needless_pass_by_value, reason = "a buried life must not be used again")]
     fn bury(&self, life: Life) {
         self.session.set_client(None);
         life.store.close();

@@ -10,6 +10,7 @@ use flowcore_simulator::{Network, NetworkConfig};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::runtime::RuntimeMetrics;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -28,11 +29,12 @@ impl World {
     pub(crate) async fn start() -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let _ = tracing_subscriber::fmt().with_env_filter("info,flowcore=debug").with_test_writer().try_init();
-        let network = Network::start(NetworkConfig::default()).await.expect("a network");
+        let network = elsewhere(Network::start(NetworkConfig::default())).await.expect("a network");
         let data = tempfile::tempdir().expect("a directory");
         let gateway = start_gateway(&network, data.path()).await;
         let caller = gateway.accounts().admin();
-        let http = reqwest::Client::builder().build().expect("a client");
+        // Kept-alive connections of the test itself would count as tasks that are left.
+        let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().expect("a client");
         Self { network, gateway, caller, receiver: Receiver::start().await, http, data }
     }
 
@@ -82,7 +84,20 @@ impl World {
         phone
     }
 
-    pub(crate) async fn until(&self, name: &str, holds: impl Fn(&InstanceView) -> bool) -> InstanceView {
+    pub(crate) async fn until(
+        &self,
+        name: &str,
+        holds: impl Fn(&InstanceView) -> bool,
+    ) -> InstanceView {
+        self.until_within(DEADLINE, name, holds).await
+    }
+
+    pub(crate) async fn until_within(
+        &self,
+        deadline: Duration,
+        name: &str,
+        holds: impl Fn(&InstanceView) -> bool,
+    ) -> InstanceView {
         let mut live = self.gateway.live().subscribe();
         let wait = async {
             loop {
@@ -95,7 +110,41 @@ impl World {
                 let _ = timeout(Duration::from_secs(1), live.recv()).await;
             }
         };
-        timeout(DEADLINE, wait).await.unwrap_or_else(|_| panic!("{name} never got there"))
+        timeout(deadline, wait).await.unwrap_or_else(|_| panic!("{name} never got there"))
+    }
+
+    /// Waits until the process has no more than `most` tasks, or until their number stands still for a
+    /// second: tasks of closed connections end a moment after them.
+    pub(crate) async fn until_idle(&self, metrics: &RuntimeMetrics, most: usize) {
+        let mut tick = tokio::time::interval(Duration::from_millis(100));
+        let (mut last, mut still) = (usize::MAX, 0);
+        let wait = async {
+            loop {
+                tick.tick().await;
+                let now = metrics.num_alive_tasks();
+                still = if now == last { still + 1 } else { 0 };
+                last = now;
+                if now <= most && still >= 10 {
+                    return;
+                }
+            }
+        };
+        // The assertion that follows tells what is left.
+        let _ = timeout(DEADLINE, wait).await;
+    }
+
+    /// Waits until the customer's phone has that many messages.
+    pub(crate) async fn customer_has(&self, customer: &str, count: usize) {
+        let mut after = String::new();
+        let mut seen = 0;
+        while seen < count {
+            let path = format!("/admin/contacts/{customer}/messages?wait=20&after={after}");
+            let got = self.ask(&path).await;
+            let list = got["messages"].as_array().expect("a list").clone();
+            assert!(!list.is_empty(), "only {seen} of {count} messages came");
+            seen += list.len();
+            after = list.last().and_then(|m| m["id"].as_str()).unwrap_or_default().to_owned();
+        }
     }
 
     pub(crate) async fn hook(&self, name: &str) {
@@ -109,6 +158,19 @@ impl World {
         };
         self.gateway.webhooks().create(&self.caller, &named(name), new).await.expect("a webhook");
     }
+}
+
+/// Runs the network's side on threads of its own, so that the tasks of this runtime are the gateway's.
+async fn elsewhere<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let done = runtime.spawn(work);
+    // It ends with the test's process.
+    std::mem::forget(runtime);
+    done.await.expect("the network's side")
 }
 
 pub(crate) fn named(name: &str) -> InstanceName {

@@ -1,4 +1,6 @@
 //! The services on a simulated network: real sockets, a real store, real Signal sessions.
 
+mod bad_days;
+mod density;
 mod harness;
 mod main_job;
