@@ -33,12 +33,12 @@ pub(crate) struct AppState {
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The address can't be listened on.
-    #[error("can't listen on {address}: {source}")]
+    #[error("can't listen on {address}: {cause}")]
     Listen {
         /// Host and port.
         address: String,
         /// What the system said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// The services behind it did not start.
     #[error(transparent)]
@@ -127,7 +127,7 @@ impl Running {
 }
 
 async fn bind(host: &str, port: u16) -> Result<(TcpListener, SocketAddr), ServeError> {
-    let failed = |source| ServeError::Listen { address: format!("{host}:{port}"), source };
+    let failed = |cause| ServeError::Listen { address: format!("{host}:{port}"), cause };
     let listener = TcpListener::bind((host, port)).await.map_err(failed)?;
     let addr = listener.local_addr().map_err(failed)?;
     Ok((listener, addr))

@@ -119,23 +119,23 @@ pub struct LogSettings {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file named by the flag, or one that exists, can't be read.
-    #[error("{} can't be read: {source}", path.display())]
+    #[error("{} can't be read: {cause}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// The file is not what `flowcore config` shows.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {cause}", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
         /// Where and what.
-        source: Box<toml::de::Error>,
+        cause: Box<toml::de::Error>,
     },
     /// The admin key is one that could be guessed.
-    #[error("the admin key is refused: {0}")]
+    #[error("refused: {0}")]
     WeakAdminKey(WeakKey),
     /// The master key is not 32 bytes in base64.
     #[error("FLOWCORE_MASTER_KEY: {0}")]
@@ -206,10 +206,10 @@ fn read_file(named: Option<&Path>) -> Result<FileSettings, ConfigError> {
         Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
             return Ok(FileSettings::default());
         }
-        Err(source) => return Err(ConfigError::Unreadable { path: path.to_owned(), source }),
+        Err(cause) => return Err(ConfigError::Unreadable { path: path.to_owned(), cause }),
     };
     toml::from_str(&text)
-        .map_err(|source| ConfigError::Malformed { path: path.to_owned(), source: source.into() })
+        .map_err(|cause| ConfigError::Malformed { path: path.to_owned(), cause: cause.into() })
 }
 
 fn parse_admin_key(text: Option<String>) -> Result<Option<AdminKey>, ConfigError> {
@@ -275,7 +275,7 @@ mod tests {
         for weak in ["flowcore123", "short", &"a".repeat(40)] {
             let flags = Flags { admin_key: Some(weak.to_owned()), ..Flags::default() };
             let error = load(flags, Some(file("").path())).expect_err("a weak key");
-            assert!(error.to_string().starts_with("the admin key is refused: "), "{error}");
+            assert!(error.to_string().starts_with("refused: the admin key "), "{error}");
             assert!(!error.to_string().contains(weak), "the key itself is not shown");
         }
     }

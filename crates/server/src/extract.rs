@@ -110,7 +110,12 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let query = Query::<T>::from_request_parts(parts, state).await;
         query.map(|Query(value)| Self(value)).map_err(|rejection| {
-            Problem::field("invalid_query", "The query does not fit", "", rejection.body_text())
+            let text = rejection.body_text();
+            // axum's sentence, the field, what is wrong with it.
+            let mut parts = text.splitn(3, ": ").skip(1);
+            let field = parts.next().unwrap_or_default().to_owned();
+            let message = parts.next().unwrap_or("the query can't be read");
+            Problem::field("invalid_query", "The query does not fit", field, message)
         })
     }
 }

@@ -10,7 +10,7 @@ use flowcore_server::app::{self, Running};
 use flowcore_server::config::{self, Flags};
 use flowcore_server::logging;
 use flowcore_server::signals::StopSignals;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
             print!("{}", config::example_file());
             Ok(())
         }
-        Some(Command::Serve) | None => serve(line.flags, line.config),
+        Some(Command::Serve) | None => serve(line.flags, line.config.as_deref()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -55,8 +55,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(flags: Flags, file: Option<PathBuf>) -> anyhow::Result<()> {
-    let (config, log) = config::load(flags, file.as_deref())?;
+fn serve(flags: Flags, file: Option<&Path>) -> anyhow::Result<()> {
+    let (config, log) = config::load(flags, file)?;
     logging::start(&log)?;
     // An error means that a provider is there already, and ring is the only one that is compiled in.
     let _ = rustls::crypto::ring::default_provider().install_default();

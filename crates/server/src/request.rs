@@ -78,7 +78,6 @@ pub(crate) async fn secure(request: Request, next: Next) -> Response {
 }
 
 /// What a panic is to the caller. The panic itself is on stderr already.
-#[expect(clippy::needless_pass_by_value, reason = "the signature is the layer's")]
 pub(crate) fn panicked(_: Box<dyn Any + Send>) -> Response {
     tracing::error!("a handler panicked");
     Problem::internal().into_response()

@@ -6,6 +6,7 @@ use crate::extract::{Asked, Named, instance_name};
 use crate::problem::Problem;
 use axum::Json;
 use axum::extract::State;
+use flowcore_domain::clock::Millis;
 use flowcore_gateway::{Delivery, DeliveryFilter, DeliveryState};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -73,6 +74,6 @@ fn shown(delivery: &Delivery) -> Value {
         "event": delivery.kind.as_str(),
         "status": delivery.state.as_str(),
         "attempts": attempts.collect::<Vec<_>>(),
-        "nextAttemptAt": delivery.next_at.map(|at| at.rfc3339()),
+        "nextAttemptAt": delivery.next_at.map(Millis::rfc3339),
     })
 }

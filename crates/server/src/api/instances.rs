@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use flowcore_domain::clock::Millis;
-use flowcore_domain::instance::{InstanceName, Status};
+use flowcore_domain::instance::{InstanceName, Reason, Status};
 use flowcore_gateway::{InstanceFilter, InstanceView, png_data_url};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -28,8 +28,10 @@ const NEXT_CURSOR: HeaderName = HeaderName::from_static("x-next-cursor");
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Instance {
-    instance_name: String,
-    instance_id: String,
+    #[serde(rename = "instanceName")]
+    name: String,
+    #[serde(rename = "instanceId")]
+    id: String,
     status: &'static str,
     reason: Option<&'static str>,
     reason_message: Option<&'static str>,
@@ -44,11 +46,11 @@ pub(crate) struct Instance {
 impl From<InstanceView> for Instance {
     fn from(view: InstanceView) -> Self {
         Self {
-            instance_name: view.name.to_string(),
-            instance_id: view.id.text(),
+            name: view.name.to_string(),
+            id: view.id.text(),
             status: view.status.as_str(),
-            reason: view.reason.map(|reason| reason.as_str()),
-            reason_message: view.reason.map(|reason| reason.sentence()),
+            reason: view.reason.map(Reason::as_str),
+            reason_message: view.reason.map(Reason::sentence),
             number: view.number,
             lid: view.lid,
             profile_name: view.profile_name,

@@ -3,6 +3,8 @@
 //! Made from one table, so that the file, the names in the environment and the types cannot drift: a
 //! test reads every line of it back into the settings.
 
+use std::fmt::Write as _;
+
 /// A setting as the example shows it.
 struct Setting {
     name: &'static str,
@@ -77,8 +79,8 @@ pub fn example_file() -> String {
             file.push('\n');
         }
         let variable = setting.name.to_ascii_uppercase();
-        file.push_str(&format!("# Environment: FLOWCORE_{variable}\n"));
-        file.push_str(&format!("#{} = {}\n", setting.name, setting.example));
+        let _ = writeln!(file, "# Environment: FLOWCORE_{variable}");
+        let _ = writeln!(file, "#{} = {}", setting.name, setting.example);
     }
     file
 }
@@ -102,12 +104,9 @@ mod tests {
 
     #[test]
     fn every_setting_of_the_file_is_in_the_example() {
-        let uncommented: String = example_file()
-            .lines()
-            .filter_map(|line| line.strip_prefix('#'))
-            .filter(|line| !line.starts_with(' '))
-            .map(|line| format!("{line}\n"))
-            .collect();
+        let example = example_file();
+        let lines = example.lines().filter_map(|line| line.strip_prefix('#'));
+        let uncommented: Vec<&str> = lines.filter(|line| !line.starts_with(' ')).collect();
         let FileSettings {
             host,
             port,
@@ -119,7 +118,7 @@ mod tests {
             allow_private,
             log,
             log_format,
-        } = toml::from_str(&uncommented).expect("the example can be read");
+        } = toml::from_str(&uncommented.join("\n")).expect("the example can be read");
         assert!(host.is_some() && port.is_some() && data_dir.is_some() && admin_key.is_some());
         assert!(master_key.is_some() && public_url.is_some() && whatsapp_url.is_some());
         assert!(allow_private.is_some() && log.is_some() && log_format.is_some());

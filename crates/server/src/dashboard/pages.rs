@@ -13,6 +13,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use flowcore_domain::instance::{InstanceName, Status};
 use flowcore_gateway::{InstanceFilter, InstanceView};
 use serde::Deserialize;
+use std::fmt::Write as _;
 
 /// Cards on one page; the search finds the others.
 const CARDS: usize = 200;
@@ -84,7 +85,7 @@ fn live_query(query: &HomeQuery) -> String {
         if byte.is_ascii_alphanumeric() {
             text.push(char::from(byte));
         } else {
-            text.push_str(&format!("%{byte:02X}"));
+            let _ = write!(text, "%{byte:02X}");
         }
     }
     let status = query.status().map_or("", Status::as_str);

@@ -55,10 +55,10 @@ async fn the_same_idempotency_key_sends_once() {
             server.api(Method::POST, "/api/whatsapp/send").header("idempotency-key", "order-7");
         request.json(&json!({ "instanceName": "shop", "number": ana, "message": message }))
     };
-    let (first, sent) = answer(send("once")).await;
+    let (first, made) = answer(send("once")).await;
     let (second, again) = answer(send("once")).await;
     assert_eq!((first, second), (StatusCode::CREATED, StatusCode::CREATED));
-    assert_eq!(sent["messageId"], again["messageId"]);
+    assert_eq!(made["messageId"], again["messageId"]);
     let (status, problem) = answer(send("other")).await;
     assert_eq!(
         (status, problem["code"].as_str()),
