@@ -27,7 +27,7 @@ fn kept(file: &Path) -> anyhow::Result<String> {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(error).with_context(|| format!("can't read {}", file.display())),
     }
-    let key: String = rand::random::<[u8; 20]>().iter().map(|byte| format!("{byte:02x}")).collect();
+    let key = format!("{:032x}{:08x}", rand::random::<u128>(), rand::random::<u32>());
     OpenOptions::new()
         .write(true)
         .create_new(true)

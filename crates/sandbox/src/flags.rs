@@ -5,6 +5,7 @@ use flowcore_server::config::Flags;
 
 /// The whole product on a simulated WhatsApp network: no phone, no number, no account needed.
 #[derive(Debug, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 #[command(name = "flowcore-sandbox", version, max_term_width = 100)]
 pub(crate) struct CommandLine {
     #[command(flatten)]

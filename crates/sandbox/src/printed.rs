@@ -1,6 +1,7 @@
 //! What is printed once everything is ready: three lines and what to try first, or one of JSON.
 
 use serde_json::json;
+use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 /// Where things are; what a half does not have is absent.
@@ -42,14 +43,14 @@ impl Addresses {
         ];
         for (name, value) in lines {
             if let Some(value) = value {
-                text.push_str(&format!("{name:<10} {value}\n"));
+                let _ = writeln!(text, "{name:<10} {value}");
             }
         }
         match (&self.url, &self.admin_key, &self.network_url) {
             (Some(url), Some(key), Some(phones)) => text.push_str(&first_steps(url, key, phones)),
             _ => {
                 if let Some(socket) = &self.socket_url {
-                    text.push_str(&format!("{:<10} {socket}\n", "Socket"));
+                    let _ = writeln!(text, "{:<10} {socket}", "Socket");
                 }
             }
         }

@@ -38,7 +38,9 @@ impl From<ServiceError> for Problem {
                 StatusCode::FORBIDDEN,
                 format!("{}_limit_reached", what.trim_end_matches('s')),
                 "Limit reached",
-                format!("You may have {limit} of: {what}. Delete one, or ask for a higher limit."),
+                format!(
+                    "There are {limit} {what}, the most allowed. Delete one, or ask for a higher limit."
+                ),
             ),
             other => unusable(other),
         }
