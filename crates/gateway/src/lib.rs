@@ -24,7 +24,7 @@ pub use error::{ServiceError, StartError};
 pub use events::webhooks::{NewWebhook, WebhookPatch, Webhooks};
 pub use flowcore_engines::{crash_points, verifies_certificates};
 pub use flowcore_storage::{
-    Delivery, DeliveryAttempt, DeliveryFilter, DeliveryState, Mark, MasterKey,
+    DatabaseOptions, Delivery, DeliveryAttempt, DeliveryFilter, DeliveryState, Mark, MasterKey,
 };
 pub use instances::{InstanceFilter, InstanceView, Instances};
 pub use messages::{Idempotency, MAX_TEXT, Messages, SentView};
@@ -47,6 +47,8 @@ use uuid::Uuid;
 pub struct GatewayConfig {
     /// Where the database, the keys and the files are.
     pub data_dir: PathBuf,
+    /// Which database; the default is a file in the data directory.
+    pub database: DatabaseOptions,
     /// Real numbers or simulated ones; a store of one kind is refused by the other.
     pub mark: Mark,
     /// Key that seals secrets at rest; `None` uses (or makes) the file in the data directory.
@@ -128,6 +130,7 @@ impl Gateway {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let options = StoreOptions {
             data_dir: config.data_dir,
+            database: config.database,
             mark: config.mark,
             master_key: config.master_key,
         };

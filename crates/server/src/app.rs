@@ -71,6 +71,7 @@ pub async fn serve(config: ServerConfig, mark: Mark) -> Result<Running, ServeErr
     let url = config.public_url.unwrap_or_else(|| local_url(addr));
     let Started { gateway, new_admin_key } = Gateway::start(GatewayConfig {
         data_dir: config.data_dir,
+        database: config.database,
         mark,
         master_key: config.master_key,
         admin_key: config.admin_key,

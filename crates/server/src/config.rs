@@ -9,7 +9,9 @@ mod example;
 pub use example::example_file;
 
 use clap::{Args, ValueEnum};
-use flowcore_gateway::{AdminKey, AllowPrivate, AllowPrivateError, MasterKey, WeakKey};
+use flowcore_gateway::{
+    AdminKey, AllowPrivate, AllowPrivateError, DatabaseOptions, MasterKey, WeakKey,
+};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -28,6 +30,15 @@ pub struct Flags {
     /// Folder of the database and the keys [default: ./data]
     #[arg(long, env = "FLOWCORE_DATA_DIR", global = true)]
     pub data_dir: Option<PathBuf>,
+    /// The database, postgres://user:password@host/name or sqlite [default: sqlite in the data folder]
+    #[arg(long, env = "FLOWCORE_DATABASE_URL", global = true, hide_env_values = true)]
+    pub database_url: Option<String>,
+    /// The name under which hosters give the same; FLOWCORE_DATABASE_URL wins
+    #[arg(long, env = "DATABASE_URL", global = true, hide = true, hide_env_values = true)]
+    pub fallback_database_url: Option<String>,
+    /// The schema to use on PostgreSQL [default: flowcore]
+    #[arg(long, env = "FLOWCORE_DATABASE_SCHEMA", global = true)]
+    pub database_schema: Option<String>,
     /// The admin key, at least 32 characters [default: made at the first start and printed once]
     #[arg(long, env = "FLOWCORE_ADMIN_KEY", global = true, hide_env_values = true)]
     pub admin_key: Option<String>,
@@ -76,6 +87,8 @@ struct FileSettings {
     host: Option<String>,
     port: Option<u16>,
     data_dir: Option<PathBuf>,
+    database_url: Option<String>,
+    database_schema: Option<String>,
     admin_key: Option<String>,
     master_key: Option<String>,
     public_url: Option<String>,
@@ -94,6 +107,8 @@ pub struct ServerConfig {
     pub port: u16,
     /// Folder of the database and the keys.
     pub data_dir: PathBuf,
+    /// Which database.
+    pub database: DatabaseOptions,
     /// The admin key, when it is given and not made at the first start.
     pub admin_key: Option<AdminKey>,
     /// The key that seals secrets, when it is not in the data folder.
@@ -140,6 +155,9 @@ pub enum ConfigError {
     /// The master key is not 32 bytes in base64.
     #[error("FLOWCORE_MASTER_KEY: {0}")]
     MasterKey(String),
+    /// The database's URL or schema is none.
+    #[error("FLOWCORE_DATABASE_URL: {0}")]
+    Database(String),
     /// An entry of the allow list is no host or network.
     #[error("FLOWCORE_ALLOW_PRIVATE: {0}")]
     AllowPrivate(AllowPrivateError),
@@ -182,6 +200,12 @@ fn merge(flags: Flags, file: FileSettings) -> Result<(ServerConfig, LogSettings)
         host: flags.host.or(file.host).unwrap_or_else(|| "127.0.0.1".to_owned()),
         port: flags.port.or(file.port).unwrap_or(3000),
         data_dir: flags.data_dir.or(file.data_dir).unwrap_or_else(|| PathBuf::from("data")),
+        database: parse_database(
+            given(flags.database_url)
+                .or(given(flags.fallback_database_url))
+                .or(given(file.database_url)),
+            given(flags.database_schema.or(file.database_schema)),
+        )?,
         admin_key: parse_admin_key(given(flags.admin_key.or(file.admin_key)))?,
         master_key: parse_master_key(given(flags.master_key.or(file.master_key)))?,
         public_url: parse_public_url(given(flags.public_url.or(file.public_url)))?,
@@ -214,6 +238,14 @@ fn read_file(named: Option<&Path>) -> Result<FileSettings, ConfigError> {
 
 fn parse_admin_key(text: Option<String>) -> Result<Option<AdminKey>, ConfigError> {
     text.map(|text| AdminKey::parse(&text)).transpose().map_err(ConfigError::WeakAdminKey)
+}
+
+fn parse_database(
+    url: Option<String>,
+    schema: Option<String>,
+) -> Result<DatabaseOptions, ConfigError> {
+    DatabaseOptions::parse(url.as_deref(), schema.as_deref())
+        .map_err(|error| ConfigError::Database(error.to_string()))
 }
 
 fn parse_master_key(text: Option<String>) -> Result<Option<MasterKey>, ConfigError> {

@@ -4,7 +4,7 @@
 //! starts one from a [`config::ServerConfig`] and hands back what stops it. There is no global state:
 //! many servers live in one process.
 
-pub use flowcore_gateway::{AdminKey, AllowPrivate, Mark, crash_points};
+pub use flowcore_gateway::{AdminKey, AllowPrivate, DatabaseOptions, Mark, crash_points};
 
 pub mod app;
 pub mod config;

@@ -1,5 +1,6 @@
 //! How many inbound messages a second the store commits, with chat, contact, event and delivery, and how
-//! long one commit takes. `cargo run --release -p flowcore-storage --example throughput -- [instances] [seconds]`
+//! long one commit takes. `cargo run --release -p flowcore-storage --example throughput --
+//! [instances] [seconds] [postgres://…]`
 
 use bytes::Bytes;
 use flowcore_domain::clock::Millis;
@@ -9,7 +10,9 @@ use flowcore_domain::jid::Jid;
 use flowcore_domain::message::{Addressing, InboundMessage};
 use flowcore_domain::session_store::{Change, Namespace};
 use flowcore_domain::webhook::{Secret, Webhook};
-use flowcore_storage::{InboundRow, Mark, MasterKey, NewInstance, Store, StoreOptions};
+use flowcore_storage::{
+    DatabaseOptions, InboundRow, Mark, MasterKey, NewInstance, Store, StoreOptions,
+};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -26,6 +29,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let directory = tempfile::tempdir()?;
     let options = StoreOptions {
         data_dir: directory.path().to_path_buf(),
+        database: DatabaseOptions::parse(arguments.next().as_deref(), None)?,
         mark: Mark::Sandbox,
         master_key: Some(MasterKey::generate()),
     };

@@ -1,6 +1,6 @@
 //! Users, their API keys and their sign-ins. Keys and tokens are known by their SHA-256 only.
 
-use crate::dialect::Connection;
+use crate::dialect::{Connection, Instant, query};
 use crate::error::StorageError;
 use crate::row::Record;
 use crate::{Store, new_id};
@@ -73,12 +73,11 @@ impl Store {
                 if let Some(hash) = key_hash {
                     set_admin_key(connection, user_id, hash, now).await?;
                 }
-                let keys: i64 =
-                    sqlx::query_scalar("SELECT COUNT(*) FROM api_keys WHERE user_id = $1")
-                        .bind(user_id.text())
-                        .fetch_one(connection)
-                        .await?;
-                Ok(Admin { user_id, has_key: keys > 0 })
+                let keys: Option<i64> = query("SELECT COUNT(*) FROM api_keys WHERE user_id = $1")
+                    .bind(user_id)
+                    .scalar(connection)
+                    .await?;
+                Ok(Admin { user_id, has_key: keys > Some(0) })
             })
         })
         .await
@@ -90,7 +89,7 @@ impl Store {
         hash: [u8; 32],
         now: Millis,
     ) -> Result<Option<ApiKey>, StorageError> {
-        let row = sqlx::query(
+        let row = query(
             "SELECT api_keys.id AS id, api_keys.user_id AS user_id, api_keys.scopes AS scopes, \
              profiles.role AS role FROM api_keys JOIN profiles ON profiles.id = api_keys.user_id \
              WHERE api_keys.key_hash = $1 \
@@ -123,12 +122,12 @@ impl Store {
         let csrf = self.inner.logins.seal(&row_of(&token_hash), session.csrf.as_bytes())?;
         self.write(move |connection| {
             Box::pin(async move {
-                sqlx::query(
+                query(
                     "INSERT INTO login_sessions (token_hash, user_id, csrf, created_at, \
                      expires_at) VALUES ($1, $2, $3, $4, $5)",
                 )
                 .bind(token_hash.as_slice())
-                .bind(session.user_id.text())
+                .bind(session.user_id)
                 .bind(csrf)
                 .bind(now.0)
                 .bind(session.expires_at.0)
@@ -146,7 +145,7 @@ impl Store {
         token_hash: [u8; 32],
         now: Millis,
     ) -> Result<Option<LoginSession>, StorageError> {
-        let row = sqlx::query(
+        let row = query(
             "SELECT user_id, csrf, expires_at FROM login_sessions \
              WHERE token_hash = $1 AND expires_at > $2",
         )
@@ -168,9 +167,9 @@ impl Store {
     pub async fn delete_login_session(&self, token_hash: [u8; 32]) -> Result<bool, StorageError> {
         self.write(move |connection| {
             Box::pin(async move {
-                let deletion = sqlx::query("DELETE FROM login_sessions WHERE token_hash = $1");
+                let deletion = query("DELETE FROM login_sessions WHERE token_hash = $1");
                 let deleted = deletion.bind(token_hash.as_slice()).execute(connection).await?;
-                Ok(deleted.rows_affected() > 0)
+                Ok(deleted > 0)
             })
         })
         .await
@@ -180,8 +179,8 @@ impl Store {
     pub async fn sweep_login_sessions(&self, now: Millis) -> Result<u64, StorageError> {
         self.write(move |connection| {
             Box::pin(async move {
-                let sweep = sqlx::query("DELETE FROM login_sessions WHERE expires_at <= $1");
-                Ok(sweep.bind(now.0).execute(connection).await?.rows_affected())
+                let sweep = query("DELETE FROM login_sessions WHERE expires_at <= $1");
+                sweep.bind(now.0).execute(connection).await
             })
         })
         .await
@@ -189,10 +188,9 @@ impl Store {
 }
 
 async fn stored_admin(connection: &mut Connection) -> Result<Option<UserId>, StorageError> {
-    let row =
-        sqlx::query("SELECT id FROM profiles WHERE role = 'admin' ORDER BY created_at, id LIMIT 1")
-            .fetch_optional(connection)
-            .await?;
+    let row = query("SELECT id FROM profiles WHERE role = 'admin' ORDER BY created_at, id LIMIT 1")
+        .fetch_optional(connection)
+        .await?;
     row.map(|row| Record::new("profiles", &row).parsed("id")).transpose()
 }
 
@@ -201,9 +199,9 @@ async fn create_admin(
     user_id: UserId,
     now: Millis,
 ) -> Result<UserId, StorageError> {
-    sqlx::query("INSERT INTO profiles (id, role, created_at) VALUES ($1, 'admin', $2)")
-        .bind(user_id.text())
-        .bind(now.0)
+    query("INSERT INTO profiles (id, role, created_at) VALUES ($1, 'admin', $2)")
+        .bind(user_id)
+        .bind(Instant(now))
         .execute(connection)
         .await?;
     Ok(user_id)
@@ -215,18 +213,18 @@ async fn set_admin_key(
     hash: [u8; 32],
     now: Millis,
 ) -> Result<(), StorageError> {
-    sqlx::query("DELETE FROM api_keys WHERE user_id = $1 AND name = $2 AND key_hash <> $3")
-        .bind(user_id.text())
+    query("DELETE FROM api_keys WHERE user_id = $1 AND name = $2 AND key_hash <> $3")
+        .bind(user_id)
         .bind(ADMIN_KEY_NAME)
         .bind(hash.as_slice())
         .execute(&mut *connection)
         .await?;
-    sqlx::query(
+    query(
         "INSERT INTO api_keys (id, user_id, name, key_hash, scopes, created_at) \
          VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (key_hash) DO NOTHING",
     )
     .bind(new_id(now).to_string())
-    .bind(user_id.text())
+    .bind(user_id)
     .bind(ADMIN_KEY_NAME)
     .bind(hash.as_slice())
     .bind(ADMIN_SCOPES)

@@ -4,7 +4,7 @@
 //! them together; what was kept apart until then is merged, conversations and messages included. A chat
 //! is found by its key: the contact's id for a person, the address itself for a group, list or channel.
 
-use crate::dialect::{self, Connection};
+use crate::dialect::{self, Connection, query};
 use crate::error::StorageError;
 use crate::row::Record;
 use crate::{Store, new_id};
@@ -48,14 +48,14 @@ impl Store {
         before: Option<&ChatCursor>,
         limit: usize,
     ) -> Result<Vec<Chat>, StorageError> {
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT chats.chat_key AS id, chats.address AS address, chats.unread AS unread, \
              chats.last_message_at AS last_message_at, contacts.push_name AS push_name \
              FROM chats LEFT JOIN contacts ON contacts.id = chats.chat_key \
              WHERE chats.instance_id = $1 AND (chats.last_message_at, chats.chat_key) < ($2, $3) \
              ORDER BY chats.last_message_at DESC, chats.chat_key DESC LIMIT $4",
         )
-        .bind(instance.text())
+        .bind(instance)
         .bind(before.map_or(i64::MAX, |cursor| cursor.at.0))
         .bind(before.map_or("", |cursor| &cursor.key))
         .bind(dialect::limit(limit))
@@ -80,9 +80,8 @@ impl Store {
                  WHERE contact_id IN ({}) ORDER BY address",
                 dialect::parameters(0, batch.len())
             );
-            let query = batch
-                .iter()
-                .fold(sqlx::query(AssertSqlSafe(sql)), |query, chat| query.bind(&chat.key));
+            let query =
+                batch.iter().fold(query(AssertSqlSafe(sql)), |query, chat| query.bind(&chat.key));
             for row in query.fetch_all(self.readers()).await? {
                 let record = Record::new("contact_addresses", &row);
                 found.entry(record.get("id")?).or_default().push(record.parsed("address")?);
@@ -100,11 +99,11 @@ impl Store {
         if !is_person(chat) {
             return Ok(Some(chat.to_string()));
         }
-        let query = sqlx::query_scalar(
+        let query = query(
             "SELECT contact_id FROM contact_addresses WHERE instance_id = $1 AND address = $2",
         );
-        let query = query.bind(instance.text()).bind(chat.to_string());
-        Ok(query.fetch_optional(self.readers()).await?)
+        let query = query.bind(instance).bind(chat.to_string());
+        query.scalar(self.readers()).await
     }
 }
 
@@ -140,17 +139,16 @@ pub(crate) async fn resolve(
     seen: Sighting<'_>,
     now: Millis,
 ) -> Result<String, StorageError> {
-    let instance = instance.text();
     let mut missing = vec![seen.address.to_string()];
     missing.extend(seen.alt.filter(|alt| *alt != seen.address).map(ToString::to_string));
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT contacts.id AS id, contacts.push_name AS push_name, \
          contact_addresses.address AS address \
          FROM contact_addresses JOIN contacts ON contacts.id = contact_addresses.contact_id \
          WHERE contact_addresses.instance_id = $1 AND contact_addresses.address IN ($2, $3) \
          ORDER BY contacts.id",
     )
-    .bind(&instance)
+    .bind(instance)
     .bind(&missing[0])
     .bind(&missing[missing.len() - 1])
     .fetch_all(&mut *connection)
@@ -162,7 +160,7 @@ pub(crate) async fn resolve(
         missing.retain(|candidate| *candidate != address);
         match &known {
             None => known = Some((id, record.get("push_name")?)),
-            Some((keep, _)) if *keep != id => merge(connection, &instance, keep, &id).await?,
+            Some((keep, _)) if *keep != id => merge(connection, instance, keep, &id).await?,
             Some(_) => {}
         }
     }
@@ -173,13 +171,13 @@ pub(crate) async fn resolve(
             }
             id
         }
-        None => create(connection, &instance, seen.push_name, now).await?,
+        None => create(connection, instance, seen.push_name, now).await?,
     };
     for address in missing {
-        sqlx::query(
+        query(
             "INSERT INTO contact_addresses (instance_id, address, contact_id) VALUES ($1, $2, $3)",
         )
-        .bind(&instance)
+        .bind(instance)
         .bind(address)
         .bind(&id)
         .execute(&mut *connection)
@@ -190,12 +188,12 @@ pub(crate) async fn resolve(
 
 async fn create(
     connection: &mut Connection,
-    instance: &str,
+    instance: InstanceId,
     push_name: Option<&str>,
     now: Millis,
 ) -> Result<String, StorageError> {
     let id = new_id(now).to_string();
-    sqlx::query(
+    query(
         "INSERT INTO contacts (id, instance_id, push_name, created_at, updated_at) \
          VALUES ($1, $2, $3, $4, $4)",
     )
@@ -214,7 +212,7 @@ async fn rename(
     push_name: &str,
     now: Millis,
 ) -> Result<(), StorageError> {
-    sqlx::query("UPDATE contacts SET push_name = $2, updated_at = $3 WHERE id = $1")
+    query("UPDATE contacts SET push_name = $2, updated_at = $3 WHERE id = $1")
         .bind(id)
         .bind(push_name)
         .bind(now.0)
@@ -226,7 +224,7 @@ async fn rename(
 /// Makes one person of two: everything of `gone` becomes `keep`'s.
 async fn merge(
     connection: &mut Connection,
-    instance: &str,
+    instance: InstanceId,
     keep: &str,
     gone: &str,
 ) -> Result<(), StorageError> {
@@ -241,18 +239,13 @@ async fn merge(
          last_message_at = CASE WHEN excluded.last_message_at > chats.last_message_at \
          THEN excluded.last_message_at ELSE chats.last_message_at END",
     ] {
-        sqlx::query(statement)
-            .bind(instance)
-            .bind(gone)
-            .bind(keep)
-            .execute(&mut *connection)
-            .await?;
+        query(statement).bind(instance).bind(gone).bind(keep).execute(&mut *connection).await?;
     }
     for statement in [
         "DELETE FROM chats WHERE instance_id = $1 AND chat_key = $2",
         "DELETE FROM contacts WHERE instance_id = $1 AND id = $2",
     ] {
-        sqlx::query(statement).bind(instance).bind(gone).execute(&mut *connection).await?;
+        query(statement).bind(instance).bind(gone).execute(&mut *connection).await?;
     }
     Ok(())
 }
@@ -285,14 +278,14 @@ pub(crate) async fn touch_chat(
     connection: &mut Connection,
     arrival: Arrival<'_>,
 ) -> Result<(), StorageError> {
-    sqlx::query(
+    query(
         "INSERT INTO chats (instance_id, chat_key, address, unread, last_message_at) \
          VALUES ($1, $2, $3, $4, $5) ON CONFLICT (instance_id, chat_key) DO UPDATE SET \
          unread = chats.unread + excluded.unread, \
          last_message_at = CASE WHEN excluded.last_message_at > chats.last_message_at \
          THEN excluded.last_message_at ELSE chats.last_message_at END",
     )
-    .bind(arrival.instance.text())
+    .bind(arrival.instance)
     .bind(arrival.chat_key)
     .bind(arrival.address.to_string())
     .bind(i64::from(arrival.unread))

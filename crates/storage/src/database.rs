@@ -1,37 +1,25 @@
-//! The database connections: a few that read, and one that writes for the whole process.
+//! The database connections: a few that read, and those that write for the whole process.
 //!
-//! # The writer
-//! One task owns the only connection that writes. Whoever writes puts a job into its queue and waits.
-//! 1. The writer takes everything that waits, up to [`GROUP`] jobs, and begins a transaction.
-//! 2. Each job runs in a savepoint of its own. One that fails, or panics, is rolled back alone.
-//! 3. One commit makes the group durable: a thousand phones share the price of one disk sync.
-//! 4. Only then is anybody answered; so what a caller saw succeed is on the disk.
-//!
-//! # When it goes wrong
-//! - The caller goes away: the job still runs or has run, its answer is dropped.
-//! - The disk is full, the file can't be locked, the commit fails: nothing of the group is stored, all of
-//!   its callers get the error. The connection is closed and opened anew for the next group, so the
-//!   writer is back as soon as there is room.
-//! - The process is killed: SQLite's log has each group whole or not at all.
+//! Whoever writes puts a job into a bounded queue and waits; the writers (`writer`) take jobs from it, run
+//! them in transactions, and answer when a transaction is durable.
 
-use crate::dialect::{self, Connection, Readers};
+mod writer;
+
+use crate::dialect::{Connection, Location, Readers};
 use crate::error::StorageError;
 use futures_util::FutureExt as _;
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions as _, Connection as _};
 use std::panic::AssertUnwindSafe;
-use std::path::Path;
 use std::pin::Pin;
-use tokio::sync::{mpsc, oneshot};
+use std::sync::Arc;
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use writer::Writer;
 
-/// Most jobs of one transaction.
-const GROUP: usize = 256;
 /// Most jobs that wait; who comes later waits outside.
 const QUEUE: usize = 1024;
 
-/// What a job of the writer returns.
+/// What a job of a writer returns.
 pub(crate) type JobFuture<'c, T> =
     Pin<Box<dyn Future<Output = Result<T, StorageError>> + Send + 'c>>;
 
@@ -45,19 +33,18 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// Starts the writer with a connection that is open already.
-    pub(crate) fn start(file: &Path, connection: Connection) -> Self {
+    /// Starts the writers; one of them gets a connection that is open already.
+    pub(crate) fn start(location: &Location, connection: Connection) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
+        let queue = Arc::new(Mutex::new(queue));
         let (tasks, closing) = (TaskTracker::new(), CancellationToken::new());
-        let writer = Writer {
-            queue,
-            options: dialect::writer_options(file),
-            connection: Some(connection),
-            closing: closing.clone(),
-            healthy: true,
-        };
-        tasks.spawn(writer.run());
-        Self { jobs, readers: dialect::readers(file), tasks, closing }
+        let mut connection = Some(connection);
+        for _ in 0..location.writers() {
+            let queue = Arc::clone(&queue);
+            let writer = Writer::new(queue, location.clone(), connection.take(), closing.clone());
+            tasks.spawn(writer.run());
+        }
+        Self { jobs, readers: location.readers(), tasks, closing }
     }
 
     /// Where to read. Sees every write that was answered.
@@ -65,7 +52,7 @@ impl Database {
         &self.readers
     }
 
-    /// Runs a job in the next transaction and returns when that is durable.
+    /// Runs a job in a transaction and returns when that is durable.
     pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StorageError>
     where
         T: Send + 'static,
@@ -129,111 +116,25 @@ where
     }
 }
 
-struct Writer {
-    queue: mpsc::Receiver<Box<dyn Job>>,
-    options: SqliteConnectOptions,
-    connection: Option<Connection>,
-    closing: CancellationToken,
-    healthy: bool,
-}
-
-impl Writer {
-    async fn run(mut self) {
-        let mut group = Vec::with_capacity(GROUP);
-        loop {
-            tokio::select! {
-                () = self.closing.cancelled(), if !self.queue.is_closed() => self.queue.close(),
-                taken = self.queue.recv_many(&mut group, GROUP) => {
-                    if taken == 0 {
-                        break;
-                    }
-                    let outcome = self.commit(&mut group).await;
-                    self.note(&outcome, group.len());
-                    for job in group.drain(..) {
-                        job.settle(outcome.clone());
-                    }
-                }
-            }
-        }
-        if let Some(mut connection) = self.connection.take() {
-            if let Err(error) = sqlx::query(dialect::CHECKPOINT).execute(&mut connection).await {
-                tracing::warn!(%error, "the write-ahead log was not emptied at the end");
-            }
-            drop(connection.close().await);
-        }
-    }
-
-    /// Runs and commits a group; after a failure the connection is gone and nothing is stored.
-    async fn commit(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), StorageError> {
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.options.connect().await?,
-        };
-        match commit_group(&mut connection, group).await {
-            Ok(()) => {
-                self.connection = Some(connection);
-                Ok(())
-            }
-            Err(error) => {
-                // The transaction may be over already; either way it must not stay open.
-                drop(sqlx::query("ROLLBACK").execute(&mut connection).await);
-                drop(connection.close().await);
-                Err(error)
-            }
-        }
-    }
-
-    /// Says once that writing fails, and once that it works again.
-    fn note(&mut self, outcome: &Result<(), StorageError>, jobs: usize) {
-        match outcome {
-            Err(error) if self.healthy => {
-                tracing::error!(%error, jobs, "the database takes no writes; trying on");
-            }
-            Ok(()) if !self.healthy => tracing::info!("the database takes writes again"),
-            _ => {}
-        }
-        self.healthy = outcome.is_ok();
-    }
-}
-
-async fn commit_group(
-    connection: &mut Connection,
-    group: &mut [Box<dyn Job>],
-) -> Result<(), StorageError> {
-    sqlx::query(dialect::BEGIN).execute(&mut *connection).await?;
-    sqlx::query(dialect::FIRST_JOB).execute(&mut *connection).await?;
-    for job in group {
-        let next = match job.run(connection).await {
-            Ok(()) => dialect::NEXT_JOB,
-            // Out of room or out of reach: SQLite may have ended the transaction by itself, with the work
-            // of the jobs before in it.
-            Err(error @ StorageError::Unavailable(_)) => return Err(error),
-            Err(_) => dialect::UNDO_JOB,
-        };
-        sqlx::query(next).execute(&mut *connection).await?;
-    }
-    sqlx::query("COMMIT").execute(&mut *connection).await?;
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialect::query;
+    use std::path::Path;
 
     async fn database(file: &Path) -> Database {
         std::fs::write(file, "").expect("a file");
-        let mut connection = dialect::writer_options(file).connect().await.expect("connects");
-        sqlx::query("CREATE TABLE notes (text TEXT NOT NULL)")
-            .execute(&mut connection)
-            .await
-            .expect("a table");
-        Database::start(file, connection)
+        let location = Location::Sqlite(file.to_path_buf());
+        let mut connection = location.connect().await.expect("connects");
+        let table = query("CREATE TABLE notes (text TEXT NOT NULL)");
+        table.execute(&mut connection).await.expect("a table");
+        Database::start(&location, connection)
     }
 
     async fn note(database: &Database, text: String) -> Result<(), StorageError> {
         let write = database.write(move |connection| {
             Box::pin(async move {
-                let insert = sqlx::query("INSERT INTO notes (text) VALUES ($1)").bind(text);
+                let insert = query("INSERT INTO notes (text) VALUES ($1)").bind(text);
                 insert.execute(connection).await?;
                 Ok(())
             })
@@ -242,8 +143,8 @@ mod tests {
     }
 
     async fn notes(database: &Database) -> i64 {
-        let count = sqlx::query_scalar("SELECT COUNT(*) FROM notes");
-        count.fetch_one(database.readers()).await.expect("counted")
+        let count = query("SELECT COUNT(*) FROM notes");
+        count.scalar(database.readers()).await.expect("counted").expect("a number")
     }
 
     #[tokio::test]
@@ -252,7 +153,7 @@ mod tests {
         let database = database(&directory.path().join("test.db")).await;
         let panicking = database.write::<(), _>(|connection| {
             Box::pin(async move {
-                sqlx::query("INSERT INTO notes (text) VALUES ('lost')").execute(connection).await?;
+                query("INSERT INTO notes (text) VALUES ('lost')").execute(connection).await?;
                 panic!("on purpose");
             })
         });
@@ -275,7 +176,7 @@ mod tests {
         // SQLite's own limit gives the error of a full disk; it goes with the connection.
         let limit = database.write(|connection| {
             Box::pin(async move {
-                sqlx::query("PRAGMA max_page_count = 1").execute(connection).await?;
+                query("PRAGMA max_page_count = 1").execute(connection).await?;
                 Ok(())
             })
         });

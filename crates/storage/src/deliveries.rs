@@ -12,7 +12,7 @@ pub(crate) mod queue;
 pub use list::{Delivery, DeliveryAttempt, DeliveryFilter, DeliveryState};
 
 use crate::Store;
-use crate::dialect;
+use crate::dialect::{self, Query, query};
 use crate::error::StorageError;
 use crate::events::{self, StoredEvent};
 use crate::row::Record;
@@ -22,11 +22,31 @@ use flowcore_domain::instance::InstanceName;
 use flowcore_domain::jid::Jid;
 use flowcore_domain::webhook::{NextStep, Webhook};
 use sqlx::AssertSqlSafe;
-use sqlx::query::Query;
 use std::collections::HashMap;
 use std::time::Duration;
 
 const TABLE: &str = "deliveries";
+
+/// Takes due heads; where several workers claim at once, each passes over what another is taking.
+const CLAIM: [&str; 2] = [
+    "WITH due AS MATERIALIZED (SELECT id FROM deliveries WHERE head AND next_at <= $1 \
+     ORDER BY next_at LIMIT $2) UPDATE deliveries SET leased = TRUE, next_at = $3 \
+     WHERE id IN (SELECT id FROM due) RETURNING id",
+    "WITH due AS MATERIALIZED (SELECT id FROM deliveries WHERE head AND next_at <= $1 \
+     ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED) UPDATE deliveries SET leased = TRUE, \
+     next_at = $3 WHERE id IN (SELECT id FROM due) RETURNING id",
+];
+
+/// A delivery that waits. On PostgreSQL, nobody else changes its instance's chains until the commit.
+const WAITING: [&str; 2] = [
+    "SELECT id, webhook_id, ordering_key, attempts FROM deliveries \
+     WHERE id = $1 AND state = 'waiting'",
+    "SELECT deliveries.id AS id, deliveries.webhook_id AS webhook_id, \
+     deliveries.ordering_key AS ordering_key, deliveries.attempts AS attempts FROM deliveries \
+     JOIN whatsapp_instances ON whatsapp_instances.id = deliveries.instance_id \
+     WHERE deliveries.id = $1 AND deliveries.state = 'waiting' \
+     FOR NO KEY UPDATE OF whatsapp_instances, deliveries",
+];
 
 /// Most deliveries of one claim.
 const MAX_CLAIM: usize = 256;
@@ -76,13 +96,14 @@ impl Store {
         let ids: Vec<String> = self
             .write(move |connection| {
                 Box::pin(async move {
-                    let claim = sqlx::query_scalar(
-                        "UPDATE deliveries SET leased = TRUE, next_at = $3 WHERE id IN \
-                         (SELECT id FROM deliveries WHERE head AND next_at <= $1 \
-                         ORDER BY next_at LIMIT $2) RETURNING id",
-                    );
-                    let claim = claim.bind(now.0).bind(dialect::limit(limit));
-                    Ok(claim.bind(now.plus(lease).0).fetch_all(connection).await?)
+                    let [sqlite, postgres] = CLAIM;
+                    let claimed = query(connection.pick(sqlite, postgres))
+                        .bind(now.0)
+                        .bind(dialect::limit(limit))
+                        .bind(now.plus(lease).0)
+                        .fetch_all(connection)
+                        .await?;
+                    claimed.iter().map(|row| Record::new(TABLE, row).get("id")).collect()
                 })
             })
             .await?;
@@ -103,7 +124,7 @@ impl Store {
                 events::COLUMNS,
                 dialect::parameters(0, batch.len())
             );
-            let query = batch.iter().fold(sqlx::query(AssertSqlSafe(sql)), Query::bind);
+            let query = batch.iter().fold(query(AssertSqlSafe(sql)), Query::bind);
             for row in query.fetch_all(self.readers()).await? {
                 let record = Record::new(TABLE, &row);
                 let webhook_id: WebhookId = record.parsed("webhook_id")?;
@@ -144,13 +165,9 @@ impl Store {
         self.write(move |connection| {
             Box::pin(async move {
                 let id = id.text();
-                let found = sqlx::query(
-                    "SELECT id, webhook_id, ordering_key, attempts FROM deliveries \
-                     WHERE id = $1 AND state = 'waiting'",
-                )
-                .bind(&id)
-                .fetch_optional(&mut *connection)
-                .await?;
+                let [sqlite, postgres] = WAITING;
+                let found = query(connection.pick(sqlite, postgres));
+                let found = found.bind(&id).fetch_optional(&mut *connection).await?;
                 let Some(row) = found else { return Ok(()) };
                 let record = Record::new(TABLE, &row);
                 queue::note_attempt(connection, &id, record.get("attempts")?, &settlement).await?;
@@ -169,11 +186,10 @@ impl Store {
 
     /// When the next delivery can be claimed; not before `now`. `None` when none waits.
     pub async fn next_delivery_due(&self, now: Millis) -> Result<Option<Millis>, StorageError> {
-        let due: Option<i64> = sqlx::query_scalar(
-            "SELECT next_at FROM deliveries WHERE head ORDER BY next_at LIMIT 1",
-        )
-        .fetch_optional(self.readers())
-        .await?;
+        let due: Option<i64> =
+            query("SELECT next_at FROM deliveries WHERE head ORDER BY next_at LIMIT 1")
+                .scalar(self.readers())
+                .await?;
         Ok(due.map(|due| Millis(due).max(now)))
     }
 
@@ -182,10 +198,10 @@ impl Store {
     pub async fn release_leases(&self, now: Millis) -> Result<u64, StorageError> {
         self.write(move |connection| {
             Box::pin(async move {
-                let release = sqlx::query(
+                let release = query(
                     "UPDATE deliveries SET leased = FALSE, next_at = $1 WHERE head AND leased",
                 );
-                Ok(release.bind(now.0).execute(connection).await?.rows_affected())
+                release.bind(now.0).execute(connection).await
             })
         })
         .await

@@ -1,101 +1,137 @@
-//! What is particular to SQLite: types, connection settings, error codes, and the text of statements
-//! with many rows. Every other file says plain SQL that PostgreSQL understands too.
+//! What differs between SQLite and PostgreSQL, and nowhere else: connections, parameters, rows, error
+//! codes, and the few statements that one of them says in its own way. Every other file says plain SQL
+//! that both understand.
+
+mod errors;
+mod postgres;
+mod query;
+mod sqlite;
+
+pub(crate) use postgres::{PgTarget, instant, uuid_text};
+pub(crate) use query::{Instant, Query, query};
 
 use crate::error::StorageError;
-use sqlx::error::{DatabaseError, ErrorKind};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
-use std::path::Path;
-use std::time::Duration;
+use flowcore_domain::id::InstanceId;
+use sqlx::postgres::{PgPool, PgRow};
+use sqlx::sqlite::{SqlitePool, SqliteRow};
+use sqlx::{Connection as _, PgConnection, SqliteConnection};
+use std::path::PathBuf;
+
+/// Where a database is.
+#[derive(Debug, Clone)]
+pub(crate) enum Location {
+    /// A file.
+    Sqlite(PathBuf),
+    /// A schema of a server.
+    Postgres(Box<PgTarget>),
+}
 
 /// One connection.
-pub(crate) type Connection = sqlx::SqliteConnection;
+#[derive(Debug)]
+pub(crate) enum Connection {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
 /// The connections for reading.
-pub(crate) type Readers = SqlitePool;
+#[derive(Debug)]
+pub(crate) enum Readers {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
 /// A row of an answer.
-pub(crate) type Row = sqlx::sqlite::SqliteRow;
-
-/// Starts a transaction that may write. IMMEDIATE: a transaction that only turns into a writer later
-/// could fail with "locked" half-way.
-pub(crate) const BEGIN: &str = "BEGIN IMMEDIATE";
-
-/// Ends the job before and begins the next, in one trip to the connection's thread.
-pub(crate) const NEXT_JOB: &str = "RELEASE job; SAVEPOINT job";
-
-/// Undoes the running job and begins the next.
-pub(crate) const UNDO_JOB: &str = "ROLLBACK TO job; RELEASE job; SAVEPOINT job";
-
-/// Begins the first job of a transaction.
-pub(crate) const FIRST_JOB: &str = "SAVEPOINT job";
-
-/// Empties the write-ahead log into the database file.
-pub(crate) const CHECKPOINT: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
-
-/// Whether a table exists.
-pub(crate) const TABLE_EXISTS: &str =
-    "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = $1";
-
-/// Reads run beside the writer; more connections than this only cost threads.
-const READER_COUNT: u32 = 4;
-
-fn options(file: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(file)
-        .journal_mode(SqliteJournalMode::Wal)
-        // What was acknowledged to WhatsApp must survive a power cut, so every commit is synced; the
-        // groups of the writer make that affordable.
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        .busy_timeout(Duration::from_secs(5))
-        .pragma("temp_store", "memory")
-        .pragma("journal_size_limit", "67108864")
-        .statement_cache_capacity(256)
+pub(crate) enum Row {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
 }
 
-/// Options of the one connection that writes.
-pub(crate) fn writer_options(file: &Path) -> SqliteConnectOptions {
-    options(file).pragma("cache_size", "-16000")
-}
+impl Location {
+    /// A connection that may write.
+    pub(crate) async fn connect(&self) -> Result<Connection, StorageError> {
+        match self {
+            Self::Sqlite(file) => Ok(Connection::Sqlite(sqlite::connect(file).await?)),
+            Self::Postgres(target) => Ok(Connection::Postgres(target.connect().await?)),
+        }
+    }
 
-/// The connections that read. They are made when needed.
-pub(crate) fn readers(file: &Path) -> Readers {
-    SqlitePoolOptions::new()
-        .max_connections(READER_COUNT)
-        .test_before_acquire(false)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .acquire_timeout(Duration::from_secs(10))
-        .connect_lazy_with(options(file).pragma("query_only", "true"))
-}
+    /// The connections that read. They are made when needed.
+    pub(crate) fn readers(&self) -> Readers {
+        match self {
+            Self::Sqlite(file) => Readers::Sqlite(sqlite::readers(file)),
+            Self::Postgres(target) => Readers::Postgres(target.readers()),
+        }
+    }
 
-impl From<sqlx::Error> for StorageError {
-    fn from(error: sqlx::Error) -> Self {
-        match error {
-            sqlx::Error::Database(database) => from_database(&*database),
-            sqlx::Error::RowNotFound => Self::NotFound("the row"),
-            sqlx::Error::Io(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed => Self::Unavailable(error.to_string()),
-            other => Self::Unexpected(other.to_string()),
+    /// How many connections write at the same time. SQLite knows one writer only.
+    pub(crate) fn writers(&self) -> usize {
+        match self {
+            Self::Sqlite(_) => 1,
+            Self::Postgres(_) => postgres::WRITER_COUNT,
         }
     }
 }
 
-/// SQLite's messages name tables and columns, never values.
-fn from_database(error: &dyn DatabaseError) -> StorageError {
-    match error.kind() {
-        ErrorKind::UniqueViolation => return StorageError::Conflict("a row with this key"),
-        ErrorKind::ForeignKeyViolation => return StorageError::NotFound("the row it belongs to"),
-        _ => {}
+impl Connection {
+    /// The text for this database.
+    pub(crate) fn pick<T>(&self, sqlite: T, postgres: T) -> T {
+        match self {
+            Self::Sqlite(_) => sqlite,
+            Self::Postgres(_) => postgres,
+        }
     }
-    let code = error.code().and_then(|code| code.parse::<i32>().ok()).unwrap_or_default();
-    // BUSY, LOCKED, NOMEM, READONLY, IOERR, FULL, CANTOPEN; the upper bits only refine.
-    match code & 0xff {
-        5 | 6 | 7 | 8 | 10 | 13 | 14 => StorageError::Unavailable(error.to_string()),
-        _ => StorageError::Unexpected(error.to_string()),
+
+    /// Says goodbye to the server; errors no longer matter.
+    pub(crate) async fn close(self) {
+        match self {
+            Self::Sqlite(connection) => drop(connection.close().await),
+            Self::Postgres(connection) => drop(connection.close().await),
+        }
     }
+}
+
+impl Readers {
+    /// Closes all of them.
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Sqlite(pool) => pool.close().await,
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+/// Whether a table exists.
+pub(crate) const TABLE_EXISTS: [&str; 2] = [
+    "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = $1",
+    "SELECT COUNT(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = $1",
+];
+
+/// Takes `$2` numbers for the events of an instance; returns the last. On PostgreSQL this holds the row
+/// of the instance until the commit, so its numbers are in the order of commits, and tells
+/// [`EVENTS_SETTLED`] that events are on their way.
+pub(crate) const TAKE_EVENT_NUMBERS: [&str; 2] = [
+    "UPDATE whatsapp_instances SET event_seq = event_seq + $2 WHERE id = $1 RETURNING event_seq",
+    "UPDATE whatsapp_instances SET event_seq = event_seq + $2 WHERE id = $1 RETURNING event_seq, \
+     pg_advisory_xact_lock_shared(hashtext('flowcore events'), hashtext(current_schema()))",
+];
+
+/// Waits until no transaction has events on their way, and keeps others from starting until the end of
+/// this one: positions read now have no gap that is filled later.
+pub(crate) const EVENTS_SETTLED: &str =
+    "SELECT pg_advisory_xact_lock(hashtext('flowcore events'), hashtext(current_schema()))";
+
+/// Makes jobs about one instance wait for each other. SQLite's jobs always do.
+pub(crate) async fn lock_instance(
+    connection: &mut Connection,
+    instance: InstanceId,
+) -> Result<(), StorageError> {
+    if matches!(connection, Connection::Postgres(_)) {
+        query("SELECT 1 FROM whatsapp_instances WHERE id = $1 FOR NO KEY UPDATE")
+            .bind(instance)
+            .execute(connection)
+            .await?;
+    }
+    Ok(())
 }
 
 /// A limit as a parameter.

@@ -89,6 +89,31 @@ pub enum OpenError {
          changed)"
     )]
     WrongKey,
+    /// Another server runs on it.
+    #[error("{what} is used by another Flowcore that is running; stop that one first")]
+    InUse {
+        /// What both want.
+        what: String,
+    },
+    /// The URL of the database is not one that is understood.
+    #[error(
+        "the database URL can't be read: it is postgres://user:password@host:port/database, or sqlite"
+    )]
+    DatabaseUrl,
+    /// A schema needs a plain name.
+    #[error(
+        "{name:?} can't be the name of a schema: it has 1 to 63 small letters, digits and underscores"
+    )]
+    Schema {
+        /// What was given.
+        name: String,
+    },
+    /// The server is too old, or can't hold every text.
+    #[error("this PostgreSQL can't be used: {why}")]
+    Server {
+        /// What is wrong.
+        why: String,
+    },
     /// Real numbers never meet a simulated network.
     #[error(
         "this data directory belongs to {found}, not to {wanted}: a simulated network must not get real \

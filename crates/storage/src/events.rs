@@ -3,13 +3,12 @@
 
 use crate::Store;
 use crate::deliveries::queue;
-use crate::dialect::Connection;
+use crate::dialect::{self, Connection, Query, Readers, Row, query};
 use crate::error::StorageError;
 use crate::row::{Record, json_text};
 use flowcore_domain::clock::Millis;
 use flowcore_domain::event::{EventKind, NewEvent};
 use flowcore_domain::id::{EventId, InstanceId};
-use sqlx::Row as _;
 
 const TABLE: &str = "events";
 
@@ -64,47 +63,65 @@ impl Store {
     ) -> Result<Vec<StoredEvent>, StorageError> {
         let position: i64 = match after {
             None => 0,
-            Some(after) => sqlx::query_scalar("SELECT position FROM events WHERE id = $1")
+            Some(after) => query("SELECT position FROM events WHERE id = $1")
                 .bind(after.text())
-                .fetch_optional(self.readers())
+                .scalar(self.readers())
                 .await?
                 .ok_or(StorageError::NotFound("the event"))?,
         };
-        let query = match instance {
-            Some(_) => {
+        let ask = match instance {
+            Some(instance) => query(
                 "SELECT * FROM events WHERE position > $1 AND instance_id = $3 \
-                 ORDER BY position LIMIT $2"
-            }
-            None => "SELECT * FROM events WHERE position > $1 ORDER BY position LIMIT $2",
+                 ORDER BY position LIMIT $2",
+            )
+            .bind(position)
+            .bind(dialect::limit(limit))
+            .bind(instance),
+            None => query("SELECT * FROM events WHERE position > $1 ORDER BY position LIMIT $2")
+                .bind(position)
+                .bind(dialect::limit(limit)),
         };
-        let mut query = sqlx::query(query).bind(position).bind(crate::dialect::limit(limit));
-        if let Some(instance) = instance {
-            query = query.bind(instance.text());
-        }
-        let rows = query.fetch_all(self.readers()).await?;
+        let rows = match instance {
+            Some(_) => ask.fetch_all(self.readers()).await?,
+            None => self.settled(ask).await?,
+        };
         rows.iter().map(|row| read_event(&Record::new(TABLE, row))).collect()
     }
 
     /// The last event of all, to follow from there.
     pub async fn last_event(&self) -> Result<Option<EventId>, StorageError> {
-        let row = sqlx::query("SELECT id FROM events ORDER BY position DESC LIMIT 1")
-            .fetch_optional(self.readers())
-            .await?;
-        row.map(|row| Record::new(TABLE, &row).parsed("id")).transpose()
+        let rows =
+            self.settled(query("SELECT id FROM events ORDER BY position DESC LIMIT 1")).await?;
+        rows.first().map(|row| Record::new(TABLE, row).parsed("id")).transpose()
+    }
+
+    /// Reads over all instances. Positions are given before the commit: where several connections write,
+    /// a smaller one may show up after a larger one, unless nothing is on its way.
+    async fn settled(&self, ask: Query) -> Result<Vec<Row>, StorageError> {
+        if let Readers::Sqlite(_) = self.readers() {
+            return ask.fetch_all(self.readers()).await;
+        }
+        self.write(move |connection| {
+            Box::pin(async move {
+                query(dialect::EVENTS_SETTLED).execute(&mut *connection).await?;
+                ask.fetch_all(connection).await
+            })
+        })
+        .await
     }
 
     /// Forgets events that happened before `before` and are no longer on their way; returns how many.
     pub async fn sweep_events(&self, before: Millis) -> Result<u64, StorageError> {
         self.write(move |connection| {
             Box::pin(async move {
-                let swept = sqlx::query(
+                let swept = query(
                     "DELETE FROM events WHERE at < $1 AND NOT EXISTS (SELECT 1 FROM deliveries \
                      WHERE deliveries.event_id = events.id AND deliveries.state = 'waiting')",
                 )
                 .bind(before.0)
                 .execute(connection)
                 .await?;
-                Ok(swept.rows_affected())
+                Ok(swept)
             })
         })
         .await
@@ -122,16 +139,13 @@ pub(crate) async fn append(
         return Ok(Vec::new());
     }
     let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
-    let last: i64 = sqlx::query(
-        "UPDATE whatsapp_instances SET event_seq = event_seq + $2 WHERE id = $1 \
-         RETURNING event_seq",
-    )
-    .bind(instance.text())
-    .bind(count)
-    .fetch_optional(&mut *connection)
-    .await?
-    .ok_or(StorageError::NotFound("the instance"))?
-    .try_get(0)?;
+    let [sqlite, postgres] = dialect::TAKE_EVENT_NUMBERS;
+    let last: i64 = query(connection.pick(sqlite, postgres))
+        .bind(instance)
+        .bind(count)
+        .scalar(&mut *connection)
+        .await?
+        .ok_or(StorageError::NotFound("the instance"))?;
     let targets = queue::targets(connection, instance).await?;
     let mut stored = Vec::with_capacity(events.len());
     for (seq, event) in (last - count + 1..).zip(events) {
@@ -149,12 +163,12 @@ pub(crate) async fn append(
 
 async fn insert(connection: &mut Connection, stored: &StoredEvent) -> Result<(), StorageError> {
     let event = &stored.event;
-    sqlx::query(
+    query(
         "INSERT INTO events (id, instance_id, seq, kind, ordering_key, at, data, deliveries) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(event.id.text())
-    .bind(event.instance_id.text())
+    .bind(event.instance_id)
     .bind(stored.seq)
     .bind(event.kind.as_str())
     .bind(&event.ordering_key)

@@ -2,7 +2,7 @@
 
 use crate::Store;
 use crate::contacts::{self, Arrival, Sighting};
-use crate::dialect::Connection;
+use crate::dialect::{self, Connection};
 use crate::error::StorageError;
 use crate::events::{self, StoredEvent};
 use crate::messages::{self, StoredMessage};
@@ -37,6 +37,7 @@ impl Store {
     ) -> Result<Vec<StoredEvent>, StorageError> {
         let committed = self.write(move |connection| {
             Box::pin(async move {
+                dialect::lock_instance(connection, instance).await?;
                 let mut news = Vec::with_capacity(rows.len());
                 for row in rows {
                     let message = stored(instance, row.row_id, row.message, now);

@@ -1,6 +1,7 @@
 //! Instances: rows of `whatsapp_instances`. Deleting one deletes everything of it.
 
 use crate::Store;
+use crate::dialect::{Instant, query};
 use crate::error::StorageError;
 use crate::events::{self, StoredEvent};
 use crate::row::Record;
@@ -65,16 +66,16 @@ impl Store {
     ) -> Result<Instance, StorageError> {
         self.write(move |connection| {
             Box::pin(async move {
-                let row = sqlx::query(
+                let row = query(
                     "INSERT INTO whatsapp_instances (id, user_id, instance_name, status, wanted, \
                      groups_ignore, read_messages, created_at, updated_at) \
                      VALUES ($1, $2, $3, $4, FALSE, FALSE, FALSE, $5, $5) RETURNING *",
                 )
-                .bind(new.id.text())
-                .bind(new.user_id.text())
+                .bind(new.id)
+                .bind(new.user_id)
                 .bind(new.name.as_str())
                 .bind(Status::Created.stored())
-                .bind(new.now.0)
+                .bind(Instant(new.now))
                 .fetch_one(&mut *connection)
                 .await
                 .map_err(named)?;
@@ -87,7 +88,7 @@ impl Store {
 
     /// An instance by id.
     pub async fn instance(&self, id: InstanceId) -> Result<Option<Instance>, StorageError> {
-        let query = sqlx::query("SELECT * FROM whatsapp_instances WHERE id = $1").bind(id.text());
+        let query = query("SELECT * FROM whatsapp_instances WHERE id = $1").bind(id);
         let row = query.fetch_optional(self.readers()).await?;
         row.map(|row| read_instance(&Record::new(TABLE, &row))).transpose()
     }
@@ -97,7 +98,7 @@ impl Store {
         &self,
         name: &InstanceName,
     ) -> Result<Option<Instance>, StorageError> {
-        let row = sqlx::query("SELECT * FROM whatsapp_instances WHERE lower(instance_name) = $1")
+        let row = query("SELECT * FROM whatsapp_instances WHERE lower(instance_name) = $1")
             .bind(name.folded())
             .fetch_optional(self.readers())
             .await?;
@@ -107,14 +108,14 @@ impl Store {
     /// The instances that pass a filter, oldest first.
     pub async fn instances(&self, filter: &InstanceFilter) -> Result<Vec<Instance>, StorageError> {
         let search = filter.search.as_deref().unwrap_or_default().to_lowercase();
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT * FROM whatsapp_instances WHERE ($1 IS NULL OR status = $1) \
              AND ($2 IS NULL OR user_id = $2) AND ($3 = '' \
              OR replace(lower(instance_name), $3, '') <> lower(instance_name) \
              OR replace(COALESCE(phone, ''), $3, '') <> COALESCE(phone, '')) ORDER BY id",
         )
         .bind(filter.status.map(Status::stored))
-        .bind(filter.user_id.map(|id| id.text()))
+        .bind(filter.user_id)
         .bind(search)
         .fetch_all(self.readers())
         .await?;
@@ -135,7 +136,7 @@ impl Store {
             Box::pin(async move {
                 let identity = change.identity.as_ref();
                 let linked = identity.and_then(Option::as_ref);
-                let changed = sqlx::query(
+                let changed = query(
                     "UPDATE whatsapp_instances SET status = $2, status_reason = $3, \
                      jid = CASE WHEN $4 THEN $5 ELSE jid END, \
                      phone = CASE WHEN $4 THEN $6 ELSE phone END, \
@@ -145,7 +146,7 @@ impl Store {
                      last_connected = COALESCE($10, last_connected), \
                      updated_at = $11 WHERE id = $1",
                 )
-                .bind(id.text())
+                .bind(id)
                 .bind(change.status.stored())
                 .bind(change.reason.map(Reason::as_str))
                 .bind(identity.is_some())
@@ -154,11 +155,11 @@ impl Store {
                 .bind(linked.and_then(|identity| identity.lid.as_ref()).map(ToString::to_string))
                 .bind(linked.and_then(|identity| identity.profile_name.as_deref()))
                 .bind(change.wanted)
-                .bind(change.last_connected.map(|at| at.0))
-                .bind(change.now.0)
+                .bind(change.last_connected.map(Instant))
+                .bind(Instant(change.now))
                 .execute(&mut *connection)
                 .await?;
-                if changed.rows_affected() == 0 {
+                if changed == 0 {
                     return Err(StorageError::NotFound("the instance"));
                 }
                 events::append(connection, id, change.now, events).await
@@ -179,17 +180,17 @@ impl Store {
     ) -> Result<(), StorageError> {
         self.write(move |connection| {
             Box::pin(async move {
-                let changed = sqlx::query(
+                let changed = query(
                     "UPDATE whatsapp_instances SET groups_ignore = $2, read_messages = $3, \
                      updated_at = $4 WHERE id = $1",
                 )
-                .bind(id.text())
+                .bind(id)
                 .bind(settings.groups_ignore)
                 .bind(settings.read_messages)
-                .bind(now.0)
+                .bind(Instant(now))
                 .execute(connection)
                 .await?;
-                let there = changed.rows_affected() > 0;
+                let there = changed > 0;
                 there.then_some(()).ok_or(StorageError::NotFound("the instance"))
             })
         })
@@ -200,9 +201,9 @@ impl Store {
     pub async fn delete_instance(&self, id: InstanceId) -> Result<bool, StorageError> {
         self.write(move |connection| {
             Box::pin(async move {
-                let deletion = sqlx::query("DELETE FROM whatsapp_instances WHERE id = $1");
-                let deleted = deletion.bind(id.text()).execute(connection).await?;
-                Ok(deleted.rows_affected() > 0)
+                let deletion = query("DELETE FROM whatsapp_instances WHERE id = $1");
+                let deleted = deletion.bind(id).execute(connection).await?;
+                Ok(deleted > 0)
             })
         })
         .await
@@ -210,8 +211,8 @@ impl Store {
 }
 
 /// A conflict of this insert can only be about the name: ids are random.
-fn named(error: sqlx::Error) -> StorageError {
-    match error.into() {
+fn named(error: StorageError) -> StorageError {
+    match error {
         StorageError::Conflict(_) => StorageError::Conflict("an instance with this name"),
         StorageError::NotFound(_) => StorageError::NotFound("the user"),
         other => other,
@@ -232,9 +233,9 @@ fn read_instance(record: &Record<'_>) -> Result<Instance, StorageError> {
         reason: reason.transpose()?,
         identity: jid.map(|jid| Identity { jid, lid, profile_name }),
         wanted: record.get("wanted")?,
-        last_connected: record.get::<Option<i64>>("last_connected")?.map(Millis),
-        created_at: Millis(record.get("created_at")?),
-        updated_at: Millis(record.get("updated_at")?),
+        last_connected: record.millis_option("last_connected")?,
+        created_at: record.millis("created_at")?,
+        updated_at: record.millis("updated_at")?,
         settings: Settings {
             groups_ignore: record.get("groups_ignore")?,
             read_messages: record.get("read_messages")?,

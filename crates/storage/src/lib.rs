@@ -4,8 +4,8 @@
 //! deliveries) is written with it. Secrets are sealed before they reach the database. All times are
 //! arguments; the store has no clock.
 //!
-//! Writes of the whole process go through one task that commits in groups (`database`); reads run beside
-//! it. What is particular to SQLite is in `dialect`.
+//! The database is SQLite or PostgreSQL. Writes go through tasks of their own (`database`), reads run
+//! beside them. What differs between the two is in `dialect`.
 
 #![warn(missing_docs)]
 
@@ -37,14 +37,15 @@ pub use events::StoredEvent;
 pub use inbox::InboundRow;
 pub use instances::{InstanceChange, InstanceFilter, NewInstance};
 pub use messages::{MessageCursor, StoredMessage};
-pub use open::{Mark, StoreOptions};
+pub use open::{DatabaseOptions, Mark, StoreOptions};
 pub use outgoing::{IDEMPOTENCY_LIFETIME, OutgoingInsert, OutgoingRow};
 pub use statuses::{Render, StatusNews};
 pub use vault::{MasterKey, MasterKeyError};
 pub use webhooks::MAX_WEBHOOKS;
 
 use crate::database::{Database, JobFuture};
-use crate::dialect::{Connection, Readers};
+use crate::dialect::{Connection, Readers, query};
+use crate::open::{Guard, Opened};
 use crate::vault::{Sealer, Vault};
 use flowcore_domain::clock::Millis;
 use std::sync::Arc;
@@ -59,6 +60,7 @@ pub struct Store {
 #[derive(Debug)]
 struct Inner {
     database: Database,
+    guard: Guard,
     vault: Vault,
     webhooks: Sealer,
     logins: Sealer,
@@ -70,22 +72,23 @@ impl Store {
     /// # Errors
     /// [`OpenError`] says what to do; nothing was changed.
     pub async fn open(options: StoreOptions) -> Result<Self, OpenError> {
-        let (database, vault) = open::open(options).await?;
+        let Opened { database, vault, guard } = open::open(options).await?;
         let (webhooks, logins) =
             (vault.sealer("webhook_endpoints"), vault.sealer("login_sessions"));
-        Ok(Self { inner: Arc::new(Inner { database, vault, webhooks, logins }) })
+        Ok(Self { inner: Arc::new(Inner { database, guard, vault, webhooks, logins }) })
     }
 
     /// Finishes the writes that wait and closes the database. Later calls fail as unavailable.
     pub async fn close(&self) {
         self.inner.database.close().await;
+        self.inner.guard.release().await;
     }
 
     /// Whether a write becomes durable now.
     pub async fn probe(&self) -> Result<(), StorageError> {
         self.write(|connection| {
             Box::pin(async move {
-                let touch = sqlx::query(
+                let touch = query(
                     "INSERT INTO meta (key, value) VALUES ('probe', $1) \
                      ON CONFLICT (key) DO UPDATE SET value = excluded.value",
                 );

@@ -1,7 +1,7 @@
 //! Messages as stored, and how they are read.
 
 use crate::Store;
-use crate::dialect::{self, Connection};
+use crate::dialect::{self, Connection, query};
 use crate::error::StorageError;
 use crate::row::{Record, json_text};
 use bytes::Bytes;
@@ -83,10 +83,10 @@ impl Store {
         instance: InstanceId,
         wa_id: &str,
     ) -> Result<Option<StoredMessage>, StorageError> {
-        let row = sqlx::query(
+        let row = query(
             "SELECT * FROM messages WHERE instance_id = $1 AND wa_id = $2 ORDER BY id LIMIT 1",
         )
-        .bind(instance.text())
+        .bind(instance)
         .bind(wa_id)
         .fetch_optional(self.readers())
         .await?;
@@ -98,7 +98,7 @@ impl Store {
         &self,
         row_id: MessageRowId,
     ) -> Result<Option<StoredMessage>, StorageError> {
-        let query = sqlx::query("SELECT * FROM messages WHERE id = $1").bind(row_id.text());
+        let query = query("SELECT * FROM messages WHERE id = $1").bind(row_id.text());
         let row = query.fetch_optional(self.readers()).await?;
         row.map(|row| read_message(&Record::new(TABLE, &row))).transpose()
     }
@@ -114,11 +114,11 @@ impl Store {
         let Some(chat_key) = self.chat_key(instance, chat).await? else {
             return Ok(Vec::new());
         };
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT * FROM messages WHERE instance_id = $1 AND chat_key = $2 \
              AND (at, id) < ($3, $4) ORDER BY at DESC, id DESC LIMIT $5",
         )
-        .bind(instance.text())
+        .bind(instance)
         .bind(chat_key)
         .bind(before.map_or(i64::MAX, |cursor| cursor.at.0))
         .bind(before.map_or_else(String::new, |cursor| cursor.row_id.text()))
@@ -135,7 +135,7 @@ pub(crate) async fn insert(
     message: &StoredMessage,
     chat_key: &str,
 ) -> Result<bool, StorageError> {
-    let inserted = sqlx::query(
+    let inserted = query(
         "INSERT INTO messages (id, instance_id, wa_id, chat_key, chat, chat_alt, sender, \
          sender_alt, from_me, addressing, push_name, kind, content, text, context, proto, status, \
          at, sent_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, \
@@ -143,7 +143,7 @@ pub(crate) async fn insert(
          ON CONFLICT (instance_id, wa_id, chat, sender) DO NOTHING",
     )
     .bind(message.row_id.text())
-    .bind(message.instance_id.text())
+    .bind(message.instance_id)
     .bind(&message.wa_id)
     .bind(chat_key)
     .bind(message.chat.to_string())
@@ -164,7 +164,7 @@ pub(crate) async fn insert(
     .bind(message.created_at.0)
     .execute(connection)
     .await?;
-    Ok(inserted.rows_affected() > 0)
+    Ok(inserted > 0)
 }
 
 fn addressing_word(addressing: Addressing) -> &'static str {

@@ -1,20 +1,25 @@
-//! Opening a store: the data directory, the master key, the mark, the schema.
+//! Opening a store: the data directory, the database, the master key, the mark, the schema.
 //!
 //! Everything that can be refused is checked before anything is changed: a newer schema, another mark,
 //! a missing or wrong master key. A key file is made only where nothing is sealed yet.
 
+mod guard;
+
+pub(crate) use guard::Guard;
+
 use crate::database::Database;
-use crate::dialect::{self, Connection};
+use crate::dialect::{self, Connection, Location, PgTarget, query};
 use crate::error::{OpenError, StorageError};
 use crate::vault::{MasterKey, Vault};
+use sqlx::AssertSqlSafe;
 use sqlx::migrate::Migrator;
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 
 const DATABASE_FILE: &str = "flowcore.db";
 const KEY_FILE: &str = "master.key";
@@ -42,34 +47,114 @@ impl Mark {
     }
 }
 
+/// Which database.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub enum DatabaseOptions {
+    /// A SQLite file in the data directory.
+    #[default]
+    DataDirectory,
+    /// A schema of a PostgreSQL server.
+    Postgres {
+        /// Where it is, as `postgres://…`; may hold a password.
+        url: String,
+        /// The schema; made when it is not there.
+        schema: String,
+    },
+}
+
+/// The schema that is used when none is named.
+const DEFAULT_SCHEMA: &str = "flowcore";
+
+impl DatabaseOptions {
+    /// Reads the settings: no URL or `sqlite` is the data directory.
+    ///
+    /// # Errors
+    /// [`OpenError::DatabaseUrl`] and [`OpenError::Schema`] say what is wrong, without the URL.
+    pub fn parse(url: Option<&str>, schema: Option<&str>) -> Result<Self, OpenError> {
+        match url.map(str::trim) {
+            None | Some("" | "sqlite") => Ok(Self::DataDirectory),
+            Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+                let schema = schema.unwrap_or(DEFAULT_SCHEMA);
+                PgTarget::new(url, schema)?;
+                Ok(Self::Postgres { url: url.to_owned(), schema: schema.to_owned() })
+            }
+            Some(_) => Err(OpenError::DatabaseUrl),
+        }
+    }
+}
+
+/// Never shows the URL: it may hold a password.
+impl std::fmt::Debug for DatabaseOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::DataDirectory => f.write_str("DataDirectory"),
+            Self::Postgres { schema, .. } => {
+                f.debug_struct("Postgres").field("schema", schema).finish_non_exhaustive()
+            }
+        }
+    }
+}
+
 /// How to open a store.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
-    /// Where the database and, unless it is given, the master key are kept.
+    /// Where the database (SQLite), the lock and, unless it is given, the master key are kept.
     pub data_dir: PathBuf,
+    /// Which database.
+    pub database: DatabaseOptions,
     /// Who opens it.
     pub mark: Mark,
     /// The master key; without it the key file of the data directory is used.
     pub master_key: Option<MasterKey>,
 }
 
-/// Opens or makes the database of a data directory.
-pub(crate) async fn open(options: StoreOptions) -> Result<(Database, Vault), OpenError> {
-    let file = prepare_directory(&options.data_dir)?;
-    let mut connection = dialect::writer_options(&file).connect().await?;
+/// What [`open`] gives.
+pub(crate) struct Opened {
+    pub(crate) database: Database,
+    pub(crate) vault: Vault,
+    pub(crate) guard: Guard,
+}
+
+/// Opens or makes the database.
+pub(crate) async fn open(options: StoreOptions) -> Result<Opened, OpenError> {
+    make_directory(&options.data_dir)?;
+    let guard = Guard::directory(&options.data_dir)?;
+    let location = locate(&options)?;
+    if let Location::Postgres(target) = &location {
+        target.check().await?;
+    }
+    guard.database(&location).await?;
+    let mut connection = location.connect().await?;
     match prepare_database(&mut connection, &options).await {
-        Ok(vault) => Ok((Database::start(&file, connection), vault)),
+        Ok(vault) => Ok(Opened { database: Database::start(&location, connection), vault, guard }),
         Err(error) => {
-            drop(connection.close().await);
+            connection.close().await;
+            guard.release().await;
             Err(error)
         }
     }
 }
 
-/// Makes the directory (0700) and the database file (0600; SQLite gives its other files the same mode).
-fn prepare_directory(directory: &Path) -> Result<PathBuf, OpenError> {
+fn locate(options: &StoreOptions) -> Result<Location, OpenError> {
+    match &options.database {
+        DatabaseOptions::DataDirectory => {
+            Ok(Location::Sqlite(make_database_file(&options.data_dir)?))
+        }
+        DatabaseOptions::Postgres { url, schema } => {
+            Ok(Location::Postgres(Box::new(PgTarget::new(url, schema)?)))
+        }
+    }
+}
+
+/// 0700: what is in it is the owner's alone.
+fn make_directory(directory: &Path) -> Result<(), OpenError> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
+    made.map_err(|source| OpenError::DataDirectory { path: directory.to_path_buf(), source })
+}
+
+/// 0600; SQLite gives its other files the same mode.
+fn make_database_file(directory: &Path) -> Result<PathBuf, OpenError> {
     let failed = |source| OpenError::DataDirectory { path: directory.to_path_buf(), source };
-    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
     let file = directory.join(DATABASE_FILE);
     let mut creation = OpenOptions::new();
     creation.write(true).create_new(true).mode(0o600);
@@ -96,36 +181,44 @@ async fn prepare_database(
         let opened = vault.sealer("meta").open("meta", KEY_CHECK, check);
         opened.map_err(|_| OpenError::WrongKey)?;
     }
-    MIGRATIONS.run(&mut *connection).await?;
+    migrate(connection).await?;
     if check.is_none() {
         introduce(connection, options.mark, &vault).await?;
     }
     Ok(vault)
 }
 
+async fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
+    match connection {
+        Connection::Sqlite(connection) => SQLITE.run(connection).await?,
+        Connection::Postgres(connection) => POSTGRES.run(connection).await?,
+    }
+    Ok(())
+}
+
 async fn refuse_newer_schema(connection: &mut Connection) -> Result<(), OpenError> {
-    let table = MIGRATIONS.table_name.clone();
+    let migrations = connection.pick(&SQLITE, &POSTGRES);
+    let table = migrations.table_name.clone();
     if !table_exists(connection, &table).await? {
         return Ok(());
     }
     let newest = format!("SELECT COALESCE(MAX(version), 0) FROM {table}");
-    let found: i64 = sqlx::query_scalar(AssertSqlSafe(newest)).fetch_one(connection).await?;
-    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
+    let found: i64 = query(AssertSqlSafe(newest)).scalar(connection).await?.unwrap_or_default();
+    let known = migrations.iter().map(|migration| migration.version).max().unwrap_or_default();
     if found > known { Err(OpenError::NewerSchema { found, known }) } else { Ok(()) }
 }
 
 async fn table_exists(connection: &mut Connection, name: &str) -> Result<bool, StorageError> {
-    let count: i64 =
-        sqlx::query_scalar(dialect::TABLE_EXISTS).bind(name).fetch_one(connection).await?;
-    Ok(count > 0)
+    let [sqlite, postgres] = dialect::TABLE_EXISTS;
+    let exists = query(connection.pick(sqlite, postgres)).bind(name);
+    Ok(exists.scalar::<i64>(connection).await?.unwrap_or_default() > 0)
 }
 
 async fn read_meta(
     connection: &mut Connection,
     key: &str,
 ) -> Result<Option<Vec<u8>>, StorageError> {
-    let query = sqlx::query_scalar("SELECT value FROM meta WHERE key = $1").bind(key);
-    Ok(query.fetch_optional(connection).await?)
+    query("SELECT value FROM meta WHERE key = $1").bind(key).scalar(connection).await
 }
 
 /// Writes whose database this is and which key seals it, both or neither.
@@ -135,7 +228,7 @@ async fn introduce(
     vault: &Vault,
 ) -> Result<(), StorageError> {
     let check = vault.sealer("meta").seal(KEY_CHECK, b"flowcore")?;
-    sqlx::query("INSERT INTO meta (key, value) VALUES ('mark', $1), ('key_check', $2)")
+    query("INSERT INTO meta (key, value) VALUES ('mark', $1), ('key_check', $2)")
         .bind(mark.as_str().as_bytes())
         .bind(check)
         .execute(connection)

@@ -3,7 +3,7 @@
 
 use crate::Store;
 use crate::contacts::{self, Arrival, Sighting};
-use crate::dialect::{self, Connection};
+use crate::dialect::{self, Connection, query};
 use crate::error::StorageError;
 use crate::events::{self, StoredEvent};
 use crate::messages::{self, StoredMessage, read_message};
@@ -79,6 +79,7 @@ impl Store {
     pub async fn insert_outgoing(&self, row: OutgoingRow) -> Result<OutgoingInsert, StorageError> {
         self.write(move |connection| {
             Box::pin(async move {
+                dialect::lock_instance(connection, row.instance_id).await?;
                 if let Some(earlier) = earlier_request(connection, &row).await? {
                     return Ok(earlier);
                 }
@@ -115,11 +116,11 @@ impl Store {
         instance: InstanceId,
         limit: usize,
     ) -> Result<Vec<StoredMessage>, StorageError> {
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT * FROM messages WHERE instance_id = $1 AND status = 1 AND from_me \
              ORDER BY id LIMIT $2",
         )
-        .bind(instance.text())
+        .bind(instance)
         .bind(dialect::limit(limit))
         .fetch_all(self.readers())
         .await?;
@@ -139,22 +140,20 @@ impl Store {
     ) -> Result<Vec<StoredEvent>, StorageError> {
         self.write(move |connection| {
             Box::pin(async move {
-                let row =
-                    sqlx::query("SELECT id, instance_id, sent_at FROM messages WHERE id = $1")
-                        .bind(row_id.text())
-                        .fetch_optional(&mut *connection)
-                        .await?
-                        .ok_or(StorageError::NotFound("the message"))?;
-                let record = Record::new(messages::TABLE, &row);
-                if record.get::<Option<i64>>("sent_at")?.is_some() {
+                let row = query("SELECT id, instance_id FROM messages WHERE id = $1")
+                    .bind(row_id.text())
+                    .fetch_optional(&mut *connection)
+                    .await?
+                    .ok_or(StorageError::NotFound("the message"))?;
+                let instance = Record::new(messages::TABLE, &row).parsed("instance_id")?;
+                dialect::lock_instance(connection, instance).await?;
+                let first =
+                    query("UPDATE messages SET sent_at = $2 WHERE id = $1 AND sent_at IS NULL");
+                let first = first.bind(row_id.text()).bind(at.0).execute(&mut *connection).await?;
+                if first == 0 {
                     return Ok(Vec::new());
                 }
-                sqlx::query("UPDATE messages SET sent_at = $2 WHERE id = $1")
-                    .bind(row_id.text())
-                    .bind(at.0)
-                    .execute(&mut *connection)
-                    .await?;
-                events::append(connection, record.parsed("instance_id")?, at, events).await
+                events::append(connection, instance, at, events).await
             })
         })
         .await
@@ -164,8 +163,8 @@ impl Store {
     pub async fn sweep_idempotency_keys(&self, now: Millis) -> Result<u64, StorageError> {
         self.write(move |connection| {
             Box::pin(async move {
-                let sweep = sqlx::query("DELETE FROM idempotency_keys WHERE expires_at <= $1");
-                Ok(sweep.bind(now.0).execute(connection).await?.rows_affected())
+                let sweep = query("DELETE FROM idempotency_keys WHERE expires_at <= $1");
+                sweep.bind(now.0).execute(connection).await
             })
         })
         .await
@@ -178,13 +177,13 @@ async fn earlier_request(
     row: &OutgoingRow,
 ) -> Result<Option<OutgoingInsert>, StorageError> {
     let Some((key, body_hash)) = &row.idempotency else { return Ok(None) };
-    let found = sqlx::query(
+    let found = query(
         "SELECT messages.*, idempotency_keys.body_hash AS body_hash FROM idempotency_keys \
          JOIN messages ON messages.id = idempotency_keys.message_id \
          WHERE idempotency_keys.instance_id = $1 AND idempotency_keys.key = $2 \
          AND idempotency_keys.expires_at > $3",
     )
-    .bind(row.instance_id.text())
+    .bind(row.instance_id)
     .bind(key)
     .bind(row.now.0)
     .fetch_optional(connection)
@@ -202,13 +201,13 @@ async fn remember(
     message: &StoredMessage,
     (key, body_hash): (String, [u8; 32]),
 ) -> Result<(), StorageError> {
-    sqlx::query(
+    query(
         "INSERT INTO idempotency_keys (instance_id, key, body_hash, message_id, expires_at) \
          VALUES ($1, $2, $3, $4, $5) ON CONFLICT (instance_id, key) DO UPDATE SET \
          body_hash = excluded.body_hash, message_id = excluded.message_id, \
          expires_at = excluded.expires_at",
     )
-    .bind(message.instance_id.text())
+    .bind(message.instance_id)
     .bind(key)
     .bind(body_hash.as_slice())
     .bind(message.row_id.text())

@@ -1,10 +1,25 @@
 //! Reading rows: typed columns, and a damaged one is an error that names the row, not its content.
 
-use crate::dialect::Row;
+use crate::dialect::{self, Row};
 use crate::error::StorageError;
+use flowcore_domain::clock::Millis;
 use serde::de::DeserializeOwned;
-use sqlx::{ColumnIndex, Decode, Row as _, Sqlite, Type};
+use sqlx::postgres::Postgres;
+use sqlx::sqlite::Sqlite;
+use sqlx::{Decode, Row as _, Type, ValueRef as _};
+use std::borrow::Cow;
 use std::str::FromStr;
+
+/// A type that a column of either database can be.
+pub(crate) trait Column<'r>:
+    Decode<'r, Sqlite> + Type<Sqlite> + Decode<'r, Postgres> + Type<Postgres>
+{
+}
+
+impl<'r, T> Column<'r> for T where
+    T: Decode<'r, Sqlite> + Type<Sqlite> + Decode<'r, Postgres> + Type<Postgres>
+{
+}
 
 /// A row of a known table.
 pub(crate) struct Record<'r> {
@@ -19,22 +34,48 @@ impl<'r> Record<'r> {
 
     /// This row as damaged.
     pub(crate) fn corrupt(&self) -> StorageError {
-        let row = self.row.try_get::<String, _>("id").unwrap_or_else(|_| "(no id)".to_owned());
+        let id = self.text("id").ok().flatten();
+        let row = id.map_or_else(|| "(no id)".to_owned(), Cow::into_owned);
         StorageError::Corrupt { table: self.table, row }
     }
 
     /// A column of a plain type.
-    pub(crate) fn get<T>(&self, column: &str) -> Result<T, StorageError>
-    where
-        T: Decode<'r, Sqlite> + Type<Sqlite>,
-        for<'a> &'a str: ColumnIndex<Row>,
-    {
-        self.row.try_get(column).map_err(|_| self.corrupt())
+    pub(crate) fn get<T: Column<'r>>(&self, column: &str) -> Result<T, StorageError> {
+        let value = match self.row {
+            Row::Sqlite(row) => row.try_get(column),
+            Row::Postgres(row) => row.try_get(column),
+        };
+        value.map_err(|_| self.corrupt())
+    }
+
+    /// The first column, for statements that ask for one value.
+    pub(crate) fn first<T: Column<'r>>(&self) -> Result<T, StorageError> {
+        let value = match self.row {
+            Row::Sqlite(row) => row.try_get(0),
+            Row::Postgres(row) => row.try_get(0),
+        };
+        value.map_err(|_| self.corrupt())
+    }
+
+    /// A time.
+    pub(crate) fn millis(&self, column: &str) -> Result<Millis, StorageError> {
+        self.millis_option(column)?.ok_or_else(|| self.corrupt())
+    }
+
+    /// A time that may be null.
+    pub(crate) fn millis_option(&self, column: &str) -> Result<Option<Millis>, StorageError> {
+        if let Row::Postgres(row) = self.row
+            && let Ok(value) = row.try_get_raw(column)
+            && let Some(instant) = (!value.is_null()).then(|| dialect::instant(&value)).flatten()
+        {
+            return Ok(Some(Millis(instant)));
+        }
+        self.null_or(column, |record| Ok(Millis(record.get::<i64>(column)?)))
     }
 
     /// A column whose text is one of our types.
     pub(crate) fn parsed<T: FromStr>(&self, column: &str) -> Result<T, StorageError> {
-        self.get::<&str>(column)?.parse().map_err(|_| self.corrupt())
+        self.parsed_option(column)?.ok_or_else(|| self.corrupt())
     }
 
     /// Such a column, where it may be null.
@@ -42,7 +83,7 @@ impl<'r> Record<'r> {
         &self,
         column: &str,
     ) -> Result<Option<T>, StorageError> {
-        let text = self.get::<Option<&str>>(column)?;
+        let text = self.text(column).map_err(|()| self.corrupt())?;
         text.map(|text| text.parse().map_err(|_| self.corrupt())).transpose()
     }
 
@@ -67,6 +108,34 @@ impl<'r> Record<'r> {
     ) -> Result<Option<T>, StorageError> {
         let text = self.get::<Option<&str>>(column)?;
         text.map(|text| serde_json::from_str(text).map_err(|_| self.corrupt())).transpose()
+    }
+
+    fn text(&self, column: &str) -> Result<Option<Cow<'r, str>>, ()> {
+        let text: Option<&'r str> = match self.row {
+            Row::Sqlite(row) => row.try_get(column).map_err(drop)?,
+            Row::Postgres(row) => {
+                let value = row.try_get_raw(column).map_err(drop)?;
+                if let Some(id) = (!value.is_null()).then(|| dialect::uuid_text(&value)).flatten() {
+                    return Ok(Some(Cow::Owned(id)));
+                }
+                // A null of type `uuid` does not decode as text.
+                if value.is_null() { None } else { row.try_get(column).map_err(drop)? }
+            }
+        };
+        Ok(text.map(Cow::Borrowed))
+    }
+
+    fn null_or<T>(
+        &self,
+        column: &str,
+        read: impl FnOnce(&Self) -> Result<T, StorageError>,
+    ) -> Result<Option<T>, StorageError> {
+        let null = match self.row {
+            Row::Sqlite(row) => row.try_get_raw(column).map(|value| value.is_null()),
+            Row::Postgres(row) => row.try_get_raw(column).map(|value| value.is_null()),
+        };
+        let null = null.map_err(|_| self.corrupt())?;
+        if null { Ok(None) } else { read(self).map(Some) }
     }
 }
 

@@ -4,7 +4,7 @@
 //! The instance's row is the parent of all entries: a write after its deletion is refused as fenced.
 
 use crate::Store;
-use crate::dialect::{self, Connection};
+use crate::dialect::{self, Connection, Query, query};
 use crate::error::StorageError;
 use crate::row::Record;
 use crate::vault::Sealer;
@@ -13,7 +13,6 @@ use bytes::Bytes;
 use flowcore_domain::id::InstanceId;
 use flowcore_domain::session_store::{Change, Namespace, SessionStore, SessionStoreError};
 use sqlx::AssertSqlSafe;
-use sqlx::query::Query;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -99,16 +98,15 @@ impl SessionStore for Entries {
         namespace: Namespace,
         key: &str,
     ) -> Result<Option<Bytes>, SessionStoreError> {
-        let blob: Option<Vec<u8>> = sqlx::query_scalar(
+        let blob: Option<Vec<u8>> = query(
             "SELECT value FROM session_entries \
              WHERE instance_id = $1 AND namespace = $2 AND key = $3",
         )
-        .bind(self.instance.text())
+        .bind(self.instance)
         .bind(namespace.0)
         .bind(key)
-        .fetch_optional(self.store.readers())
-        .await
-        .map_err(StorageError::from)?;
+        .scalar(self.store.readers())
+        .await?;
         Ok(blob.map(|blob| self.open(namespace, key, &blob)).transpose()?)
     }
 
@@ -124,9 +122,9 @@ impl SessionStore for Entries {
                  WHERE instance_id = $1 AND namespace = $2 AND key IN ({})",
                 dialect::parameters(2, batch.len())
             );
-            let query = sqlx::query(AssertSqlSafe(sql)).bind(self.instance.text());
+            let query = query(AssertSqlSafe(sql)).bind(self.instance);
             let query = batch.iter().fold(query.bind(namespace.0), Query::bind);
-            let rows = query.fetch_all(self.store.readers()).await.map_err(StorageError::from)?;
+            let rows = query.fetch_all(self.store.readers()).await?;
             for row in &rows {
                 found.push(self.read(namespace, &Record::new(TABLE, row))?);
             }
@@ -139,17 +137,16 @@ impl SessionStore for Entries {
         namespace: Namespace,
         prefix: &str,
     ) -> Result<Vec<(String, Bytes)>, SessionStoreError> {
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT key, value FROM session_entries \
              WHERE instance_id = $1 AND namespace = $2 AND key >= $3 AND key < $4 ORDER BY key",
         )
-        .bind(self.instance.text())
+        .bind(self.instance)
         .bind(namespace.0)
         .bind(prefix)
         .bind(end_of(prefix))
         .fetch_all(self.store.readers())
-        .await
-        .map_err(StorageError::from)?;
+        .await?;
         let read = |row| Ok(self.read(namespace, &Record::new(TABLE, row))?);
         rows.iter().map(read).collect()
     }
@@ -159,12 +156,12 @@ impl SessionStore for Entries {
             return Ok(());
         }
         let (puts, deletions) = self.digest(changes)?;
-        let instance = self.instance.text();
+        let instance = self.instance;
         let written = self.store.write(move |connection| {
             Box::pin(async move {
-                put(connection, &instance, puts).await?;
+                put(connection, instance, puts).await?;
                 for (namespace, keys) in deletions {
-                    delete(connection, &instance, namespace, &keys).await?;
+                    delete(connection, instance, namespace, &keys).await?;
                 }
                 Ok(())
             })
@@ -177,40 +174,40 @@ impl SessionStore for Entries {
         namespace: Namespace,
         prefix: &str,
     ) -> Result<u64, SessionStoreError> {
-        let (instance, first, end) = (self.instance.text(), prefix.to_owned(), end_of(prefix));
+        let (instance, first, end) = (self.instance, prefix.to_owned(), end_of(prefix));
         let deleted = self.store.write(move |connection| {
             Box::pin(async move {
-                let deletion = sqlx::query(
+                let deletion = query(
                     "DELETE FROM session_entries \
                      WHERE instance_id = $1 AND namespace = $2 AND key >= $3 AND key < $4",
                 );
                 let deletion = deletion.bind(instance).bind(namespace.0).bind(first).bind(end);
-                Ok(deletion.execute(connection).await?.rows_affected())
+                deletion.execute(connection).await
             })
         });
         Ok(deleted.await?)
     }
 
     async fn sweep(&self, namespace: Namespace, now: i64) -> Result<u64, SessionStoreError> {
-        let instance = self.instance.text();
+        let instance = self.instance;
         let swept = self.store.write(move |connection| {
             Box::pin(async move {
-                let sweep = sqlx::query(
+                let sweep = query(
                     "DELETE FROM session_entries \
                      WHERE instance_id = $1 AND namespace = $2 AND expires_at <= $3",
                 );
                 let sweep = sweep.bind(instance).bind(namespace.0).bind(now);
-                Ok(sweep.execute(connection).await?.rows_affected())
+                sweep.execute(connection).await
             })
         });
         Ok(swept.await?)
     }
 
     async fn clear(&self) -> Result<(), SessionStoreError> {
-        let instance = self.instance.text();
+        let instance = self.instance;
         let cleared = self.store.write(move |connection| {
             Box::pin(async move {
-                let deletion = sqlx::query("DELETE FROM session_entries WHERE instance_id = $1");
+                let deletion = query("DELETE FROM session_entries WHERE instance_id = $1");
                 deletion.bind(instance).execute(connection).await?;
                 Ok(())
             })
@@ -226,7 +223,7 @@ fn end_of(prefix: &str) -> String {
 
 async fn put(
     connection: &mut Connection,
-    instance: &str,
+    instance: InstanceId,
     mut puts: Vec<Put>,
 ) -> Result<(), StorageError> {
     for size in dialect::batches(&puts).map(<[Put]>::len).collect::<Vec<_>>() {
@@ -236,7 +233,7 @@ async fn put(
              value = excluded.value, expires_at = excluded.expires_at",
             dialect::rows("$1, ", 1, 4, size)
         );
-        let query = sqlx::query(AssertSqlSafe(sql)).bind(instance.to_owned());
+        let query = query(AssertSqlSafe(sql)).bind(instance);
         let query = puts.drain(..size).fold(query, |query, entry| {
             query.bind(entry.namespace).bind(entry.key).bind(entry.value).bind(entry.expires_at)
         });
@@ -247,7 +244,7 @@ async fn put(
 
 async fn delete(
     connection: &mut Connection,
-    instance: &str,
+    instance: InstanceId,
     namespace: &'static str,
     keys: &[String],
 ) -> Result<(), StorageError> {
@@ -256,7 +253,7 @@ async fn delete(
             "DELETE FROM session_entries WHERE instance_id = $1 AND namespace = $2 AND key IN ({})",
             dialect::parameters(2, batch.len())
         );
-        let query = sqlx::query(AssertSqlSafe(sql)).bind(instance).bind(namespace);
+        let query = query(AssertSqlSafe(sql)).bind(instance).bind(namespace);
         let query = batch.iter().fold(query, Query::bind);
         query.execute(&mut *connection).await?;
     }

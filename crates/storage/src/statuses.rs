@@ -2,7 +2,7 @@
 //! each real change has exactly one event, written with it.
 
 use crate::Store;
-use crate::dialect::{self, Connection};
+use crate::dialect::{self, Connection, Query, query};
 use crate::error::StorageError;
 use crate::events::{self, StoredEvent};
 use crate::messages::{self, StoredMessage, read_message};
@@ -13,7 +13,6 @@ use flowcore_domain::id::InstanceId;
 use flowcore_domain::jid::Jid;
 use flowcore_domain::message::DeliveryStatus;
 use sqlx::AssertSqlSafe;
-use sqlx::query::Query;
 use std::collections::HashMap;
 
 /// What a receipt or an acknowledgement tells.
@@ -49,10 +48,11 @@ impl Store {
     ) -> Result<Vec<(StoredMessage, StoredEvent)>, StorageError> {
         self.write(move |connection| {
             Box::pin(async move {
+                dialect::lock_instance(connection, instance).await?;
                 let found = own_messages(connection, instance, &told.ids).await?;
                 let moved = advanced(found, told.chat.as_ref(), told.status);
                 for message in &moved {
-                    sqlx::query("UPDATE messages SET status = $2 WHERE id = $1")
+                    query("UPDATE messages SET status = $2 WHERE id = $1")
                         .bind(message.row_id.text())
                         .bind(i64::from(message.status.rank()))
                         .execute(&mut *connection)
@@ -79,7 +79,7 @@ async fn own_messages(
              ORDER BY id",
             dialect::parameters(1, batch.len())
         );
-        let query = sqlx::query(AssertSqlSafe(sql)).bind(instance.text());
+        let query = query(AssertSqlSafe(sql)).bind(instance);
         let query = batch.iter().fold(query, Query::bind);
         for row in query.fetch_all(&mut *connection).await? {
             found.push(read_message(&Record::new(messages::TABLE, &row))?);

@@ -2,6 +2,7 @@
 
 use crate::Store;
 use crate::deliveries::queue;
+use crate::dialect::{self, query};
 use crate::error::StorageError;
 use crate::events::read_kind;
 use crate::row::{Record, json_text};
@@ -31,17 +32,17 @@ impl Store {
         let sealed = self.seal_webhook(&webhook)?;
         self.write(move |connection| {
             Box::pin(async move {
-                let instance = webhook.instance_id.text();
-                let count: i64 = sqlx::query_scalar(
-                    "SELECT COUNT(*) FROM webhook_endpoints WHERE instance_id = $1",
-                )
-                .bind(&instance)
-                .fetch_one(&mut *connection)
-                .await?;
-                if usize::try_from(count).unwrap_or_default() >= MAX_WEBHOOKS {
+                let instance = webhook.instance_id;
+                dialect::lock_instance(connection, instance).await?;
+                let count: Option<i64> =
+                    query("SELECT COUNT(*) FROM webhook_endpoints WHERE instance_id = $1")
+                        .bind(instance)
+                        .scalar(&mut *connection)
+                        .await?;
+                if count.and_then(|count| usize::try_from(count).ok()) >= Some(MAX_WEBHOOKS) {
                     return Ok(false);
                 }
-                sqlx::query(
+                query(
                     "INSERT INTO webhook_endpoints (id, instance_id, url, enabled, events, \
                      headers, by_events, secret, created_at) \
                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
@@ -65,17 +66,16 @@ impl Store {
 
     /// The endpoints of an instance, oldest first.
     pub async fn webhooks(&self, instance: InstanceId) -> Result<Vec<Webhook>, StorageError> {
-        let rows =
-            sqlx::query("SELECT * FROM webhook_endpoints WHERE instance_id = $1 ORDER BY id")
-                .bind(instance.text())
-                .fetch_all(self.readers())
-                .await?;
+        let rows = query("SELECT * FROM webhook_endpoints WHERE instance_id = $1 ORDER BY id")
+            .bind(instance)
+            .fetch_all(self.readers())
+            .await?;
         rows.iter().map(|row| self.read_webhook(&Record::new(TABLE, row))).collect()
     }
 
     /// An endpoint by id.
     pub async fn webhook(&self, id: WebhookId) -> Result<Option<Webhook>, StorageError> {
-        let query = sqlx::query("SELECT * FROM webhook_endpoints WHERE id = $1").bind(id.text());
+        let query = query("SELECT * FROM webhook_endpoints WHERE id = $1").bind(id.text());
         let row = query.fetch_optional(self.readers()).await?;
         row.map(|row| self.read_webhook(&Record::new(TABLE, &row))).transpose()
     }
@@ -89,12 +89,13 @@ impl Store {
         let sealed = self.seal_webhook(&webhook)?;
         self.write(move |connection| {
             Box::pin(async move {
-                let changed = sqlx::query(
+                dialect::lock_instance(connection, webhook.instance_id).await?;
+                let changed = query(
                     "UPDATE webhook_endpoints SET url = $3, enabled = $4, events = $5, \
                      headers = $6, by_events = $7, secret = $8 WHERE id = $1 AND instance_id = $2",
                 )
                 .bind(webhook.id.text())
-                .bind(webhook.instance_id.text())
+                .bind(webhook.instance_id)
                 .bind(webhook.url)
                 .bind(webhook.enabled)
                 .bind(sealed.events)
@@ -103,7 +104,7 @@ impl Store {
                 .bind(sealed.secret)
                 .execute(&mut *connection)
                 .await?;
-                if changed.rows_affected() == 0 {
+                if changed == 0 {
                     return Err(StorageError::NotFound("the webhook"));
                 }
                 if !webhook.enabled {
@@ -123,13 +124,14 @@ impl Store {
     ) -> Result<bool, StorageError> {
         self.write(move |connection| {
             Box::pin(async move {
+                dialect::lock_instance(connection, instance).await?;
                 let deleted =
-                    sqlx::query("DELETE FROM webhook_endpoints WHERE id = $1 AND instance_id = $2")
+                    query("DELETE FROM webhook_endpoints WHERE id = $1 AND instance_id = $2")
                         .bind(id.text())
-                        .bind(instance.text())
+                        .bind(instance)
                         .execute(connection)
                         .await?;
-                Ok(deleted.rows_affected() > 0)
+                Ok(deleted > 0)
             })
         })
         .await

@@ -1,5 +1,5 @@
-//! What the store promises, checked on a real database in a temporary directory. One binary; a file a
-//! subject.
+//! What the store promises, checked on real databases: SQLite in a temporary directory, PostgreSQL on a
+//! server that the tests start. One binary, a file a subject; every promise is kept by both.
 
 #[path = "contract/accounts.rs"]
 mod accounts;
@@ -19,7 +19,100 @@ mod instances;
 mod opening;
 #[path = "contract/outgoing.rs"]
 mod outgoing;
+#[path = "contract/postgres.rs"]
+mod postgres;
+#[path = "contract/raw.rs"]
+mod raw;
+#[path = "contract/restart.rs"]
+mod restart;
 #[path = "contract/sessions.rs"]
 mod sessions;
 #[path = "contract/webhooks.rs"]
 mod webhooks;
+
+use harness::Kind;
+
+/// Makes a test on each database of every function that is named here. One that is not is unused, and the
+/// compiler says so.
+macro_rules! suite {
+    ($($module:ident: $($name:ident)*;)*) => {
+        mod on_sqlite {
+            $(mod $module {
+                use crate::Kind;
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    crate::$module::$name(Kind::Sqlite).await;
+                })*
+            })*
+        }
+        mod on_postgres {
+            $(mod $module {
+                use crate::Kind;
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    crate::$module::$name(Kind::Postgres).await;
+                })*
+            })*
+        }
+    };
+}
+
+suite! {
+    accounts:
+        there_is_one_admin_and_a_new_key_replaces_the_old
+        a_sign_in_ends_by_itself_or_by_sign_out;
+    deliveries:
+        a_chat_is_delivered_in_order_and_holds_up_no_other
+        only_wanted_kinds_are_delivered_to_each_endpoint
+        who_dies_gives_its_work_back_when_the_lease_ends_or_the_process_starts
+        a_list_tells_every_attempt
+        switching_an_endpoint_off_ends_what_waits_for_it
+        claiming_looks_only_at_heads_that_are_due;
+    durability:
+        many_writers_commit_together_and_the_failing_ones_fail_alone
+        a_store_that_was_dropped_without_being_closed_has_lost_nothing
+        a_caller_that_goes_away_spoils_nothing
+        closing_finishes_what_waits_and_refuses_what_comes_later
+        no_secret_is_readable_in_the_files;
+    events:
+        events_are_numbered_per_instance_and_followed_over_all
+        events_of_a_deleted_instance_are_refused_together
+        old_events_are_swept_unless_they_are_still_on_their_way;
+    inbox:
+        a_message_that_comes_twice_is_stored_once
+        both_addresses_of_a_person_share_one_chat_and_one_contact
+        two_people_become_one_when_a_late_mapping_says_so
+        a_group_message_knows_its_writer_but_its_chat_is_the_group
+        an_unknown_instance_takes_no_messages
+        pages_show_everything_once_newest_first
+        chats_page_by_their_last_message
+        any_text_that_whatsapp_carries_is_stored;
+    instances:
+        a_name_is_taken_whatever_its_case
+        a_change_touches_what_it_names
+        filters_combine
+        deleting_an_instance_removes_everything_of_it_and_nothing_else;
+    opening:
+        the_first_start_makes_a_private_directory_and_a_key_that_fits_the_next
+        a_wrong_key_is_refused_and_nothing_is_changed
+        a_key_file_that_others_can_read_or_that_is_damaged_is_refused
+        real_numbers_and_a_simulated_network_never_meet
+        a_newer_schema_is_refused
+        two_servers_never_run_on_the_same_data;
+    outgoing:
+        the_same_request_is_answered_with_its_message_and_another_is_refused
+        a_message_with_the_same_id_to_the_same_chat_is_refused
+        what_whatsapp_has_neither_taken_nor_refused_is_found_again_oldest_first
+        a_status_never_goes_back_and_each_step_has_one_event
+        a_receipt_from_the_other_address_is_understood_and_a_namesake_is_spared;
+    sessions:
+        a_batch_is_read_back_and_the_last_change_of_a_key_counts
+        hundreds_of_prekeys_go_in_one_batch
+        only_what_expired_is_swept
+        a_session_whose_instance_is_gone_is_fenced
+        an_entry_copied_to_another_row_is_refused_by_name;
+    webhooks:
+        an_endpoint_is_read_back_as_it_was_written
+        an_instance_has_a_bounded_number_of_endpoints
+        a_secret_copied_to_another_endpoint_is_refused_by_name;
+}

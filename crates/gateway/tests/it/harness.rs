@@ -5,7 +5,9 @@ use axum::http::HeaderMap;
 use axum::routing::post;
 use axum::{Json, Router};
 use flowcore_domain::instance::InstanceName;
-use flowcore_gateway::{AllowPrivate, Caller, Gateway, GatewayConfig, InstanceView, Mark, NewWebhook};
+use flowcore_gateway::{
+    AllowPrivate, Caller, DatabaseOptions, Gateway, GatewayConfig, InstanceView, Mark, NewWebhook,
+};
 use flowcore_simulator::{Network, NetworkConfig};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
@@ -28,7 +30,10 @@ pub(crate) struct World {
 impl World {
     pub(crate) async fn start() -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let _ = tracing_subscriber::fmt().with_env_filter("info,flowcore=debug").with_test_writer().try_init();
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter("info,flowcore=debug")
+            .with_test_writer()
+            .try_init();
         let network = elsewhere(Network::start(NetworkConfig::default())).await.expect("a network");
         let data = tempfile::tempdir().expect("a directory");
         let gateway = start_gateway(&network, data.path()).await;
@@ -180,6 +185,7 @@ pub(crate) fn named(name: &str) -> InstanceName {
 async fn start_gateway(network: &Network, data: &std::path::Path) -> Gateway {
     let config = GatewayConfig {
         data_dir: data.to_owned(),
+        database: DatabaseOptions::DataDirectory,
         mark: Mark::Sandbox,
         master_key: None,
         admin_key: None,

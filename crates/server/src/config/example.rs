@@ -12,7 +12,7 @@ struct Setting {
     about: &'static str,
 }
 
-const SETTINGS: [Setting; 10] = [
+const SETTINGS: [Setting; 12] = [
     Setting {
         name: "host",
         example: "\"127.0.0.1\"",
@@ -23,6 +23,18 @@ const SETTINGS: [Setting; 10] = [
         name: "data_dir",
         example: "\"data\"",
         about: "Folder of the database and the keys. Only its owner may read it.",
+    },
+    Setting {
+        name: "database_url",
+        example: "\"sqlite\"",
+        about: "The database: sqlite (a file in the data folder), or PostgreSQL 15 or newer as\n\
+                postgres://user:password@host:5432/name. A pooler must keep sessions. DATABASE_URL\n\
+                is understood too. Better kept in the environment than in a file.",
+    },
+    Setting {
+        name: "database_schema",
+        example: "\"flowcore\"",
+        about: "The schema to use on PostgreSQL; it is made when it is not there.",
     },
     Setting {
         name: "admin_key",
@@ -111,6 +123,8 @@ mod tests {
             host,
             port,
             data_dir,
+            database_url,
+            database_schema,
             admin_key,
             master_key,
             public_url,
@@ -121,6 +135,7 @@ mod tests {
         } = toml::from_str(&uncommented.join("\n")).expect("the example can be read");
         assert!(host.is_some() && port.is_some() && data_dir.is_some() && admin_key.is_some());
         assert!(master_key.is_some() && public_url.is_some() && whatsapp_url.is_some());
+        assert!(database_url.is_some() && database_schema.is_some());
         assert!(allow_private.is_some() && log.is_some() && log_format.is_some());
     }
 

@@ -2,7 +2,7 @@
 
 use flowcore_server::app::{self, Running};
 use flowcore_server::config::ServerConfig;
-use flowcore_server::{AdminKey, AllowPrivate, Mark};
+use flowcore_server::{AdminKey, AllowPrivate, DatabaseOptions, Mark};
 use flowcore_simulator::{Network, NetworkConfig};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
@@ -36,6 +36,7 @@ pub(crate) fn config(folder: &Path, network: &Network) -> ServerConfig {
         host: "127.0.0.1".to_owned(),
         port: 0,
         data_dir: folder.to_owned(),
+        database: DatabaseOptions::DataDirectory,
         admin_key: Some(AdminKey::parse(ADMIN_KEY).expect("a good key")),
         master_key: None,
         public_url: None,

@@ -2,7 +2,7 @@
 
 use super::TABLE;
 use crate::Store;
-use crate::dialect;
+use crate::dialect::{self, query};
 use crate::error::StorageError;
 use crate::events;
 use crate::row::Record;
@@ -104,7 +104,7 @@ impl Store {
             Some(DeliveryState::Delivered) => (Some("delivered"), None),
             Some(DeliveryState::Dead) => (Some("dead"), None),
         };
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT deliveries.id AS id, deliveries.webhook_id AS webhook_id, \
              deliveries.event_id AS event_id, deliveries.seq AS seq, events.kind AS kind, \
              deliveries.state AS state, deliveries.attempts AS attempts, \
@@ -116,7 +116,7 @@ impl Store {
              AND ($5 IS NULL OR (deliveries.attempts > 0) = $5) \
              ORDER BY deliveries.seq DESC, deliveries.id DESC LIMIT $6",
         )
-        .bind(instance.text())
+        .bind(instance)
         .bind(filter.before_seq.unwrap_or(i64::MAX))
         .bind(filter.webhook_id.map(|id| id.text()))
         .bind(state)
@@ -134,7 +134,7 @@ impl Store {
     }
 
     async fn attempts(&self, id: DeliveryId) -> Result<Vec<DeliveryAttempt>, StorageError> {
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT delivery_id AS id, at, status, duration_ms, error FROM delivery_attempts \
              WHERE delivery_id = $1 ORDER BY number",
         )

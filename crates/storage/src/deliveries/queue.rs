@@ -2,7 +2,7 @@
 //! inside a job of the writer.
 
 use super::Settlement;
-use crate::dialect::Connection;
+use crate::dialect::{Connection, query};
 use crate::error::StorageError;
 use crate::events::StoredEvent;
 use crate::new_id;
@@ -33,11 +33,10 @@ pub(crate) async fn targets(
     connection: &mut Connection,
     instance: InstanceId,
 ) -> Result<Vec<Target>, StorageError> {
-    let rows =
-        sqlx::query("SELECT id, events FROM webhook_endpoints WHERE instance_id = $1 AND enabled")
-            .bind(instance.text())
-            .fetch_all(connection)
-            .await?;
+    let rows = query("SELECT id, events FROM webhook_endpoints WHERE instance_id = $1 AND enabled")
+        .bind(instance)
+        .fetch_all(connection)
+        .await?;
     let target = |row| {
         let record = Record::new("webhook_endpoints", row);
         Ok(Target { id: record.get("id")?, events: record.json("events")? })
@@ -52,14 +51,14 @@ pub(crate) async fn enqueue(
     stored: &StoredEvent,
     now: Millis,
 ) -> Result<(), StorageError> {
-    sqlx::query(
+    query(
         "INSERT INTO deliveries (id, instance_id, webhook_id, event_id, seq, ordering_key, state, \
          head, leased, attempts, next_at) VALUES ($1, $2, $3, $4, $5, $6, 'waiting', \
          NOT EXISTS (SELECT 1 FROM deliveries WHERE webhook_id = $3 AND ordering_key = $6 \
          AND state = 'waiting'), FALSE, 0, $7)",
     )
     .bind(new_id(now).to_string())
-    .bind(stored.event.instance_id.text())
+    .bind(stored.event.instance_id)
     .bind(webhook_id)
     .bind(stored.event.id.text())
     .bind(stored.seq)
@@ -77,7 +76,7 @@ pub(crate) async fn abandon(
     webhook_id: WebhookId,
     now: Millis,
 ) -> Result<(), StorageError> {
-    sqlx::query(
+    query(
         "UPDATE deliveries SET state = 'dead', head = FALSE, leased = FALSE, finished_at = $2 \
          WHERE webhook_id = $1 AND state = 'waiting'",
     )
@@ -94,7 +93,7 @@ pub(super) async fn note_attempt(
     attempts_before: i64,
     settlement: &Settlement,
 ) -> Result<(), StorageError> {
-    sqlx::query(
+    query(
         "INSERT INTO delivery_attempts (delivery_id, number, at, status, duration_ms, error) \
          VALUES ($1, $2, $3, $4, $5, $6)",
     )
@@ -114,7 +113,7 @@ pub(super) async fn retry(
     id: &str,
     at: Millis,
 ) -> Result<(), StorageError> {
-    sqlx::query(
+    query(
         "UPDATE deliveries SET leased = FALSE, attempts = attempts + 1, next_at = $2 WHERE id = $1",
     )
     .bind(id)
@@ -130,7 +129,7 @@ pub(super) async fn finish(
     state: &str,
     at: Millis,
 ) -> Result<(), StorageError> {
-    sqlx::query(
+    query(
         "UPDATE deliveries SET state = $2, head = FALSE, leased = FALSE, attempts = attempts + 1, \
          finished_at = $3 WHERE id = $1",
     )
@@ -148,7 +147,7 @@ pub(super) async fn promote(
     webhook_id: &str,
     ordering_key: &str,
 ) -> Result<(), StorageError> {
-    sqlx::query(
+    query(
         "UPDATE deliveries SET head = TRUE WHERE id = (SELECT id FROM deliveries \
          WHERE webhook_id = $1 AND ordering_key = $2 AND state = 'waiting' \
          ORDER BY seq LIMIT 1)",

@@ -1,12 +1,11 @@
 //! The administrator, keys, sign-ins.
 
-use crate::harness::{Harness, NOW, fresh};
+use crate::harness::{Harness, Kind, NOW, fresh};
 use flowcore_domain::clock::Millis;
 use flowcore_storage::{Admin, LoginSession, StorageError};
 
-#[tokio::test]
-async fn there_is_one_admin_and_a_new_key_replaces_the_old() {
-    let harness = Harness::new().await;
+pub(crate) async fn there_is_one_admin_and_a_new_key_replaces_the_old(kind: Kind) {
+    let harness = Harness::new(kind).await;
     let (store, user_id) = (&harness.store, harness.user);
     let ensure = async |key| store.ensure_admin(fresh(), key, NOW).await.expect("an admin");
     assert_eq!(ensure(None).await, Admin { user_id, has_key: false });
@@ -20,9 +19,8 @@ async fn there_is_one_admin_and_a_new_key_replaces_the_old() {
     assert_eq!(harness.counts().await["api_keys"], 1);
 }
 
-#[tokio::test]
-async fn a_sign_in_ends_by_itself_or_by_sign_out() {
-    let harness = Harness::new().await;
+pub(crate) async fn a_sign_in_ends_by_itself_or_by_sign_out(kind: Kind) {
+    let harness = Harness::new(kind).await;
     let store = &harness.store;
     let expires_at = Millis(NOW.0 + 100);
     let session = LoginSession { user_id: harness.user, csrf: "word".to_owned(), expires_at };

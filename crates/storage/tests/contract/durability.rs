@@ -1,15 +1,13 @@
 //! Group commits: what was answered is on the disk, what failed is not, nobody spoils it for others.
 
-use crate::harness::{ALICE, Harness, NOW, fresh, inbound, options, raw, webhook};
+use crate::harness::{ALICE, Harness, Kind, NOW, fresh, inbound, options, webhook};
 use flowcore_domain::event::EventKind;
 use flowcore_domain::session_store::{Change, Namespace};
 use flowcore_domain::webhook::Secret;
 use flowcore_storage::{LoginSession, StorageError, Store};
-use std::path::Path;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_writers_commit_together_and_the_failing_ones_fail_alone() {
-    let harness = Harness::new().await;
+pub(crate) async fn many_writers_commit_together_and_the_failing_ones_fail_alone(kind: Kind) {
+    let harness = Harness::new(kind).await;
     let id = harness.instance("shop").await;
     let writes = (0..400).map(|n| {
         let (store, failing) = (harness.store.clone(), n % 10 == 0);
@@ -34,7 +32,7 @@ async fn many_writers_commit_together_and_the_failing_ones_fail_alone() {
 
 #[tokio::test]
 async fn what_was_answered_is_in_a_copy_of_the_files_taken_at_once() {
-    let harness = Harness::new().await;
+    let harness = Harness::new(Kind::Sqlite).await;
     let id = harness.instance("shop").await;
     for n in 0..20 {
         let rows = vec![inbound(id, ALICE, &format!("{n}"))];
@@ -47,15 +45,14 @@ async fn what_was_answered_is_in_a_copy_of_the_files_taken_at_once() {
         let from = harness.directory.path().join(name);
         std::fs::copy(from, copy.path().join(name)).expect("copied");
     }
-    let store = Store::open(options(copy.path())).await.expect("opens");
+    let store = Store::open(options(copy.path(), &harness.database)).await.expect("opens");
     assert_eq!(store.events_after(Some(id), None, 100).await.expect("read").len(), 20);
     let state = store.session_store(id).scan(Namespace("session"), "").await.expect("scanned");
     assert_eq!(state.len(), 20);
 }
 
-#[tokio::test]
-async fn a_store_that_was_dropped_without_being_closed_has_lost_nothing() {
-    let harness = Harness::new().await;
+pub(crate) async fn a_store_that_was_dropped_without_being_closed_has_lost_nothing(kind: Kind) {
+    let harness = Harness::new(kind).await;
     let id = harness.instance("shop").await;
     harness.store.commit_inbound(id, vec![inbound(id, ALICE, "1")], NOW).await.expect("stored");
     let harness = harness.reopen().await;
@@ -64,9 +61,8 @@ async fn a_store_that_was_dropped_without_being_closed_has_lost_nothing() {
     assert_eq!(again.expect("fine"), []);
 }
 
-#[tokio::test]
-async fn a_caller_that_goes_away_spoils_nothing() {
-    let harness = Harness::new().await;
+pub(crate) async fn a_caller_that_goes_away_spoils_nothing(kind: Kind) {
+    let harness = Harness::new(kind).await;
     let id = harness.instance("shop").await;
     for n in 0..50 {
         let rows = vec![inbound(id, ALICE, &format!("{n}"))];
@@ -83,9 +79,8 @@ async fn a_caller_that_goes_away_spoils_nothing() {
     assert!(harness.store.message(id, "last").await.expect("read").is_some());
 }
 
-#[tokio::test]
-async fn closing_finishes_what_waits_and_refuses_what_comes_later() {
-    let harness = Harness::new().await;
+pub(crate) async fn closing_finishes_what_waits_and_refuses_what_comes_later(kind: Kind) {
+    let harness = Harness::new(kind).await;
     let id = harness.instance("shop").await;
     let write = |n: u32| {
         let rows = vec![inbound(id, ALICE, &n.to_string())];
@@ -96,37 +91,33 @@ async fn closing_finishes_what_waits_and_refuses_what_comes_later() {
     let stored = stored.iter().filter(|result| result.is_ok()).count();
     let late = write(1000).await;
     assert!(matches!(late, Err(StorageError::Unavailable(_))), "{late:?}");
+    // On PostgreSQL there is none.
     let wal = harness.directory.path().join("flowcore.db-wal");
     assert!(!wal.exists() || wal.metadata().expect("there").len() == 0, "the log is emptied");
-    let mut connection = raw(harness.directory.path()).await;
-    let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM messages")
-        .fetch_one(&mut connection)
-        .await
-        .expect("counted");
+    let count = harness.raw().await.number("SELECT COUNT(*) FROM messages").await;
     assert_eq!(usize::try_from(count).expect("few"), stored);
 }
 
 #[tokio::test]
 async fn a_database_that_another_process_locks_is_unavailable_and_comes_back() {
-    let harness = Harness::new().await;
+    let harness = Harness::new(Kind::Sqlite).await;
     let id = harness.instance("shop").await;
     let mut other = harness.raw().await;
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.expect("locked");
+    other.execute("BEGIN IMMEDIATE").await;
     let (refused, probe) = tokio::join!(
         harness.store.commit_inbound(id, vec![inbound(id, ALICE, "1")], NOW),
         harness.store.probe()
     );
     assert!(matches!(refused, Err(StorageError::Unavailable(_))), "{refused:?}");
     assert!(matches!(probe, Err(StorageError::Unavailable(_))), "{probe:?}");
-    sqlx::query("ROLLBACK").execute(&mut other).await.expect("unlocked");
+    other.execute("ROLLBACK").await;
     harness.store.probe().await.expect("back");
     harness.store.commit_inbound(id, vec![inbound(id, ALICE, "1")], NOW).await.expect("stored");
 }
 
-#[tokio::test]
-async fn no_secret_is_readable_in_the_files() {
+pub(crate) async fn no_secret_is_readable_in_the_files(kind: Kind) {
     const RATCHET: &str = "ratchet-key-in-the-clear";
-    let harness = Harness::new().await;
+    let harness = Harness::new(kind).await;
     let id = harness.instance("shop").await;
     let hook = webhook(id, &[EventKind::MessagesUpsert]);
     let secret = Secret::from_bytes([9; 32]).reveal();
@@ -136,21 +127,25 @@ async fn no_secret_is_readable_in_the_files() {
     let csrf = "csrf-word-in-the-clear".to_owned();
     let session = LoginSession { user_id: harness.user, csrf: csrf.clone(), expires_at: NOW };
     harness.store.create_login_session([1; 32], session, NOW).await.expect("stored");
-    let found = |needle: &[u8]| holds(harness.directory.path(), needle);
+    let files = harness.dump().await;
+    let found = |needle: &[u8]| holds(&files, needle);
     assert!(found(b"https://app.example/hook"), "the search finds what is there");
     for secret in [RATCHET, &csrf, &secret[6..], "hush-hush"] {
         assert!(!found(secret.as_bytes()), "{secret}");
     }
     assert!(!found(&[9; 32]));
     harness.store.close().await;
+    let files = harness.dump().await;
+    let found = |needle: &[u8]| holds(&files, needle);
     for secret in [RATCHET, &csrf, &secret[6..], "hush-hush"] {
         assert!(!found(secret.as_bytes()), "{secret}");
     }
 }
 
-fn holds(directory: &Path, needle: &[u8]) -> bool {
-    std::fs::read_dir(directory).expect("a directory").any(|entry| {
-        let bytes = std::fs::read(entry.expect("an entry").path()).expect("readable");
-        bytes.windows(needle.len()).any(|window| window == needle)
-    })
+/// PostgreSQL shows bytes as hexadecimal digits.
+fn holds(dump: &[u8], needle: &[u8]) -> bool {
+    let digits = needle.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
+    [needle, digits.as_bytes()]
+        .iter()
+        .any(|needle| dump.windows(needle.len()).any(|window| window == *needle))
 }

@@ -1,14 +1,13 @@
 //! The outbox: numbered per instance, followed in the order of commits.
 
-use crate::harness::{ALICE, Harness, NOW, event, fresh, inbound};
+use crate::harness::{ALICE, Harness, Kind, NOW, event, fresh, inbound};
 use flowcore_domain::clock::Millis;
 use flowcore_domain::event::EventKind;
 use flowcore_storage::StorageError;
 use std::time::Duration;
 
-#[tokio::test]
-async fn events_are_numbered_per_instance_and_followed_over_all() {
-    let harness = Harness::new().await;
+pub(crate) async fn events_are_numbered_per_instance_and_followed_over_all(kind: Kind) {
+    let harness = Harness::new(kind).await;
     let (one, two) = (harness.instance("one").await, harness.instance("two").await);
     let kind = EventKind::ConnectionUpdate;
     let mut all = vec![];
@@ -29,9 +28,8 @@ async fn events_are_numbered_per_instance_and_followed_over_all() {
     assert!(matches!(unknown, Err(StorageError::NotFound("the event"))));
 }
 
-#[tokio::test]
-async fn events_of_a_deleted_instance_are_refused_together() {
-    let harness = Harness::new().await;
+pub(crate) async fn events_of_a_deleted_instance_are_refused_together(kind: Kind) {
+    let harness = Harness::new(kind).await;
     let id = harness.instance("shop").await;
     let kind = EventKind::LogoutInstance;
     let mixed = vec![event(id, kind, ""), event(fresh(), kind, "")];
@@ -40,9 +38,8 @@ async fn events_of_a_deleted_instance_are_refused_together() {
     assert_eq!(harness.counts().await["events"], 0);
 }
 
-#[tokio::test]
-async fn old_events_are_swept_unless_they_are_still_on_their_way() {
-    let harness = Harness::new().await;
+pub(crate) async fn old_events_are_swept_unless_they_are_still_on_their_way(kind: Kind) {
+    let harness = Harness::new(kind).await;
     let (quiet, heard) = (harness.instance("quiet").await, harness.instance("heard").await);
     harness.webhook(heard, &[]).await;
     for id in [quiet, heard] {

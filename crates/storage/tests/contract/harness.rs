@@ -1,5 +1,7 @@
 //! A store in a temporary directory, and rows to put into it.
 
+use crate::postgres::Server;
+use crate::raw::Raw;
 use bytes::Bytes;
 use flowcore_domain::clock::Millis;
 use flowcore_domain::event::{EventKind, NewEvent};
@@ -8,7 +10,7 @@ use flowcore_domain::jid::Jid;
 use flowcore_domain::message::{Addressing, InboundMessage};
 use flowcore_domain::webhook::{Secret, Webhook};
 use flowcore_storage::{
-    InboundRow, Mark, MasterKey, NewInstance, OutgoingRow, Store, StoreOptions,
+    DatabaseOptions, InboundRow, Mark, MasterKey, NewInstance, OutgoingRow, Store, StoreOptions,
 };
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -22,36 +24,67 @@ pub(crate) const ALICE_LID: &str = "1234567890@lid";
 pub(crate) const BOB: &str = "4915112345678@s.whatsapp.net";
 pub(crate) const OWN: &str = "5511911112222@s.whatsapp.net";
 
+/// Which database a test runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+impl Kind {
+    /// A database that nothing else uses.
+    pub(crate) fn fresh(self) -> DatabaseOptions {
+        match self {
+            Self::Sqlite => DatabaseOptions::DataDirectory,
+            Self::Postgres => DatabaseOptions::Postgres {
+                url: Server::shared().url(),
+                schema: format!("t{}", Uuid::now_v7().simple()),
+            },
+        }
+    }
+}
+
 /// A store that is deleted with the test.
 pub(crate) struct Harness {
     pub(crate) directory: TempDir,
+    pub(crate) database: DatabaseOptions,
     pub(crate) store: Store,
     pub(crate) user: UserId,
 }
 
-pub(crate) fn options(directory: &Path) -> StoreOptions {
+pub(crate) fn options(directory: &Path, database: &DatabaseOptions) -> StoreOptions {
     StoreOptions {
         data_dir: directory.to_path_buf(),
+        database: database.clone(),
         mark: Mark::Sandbox,
         master_key: Some(MasterKey::from_bytes([7; 32])),
     }
 }
 
 impl Harness {
-    pub(crate) async fn new() -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        let store = Store::open(options(directory.path())).await.expect("opens");
-        let user = fresh();
-        store.ensure_admin(user, None, NOW).await.expect("an admin");
-        Self { directory, store, user }
+    pub(crate) async fn new(kind: Kind) -> Self {
+        Self::on(kind.fresh()).await
     }
 
-    /// Opens the same files as a new process would, without the old one having closed them.
+    pub(crate) async fn on(database: DatabaseOptions) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = Store::open(options(directory.path(), &database)).await.expect("opens");
+        let user = fresh();
+        store.ensure_admin(user, None, NOW).await.expect("an admin");
+        Self { directory, database, store, user }
+    }
+
+    /// How this store was opened.
+    pub(crate) fn options(&self) -> StoreOptions {
+        options(self.directory.path(), &self.database)
+    }
+
+    /// Opens the same data as a new process would, without the old one having closed them.
     pub(crate) async fn reopen(self) -> Self {
-        let Self { directory, store, user } = self;
+        let Self { directory, database, store, user } = self;
         drop(store);
-        let store = Store::open(options(directory.path())).await.expect("opens again");
-        Self { directory, store, user }
+        let store = Store::open(options(directory.path(), &database)).await.expect("opens again");
+        Self { directory, database, store, user }
     }
 
     pub(crate) async fn instance(&self, name: &str) -> InstanceId {
@@ -75,37 +108,44 @@ impl Harness {
 
     /// How many rows each table has.
     pub(crate) async fn counts(&self) -> BTreeMap<String, i64> {
-        let connection = &mut self.raw().await;
-        let tables: Vec<String> = sqlx::query_scalar(
-            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' \
-             AND name NOT LIKE '\\_sqlx%' ESCAPE '\\'",
-        )
-        .fetch_all(&mut *connection)
-        .await
-        .expect("tables");
+        let mut raw = self.raw().await;
         let mut counts = BTreeMap::new();
-        for table in tables {
-            let sql = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
-            let count = sqlx::query_scalar(sql).fetch_one(&mut *connection).await.expect("counts");
+        for table in raw.tables().await {
+            let count = raw.number(&format!("SELECT COUNT(*) FROM {table}")).await;
             counts.insert(table, count);
         }
         counts
     }
 
-    /// A connection behind the store's back.
-    pub(crate) async fn raw(&self) -> sqlx::SqliteConnection {
-        raw(self.directory.path()).await
+    /// Everything that is stored: the files of the data directory, the rows of PostgreSQL.
+    pub(crate) async fn dump(&self) -> Vec<u8> {
+        let mut dump = Vec::new();
+        for entry in std::fs::read_dir(self.directory.path()).expect("a directory") {
+            dump.extend(std::fs::read(entry.expect("an entry").path()).expect("readable"));
+        }
+        if let mut raw @ Raw::Postgres(_) = self.raw().await {
+            for table in raw.tables().await {
+                for row in raw.texts(&format!("SELECT t::text FROM {table} t")).await {
+                    dump.extend(row.into_bytes());
+                }
+            }
+        }
+        dump
     }
-}
 
-pub(crate) async fn raw(directory: &Path) -> sqlx::SqliteConnection {
-    use sqlx::ConnectOptions as _;
-    sqlx::sqlite::SqliteConnectOptions::new()
-        .filename(directory.join("flowcore.db"))
-        .busy_timeout(std::time::Duration::from_secs(5))
-        .connect()
-        .await
-        .expect("connects")
+    /// How SQLite would run a statement.
+    pub(crate) async fn plan(&self, sql: &str) -> String {
+        let Raw::Sqlite(mut connection) = self.raw().await else { panic!("this is SQLite's") };
+        let sql = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+        let plan: Vec<(i64, i64, i64, String)> =
+            sqlx::query_as(sql).fetch_all(&mut connection).await.expect("a plan");
+        plan.into_iter().map(|step| step.3 + "\n").collect()
+    }
+
+    /// A connection behind the store's back.
+    pub(crate) async fn raw(&self) -> Raw {
+        Raw::connect(&self.options()).await
+    }
 }
 
 pub(crate) fn fresh<T: From<Uuid>>() -> T {

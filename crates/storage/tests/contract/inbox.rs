@@ -1,13 +1,12 @@
 //! Inbound messages: once, with chat, contact and event.
 
-use crate::harness::{ALICE, ALICE_LID, BOB, Harness, NOW, fresh, inbound, jid, outgoing};
+use crate::harness::{ALICE, ALICE_LID, BOB, Harness, Kind, NOW, fresh, inbound, jid, outgoing};
 use flowcore_domain::event::EventKind;
 use flowcore_domain::message::DeliveryStatus;
 use flowcore_storage::{ChatCursor, MessageCursor, StorageError};
 
-#[tokio::test]
-async fn a_message_that_comes_twice_is_stored_once() {
-    let harness = Harness::new().await;
+pub(crate) async fn a_message_that_comes_twice_is_stored_once(kind: Kind) {
+    let harness = Harness::new(kind).await;
     let id = harness.instance("shop").await;
     harness.webhook(id, &[EventKind::MessagesUpsert]).await;
     let batch = vec![inbound(id, ALICE, "A"), inbound(id, ALICE, "A"), inbound(id, BOB, "A")];
@@ -25,9 +24,8 @@ async fn a_message_that_comes_twice_is_stored_once() {
     assert_eq!(message.at, NOW);
 }
 
-#[tokio::test]
-async fn both_addresses_of_a_person_share_one_chat_and_one_contact() {
-    let harness = Harness::new().await;
+pub(crate) async fn both_addresses_of_a_person_share_one_chat_and_one_contact(kind: Kind) {
+    let harness = Harness::new(kind).await;
     let id = harness.instance("shop").await;
     let mut both = inbound(id, ALICE_LID, "1");
     both.message.chat_alt = Some(jid(ALICE));
@@ -46,9 +44,8 @@ async fn both_addresses_of_a_person_share_one_chat_and_one_contact() {
     }
 }
 
-#[tokio::test]
-async fn two_people_become_one_when_a_late_mapping_says_so() {
-    let harness = Harness::new().await;
+pub(crate) async fn two_people_become_one_when_a_late_mapping_says_so(kind: Kind) {
+    let harness = Harness::new(kind).await;
     let id = harness.instance("shop").await;
     for (chat, wa_id) in [(ALICE, "1"), (ALICE_LID, "2"), (BOB, "3")] {
         harness
@@ -72,9 +69,8 @@ async fn two_people_become_one_when_a_late_mapping_says_so() {
     assert_eq!(ids.len(), 3);
 }
 
-#[tokio::test]
-async fn a_group_message_knows_its_writer_but_its_chat_is_the_group() {
-    let harness = Harness::new().await;
+pub(crate) async fn a_group_message_knows_its_writer_but_its_chat_is_the_group(kind: Kind) {
+    let harness = Harness::new(kind).await;
     let id = harness.instance("shop").await;
     let group = "120363000000000001@g.us";
     let mut message = inbound(id, group, "1");
@@ -93,9 +89,8 @@ async fn a_group_message_knows_its_writer_but_its_chat_is_the_group() {
     assert_eq!(own.status, DeliveryStatus::ServerAck);
 }
 
-#[tokio::test]
-async fn an_unknown_instance_takes_no_messages() {
-    let harness = Harness::new().await;
+pub(crate) async fn an_unknown_instance_takes_no_messages(kind: Kind) {
+    let harness = Harness::new(kind).await;
     let nobody = fresh();
     let refused =
         harness.store.commit_inbound(nobody, vec![inbound(nobody, ALICE, "1")], NOW).await;
@@ -103,9 +98,8 @@ async fn an_unknown_instance_takes_no_messages() {
     assert_eq!(harness.counts().await["messages"], 0);
 }
 
-#[tokio::test]
-async fn pages_show_everything_once_newest_first() {
-    let harness = Harness::new().await;
+pub(crate) async fn pages_show_everything_once_newest_first(kind: Kind) {
+    let harness = Harness::new(kind).await;
     let id = harness.instance("shop").await;
     let rows = (0..25)
         .map(|n| {
@@ -128,9 +122,8 @@ async fn pages_show_everything_once_newest_first() {
     assert_eq!(seen, wanted);
 }
 
-#[tokio::test]
-async fn chats_page_by_their_last_message() {
-    let harness = Harness::new().await;
+pub(crate) async fn chats_page_by_their_last_message(kind: Kind) {
+    let harness = Harness::new(kind).await;
     let id = harness.instance("shop").await;
     for n in 0..5_i64 {
         let mut row = inbound(id, &format!("49151000000{n}@s.whatsapp.net"), "1");
@@ -146,4 +139,17 @@ async fn chats_page_by_their_last_message() {
     }
     assert_eq!(seen.len(), 5);
     assert!(seen.is_sorted_by(|a, b| a.last_message_at >= b.last_message_at));
+}
+
+pub(crate) async fn any_text_that_whatsapp_carries_is_stored(kind: Kind) {
+    let harness = Harness::new(kind).await;
+    let id = harness.instance("shop").await;
+    let mut row = inbound(id, ALICE, "odd");
+    row.message.text = Some("before\0after \u{10FFFF} 'quoted' \\ 👩‍👩‍👧".to_owned());
+    row.message.push_name = Some("\0".to_owned());
+    row.message.content = serde_json::json!({ "conversation": "before\0after" });
+    harness.store.commit_inbound(id, vec![row], NOW).await.expect("stored");
+    let read = harness.store.message(id, "odd").await.expect("read").expect("there");
+    assert!(read.text.expect("a text").ends_with("after \u{10FFFF} 'quoted' \\ 👩‍👩‍👧"));
+    assert_eq!(read.content["conversation"], "before\0after");
 }

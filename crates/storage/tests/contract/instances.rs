@@ -1,6 +1,6 @@
 //! Instances: names, changes, deletion.
 
-use crate::harness::{ALICE, Harness, NOW, OWN, event, fresh, inbound, jid, outgoing};
+use crate::harness::{ALICE, Harness, Kind, NOW, OWN, event, fresh, inbound, jid, outgoing};
 use flowcore_domain::clock::Millis;
 use flowcore_domain::event::EventKind;
 use flowcore_domain::instance::settings::Settings;
@@ -25,9 +25,8 @@ fn identity() -> Identity {
     Identity { jid: jid(OWN), lid: Some(jid("99@lid")), profile_name: Some("Shop".to_owned()) }
 }
 
-#[tokio::test]
-async fn a_name_is_taken_whatever_its_case() {
-    let harness = Harness::new().await;
+pub(crate) async fn a_name_is_taken_whatever_its_case(kind: Kind) {
+    let harness = Harness::new(kind).await;
     let new = harness.new_instance("Shop.1");
     let made = harness.store.create_instance(new.clone(), vec![]).await.expect("made");
     assert_eq!((made.id, made.status, made.wanted), (new.id, Status::Created, false));
@@ -40,9 +39,8 @@ async fn a_name_is_taken_whatever_its_case() {
     assert!(matches!(refused, Err(StorageError::NotFound("the user"))), "{refused:?}");
 }
 
-#[tokio::test]
-async fn a_change_touches_what_it_names() {
-    let harness = Harness::new().await;
+pub(crate) async fn a_change_touches_what_it_names(kind: Kind) {
+    let harness = Harness::new(kind).await;
     let id = harness.instance("shop").await;
     let connected = InstanceChange {
         identity: Some(Some(identity())),
@@ -72,9 +70,8 @@ async fn a_change_touches_what_it_names() {
     assert!(matches!(unknown, Err(StorageError::NotFound(_))));
 }
 
-#[tokio::test]
-async fn filters_combine() {
-    let harness = Harness::new().await;
+pub(crate) async fn filters_combine(kind: Kind) {
+    let harness = Harness::new(kind).await;
     let shop = harness.instance("My-Shop").await;
     harness.instance("office").await;
     let linked = InstanceChange { identity: Some(Some(identity())), ..change(Status::Connected) };
@@ -95,9 +92,8 @@ async fn filters_combine() {
     assert_eq!(found(nobody).await, Vec::<String>::new());
 }
 
-#[tokio::test]
-async fn deleting_an_instance_removes_everything_of_it_and_nothing_else() {
-    let harness = Harness::new().await;
+pub(crate) async fn deleting_an_instance_removes_everything_of_it_and_nothing_else(kind: Kind) {
+    let harness = Harness::new(kind).await;
     let kept = harness.instance("kept").await;
     harness.webhook(kept, &[]).await;
     harness.store.commit_inbound(kept, vec![inbound(kept, ALICE, "1")], NOW).await.expect("stored");

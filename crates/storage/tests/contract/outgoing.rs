@@ -1,6 +1,8 @@
 //! Outgoing messages: stored before sent, statuses that only move forward.
 
-use crate::harness::{ALICE, ALICE_LID, BOB, Harness, NOW, event, fresh, inbound, jid, outgoing};
+use crate::harness::{
+    ALICE, ALICE_LID, BOB, Harness, Kind, NOW, event, fresh, inbound, jid, outgoing,
+};
 use flowcore_domain::clock::Millis;
 use flowcore_domain::event::EventKind;
 use flowcore_domain::message::DeliveryStatus::{
@@ -27,9 +29,10 @@ fn news(chat: Option<&str>, ids: &[&str], status: DeliveryStatus) -> StatusNews 
     StatusNews { chat: chat.map(jid), ids, status, at: NOW }
 }
 
-#[tokio::test]
-async fn the_same_request_is_answered_with_its_message_and_another_is_refused() {
-    let harness = Harness::new().await;
+pub(crate) async fn the_same_request_is_answered_with_its_message_and_another_is_refused(
+    kind: Kind,
+) {
+    let harness = Harness::new(kind).await;
     let id = harness.instance("shop").await;
     let first = keyed(outgoing(id, ALICE, "A"), "key", 1);
     let store = &harness.store;
@@ -53,9 +56,8 @@ async fn the_same_request_is_answered_with_its_message_and_another_is_refused() 
     assert_eq!(store.sweep_idempotency_keys(tomorrow.now).await.expect("swept"), 1);
 }
 
-#[tokio::test]
-async fn a_message_with_the_same_id_to_the_same_chat_is_refused() {
-    let harness = Harness::new().await;
+pub(crate) async fn a_message_with_the_same_id_to_the_same_chat_is_refused(kind: Kind) {
+    let harness = Harness::new(kind).await;
     let id = harness.instance("shop").await;
     harness.store.insert_outgoing(outgoing(id, ALICE, "A")).await.expect("stored");
     let again = harness.store.insert_outgoing(outgoing(id, ALICE, "A")).await;
@@ -64,9 +66,10 @@ async fn a_message_with_the_same_id_to_the_same_chat_is_refused() {
     assert!(matches!(nobody, Err(StorageError::NotFound(_))), "{nobody:?}");
 }
 
-#[tokio::test]
-async fn what_whatsapp_has_neither_taken_nor_refused_is_found_again_oldest_first() {
-    let harness = Harness::new().await;
+pub(crate) async fn what_whatsapp_has_neither_taken_nor_refused_is_found_again_oldest_first(
+    kind: Kind,
+) {
+    let harness = Harness::new(kind).await;
     let id = harness.instance("shop").await;
     let rows = ["A", "B", "C"].map(|wa_id| outgoing(id, ALICE, wa_id));
     for row in &rows {
@@ -94,9 +97,8 @@ async fn what_whatsapp_has_neither_taken_nor_refused_is_found_again_oldest_first
     assert!(matches!(unknown, Err(StorageError::NotFound(_))));
 }
 
-#[tokio::test]
-async fn a_status_never_goes_back_and_each_step_has_one_event() {
-    let harness = Harness::new().await;
+pub(crate) async fn a_status_never_goes_back_and_each_step_has_one_event(kind: Kind) {
+    let harness = Harness::new(kind).await;
     let id = harness.instance("shop").await;
     harness.webhook(id, &[]).await;
     for wa_id in ["A", "B"] {
@@ -125,9 +127,10 @@ async fn a_status_never_goes_back_and_each_step_has_one_event() {
     assert_eq!(message.status, Read);
 }
 
-#[tokio::test]
-async fn a_receipt_from_the_other_address_is_understood_and_a_namesake_is_spared() {
-    let harness = Harness::new().await;
+pub(crate) async fn a_receipt_from_the_other_address_is_understood_and_a_namesake_is_spared(
+    kind: Kind,
+) {
+    let harness = Harness::new(kind).await;
     let id = harness.instance("shop").await;
     harness.store.insert_outgoing(outgoing(id, ALICE, "A")).await.expect("stored");
     let by_lid = news(Some(ALICE_LID), &["A"], DeliveryAck);

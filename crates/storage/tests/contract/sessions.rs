@@ -1,6 +1,6 @@
 //! Protocol state: sealed, batched, gone with its instance.
 
-use crate::harness::Harness;
+use crate::harness::{Harness, Kind};
 use bytes::Bytes;
 use flowcore_domain::session_store::{Change, Namespace, SessionStoreError};
 use std::time::Instant;
@@ -12,9 +12,8 @@ fn value(number: u32) -> Vec<u8> {
     number.to_be_bytes().repeat(20)
 }
 
-#[tokio::test]
-async fn a_batch_is_read_back_and_the_last_change_of_a_key_counts() {
-    let harness = Harness::new().await;
+pub(crate) async fn a_batch_is_read_back_and_the_last_change_of_a_key_counts(kind: Kind) {
+    let harness = Harness::new(kind).await;
     let id = harness.instance("shop").await;
     let entries = harness.store.session_store(id);
     let changes = vec![
@@ -36,9 +35,8 @@ async fn a_batch_is_read_back_and_the_last_change_of_a_key_counts() {
     assert_eq!(many.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), ["a", "z"]);
 }
 
-#[tokio::test]
-async fn hundreds_of_prekeys_go_in_one_batch() {
-    let harness = Harness::new().await;
+pub(crate) async fn hundreds_of_prekeys_go_in_one_batch(kind: Kind) {
+    let harness = Harness::new(kind).await;
     let id = harness.instance("shop").await;
     let entries = harness.store.session_store(id);
     let changes: Vec<Change> =
@@ -61,9 +59,8 @@ async fn hundreds_of_prekeys_go_in_one_batch() {
     assert_eq!(entries.scan(PREKEY, "").await.expect("scanned").len(), 0);
 }
 
-#[tokio::test]
-async fn only_what_expired_is_swept() {
-    let harness = Harness::new().await;
+pub(crate) async fn only_what_expired_is_swept(kind: Kind) {
+    let harness = Harness::new(kind).await;
     let id = harness.instance("shop").await;
     let entries = harness.store.session_store(id);
     let changes = vec![
@@ -79,9 +76,8 @@ async fn only_what_expired_is_swept() {
     assert!(entries.get(PREKEY, "other").await.expect("read").is_some());
 }
 
-#[tokio::test]
-async fn a_session_whose_instance_is_gone_is_fenced() {
-    let harness = Harness::new().await;
+pub(crate) async fn a_session_whose_instance_is_gone_is_fenced(kind: Kind) {
+    let harness = Harness::new(kind).await;
     let id = harness.instance("shop").await;
     let entries = harness.store.session_store(id);
     entries.apply(vec![Change::put(SESSION, "a", "x")]).await.expect("applied");
@@ -91,22 +87,21 @@ async fn a_session_whose_instance_is_gone_is_fenced() {
     assert_eq!(entries.get(SESSION, "a").await.expect("read"), None);
 }
 
-#[tokio::test]
-async fn an_entry_copied_to_another_row_is_refused_by_name() {
-    let harness = Harness::new().await;
+pub(crate) async fn an_entry_copied_to_another_row_is_refused_by_name(kind: Kind) {
+    let harness = Harness::new(kind).await;
     let (one, two) = (harness.instance("one").await, harness.instance("two").await);
     let entries = harness.store.session_store(one);
     let both = vec![Change::put(SESSION, "a", "mine"), Change::put(SESSION, "b", "mine too")];
     entries.apply(both).await.expect("applied");
     let other = harness.store.session_store(two);
     other.apply(vec![Change::put(SESSION, "a", "theirs")]).await.expect("applied");
-    let connection = &mut harness.raw().await;
+    let mut raw = harness.raw().await;
     for (copy, instance) in [("key = 'b'", one), ("key = 'a'", two)] {
         let sql = format!(
             "UPDATE session_entries SET value = (SELECT value FROM session_entries \
              WHERE instance_id = '{one}' AND key = 'a') WHERE instance_id = '{instance}' AND {copy}"
         );
-        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut *connection).await.expect("copied");
+        assert_eq!(raw.execute(&sql).await, 1);
     }
     assert!(entries.get(SESSION, "a").await.is_ok());
     for (entries, key) in [(entries, "b"), (other, "a")] {

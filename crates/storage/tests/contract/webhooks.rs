@@ -1,17 +1,16 @@
 //! Webhook endpoints: bounded, sealed.
 
-use crate::harness::{Harness, NOW, fresh, webhook};
+use crate::harness::{Harness, Kind, NOW, fresh, webhook};
 use flowcore_domain::event::EventKind;
 use flowcore_domain::webhook::Secret;
 use flowcore_storage::{MAX_WEBHOOKS, StorageError};
 
-#[tokio::test]
-async fn an_endpoint_is_read_back_as_it_was_written() {
-    let harness = Harness::new().await;
+pub(crate) async fn an_endpoint_is_read_back_as_it_was_written(kind: Kind) {
+    let harness = Harness::new(kind).await;
     let id = harness.instance("shop").await;
     let mut webhook = harness.webhook(id, &[EventKind::MessagesUpsert]).await;
     assert_eq!(harness.store.webhook(webhook.id).await.expect("read"), Some(webhook.clone()));
-    webhook.url = "https://other.example".to_owned();
+    webhook.url = String::from("https://other.example");
     webhook.headers.clear();
     webhook.by_events = true;
     webhook.secret = Secret::from_bytes([1; 32]);
@@ -24,9 +23,8 @@ async fn an_endpoint_is_read_back_as_it_was_written() {
     assert!(matches!(gone, Err(StorageError::NotFound("the webhook"))));
 }
 
-#[tokio::test]
-async fn an_instance_has_a_bounded_number_of_endpoints() {
-    let harness = Harness::new().await;
+pub(crate) async fn an_instance_has_a_bounded_number_of_endpoints(kind: Kind) {
+    let harness = Harness::new(kind).await;
     let id = harness.instance("shop").await;
     for _ in 0..MAX_WEBHOOKS {
         harness.webhook(id, &[]).await;
@@ -37,20 +35,16 @@ async fn an_instance_has_a_bounded_number_of_endpoints() {
     assert!(matches!(nobody, Err(StorageError::NotFound(_))));
 }
 
-#[tokio::test]
-async fn a_secret_copied_to_another_endpoint_is_refused_by_name() {
-    let harness = Harness::new().await;
+pub(crate) async fn a_secret_copied_to_another_endpoint_is_refused_by_name(kind: Kind) {
+    let harness = Harness::new(kind).await;
     let id = harness.instance("shop").await;
     let (one, two) = (harness.webhook(id, &[]).await, harness.webhook(id, &[]).await);
-    sqlx::query(
+    let copy = format!(
         "UPDATE webhook_endpoints SET secret = \
-         (SELECT secret FROM webhook_endpoints WHERE id = $1) WHERE id = $2",
-    )
-    .bind(one.id.text())
-    .bind(two.id.text())
-    .execute(&mut harness.raw().await)
-    .await
-    .expect("copied");
+         (SELECT secret FROM webhook_endpoints WHERE id = '{}') WHERE id = '{}'",
+        one.id, two.id
+    );
+    assert_eq!(harness.raw().await.execute(&copy).await, 1);
     let error = harness.store.webhook(two.id).await.expect_err("refused");
     assert!(matches!(&error, StorageError::Corrupt { table: "webhook_endpoints", row }
         if row.contains(&two.id.text())));

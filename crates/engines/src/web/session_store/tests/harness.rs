@@ -4,7 +4,7 @@ use std::path::Path;
 
 use flowcore_domain::clock::Millis;
 use flowcore_domain::id::{InstanceId, UserId};
-use flowcore_storage::{Mark, NewInstance, Store, StoreOptions};
+use flowcore_storage::{DatabaseOptions, Mark, NewInstance, Store, StoreOptions};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 use tempfile::TempDir;
@@ -66,6 +66,11 @@ impl Bench {
 
 async fn open_store(directory: &Path) -> Store {
     let data_dir = directory.to_owned();
-    let options = StoreOptions { data_dir, mark: Mark::Sandbox, master_key: None };
+    let options = StoreOptions {
+        data_dir,
+        database: DatabaseOptions::DataDirectory,
+        mark: Mark::Sandbox,
+        master_key: None,
+    };
     Store::open(options).await.expect("a store")
 }

@@ -1,0 +1,195 @@
+//! The tasks that write.
+//!
+//! # SQLite: one writer, commits in groups
+//! 1. The writer takes everything that waits, up to [`GROUP`] jobs, and begins a transaction.
+//! 2. Each job runs in a savepoint of its own. One that fails, or panics, is rolled back alone.
+//! 3. One commit makes the group durable: a thousand phones share the price of one disk sync.
+//! 4. Only then is anybody answered; so what a caller saw succeed is on the disk.
+//!
+//! # PostgreSQL: several writers, a transaction a job
+//! The server shares its disk syncs among transactions by itself, and a failing job need not be kept
+//! from spoiling others. What must be in order is ordered by the row of its instance.
+//!
+//! # When it goes wrong
+//! - The caller goes away: the job still runs or has run, its answer is dropped.
+//! - The disk is full, the file can't be locked, the server goes away, the commit fails: nothing of the
+//!   transaction is stored, its callers get the error. The connection is closed and opened anew for the
+//!   next one, so writing is back as soon as the database is.
+//! - The connection breaks during the commit itself: nobody can know whether it is stored. The callers get
+//!   the error; what they repeat is recognised by its ids.
+//! - The process is killed: each transaction is there whole or not at all.
+
+use super::Job;
+use crate::dialect::{Connection, Location, query};
+use crate::error::StorageError;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Mutex, mpsc};
+use tokio_util::sync::CancellationToken;
+
+/// Most jobs of one transaction of SQLite.
+const GROUP: usize = 256;
+
+/// Starts a transaction of SQLite that may write. IMMEDIATE: a transaction that only turns into a writer
+/// later could fail with "locked" half-way.
+const BEGIN: &str = "BEGIN IMMEDIATE; SAVEPOINT job";
+/// Ends the job before and begins the next, in one trip to the connection's thread.
+const NEXT_JOB: &str = "RELEASE job; SAVEPOINT job";
+/// Undoes the running job and begins the next.
+const UNDO_JOB: &str = "ROLLBACK TO job; RELEASE job; SAVEPOINT job";
+
+/// How long a transaction of PostgreSQL may take: a server that went away without a word is noticed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+type Jobs = mpsc::Receiver<Box<dyn Job>>;
+
+pub(super) struct Writer {
+    queue: Arc<Mutex<Jobs>>,
+    location: Location,
+    connection: Option<Connection>,
+    closing: CancellationToken,
+    healthy: bool,
+}
+
+impl Writer {
+    pub(super) fn new(
+        queue: Arc<Mutex<Jobs>>,
+        location: Location,
+        connection: Option<Connection>,
+        closing: CancellationToken,
+    ) -> Self {
+        Self { queue, location, connection, closing, healthy: true }
+    }
+
+    pub(super) async fn run(mut self) {
+        let mut group = Vec::with_capacity(GROUP);
+        while self.take(&mut group).await {
+            let jobs = group.len();
+            let outcome = match &self.location {
+                Location::Sqlite(_) => self.commit_group(&mut group).await,
+                Location::Postgres(_) => self.commit_alone(&mut group).await,
+            };
+            self.note(&outcome, jobs);
+            for job in group.drain(..) {
+                job.settle(outcome.clone());
+            }
+        }
+        if let Some(mut connection) = self.connection.take() {
+            if let Connection::Sqlite(_) = connection {
+                let checkpoint = query("PRAGMA wal_checkpoint(TRUNCATE)");
+                if let Err(error) = checkpoint.execute(&mut connection).await {
+                    tracing::warn!(%error, "the write-ahead log was not emptied at the end");
+                }
+            }
+            connection.close().await;
+        }
+    }
+
+    /// Waits for the jobs of the next transaction; false when there are no more.
+    async fn take(&self, group: &mut Vec<Box<dyn Job>>) -> bool {
+        let most = match self.location {
+            Location::Sqlite(_) => GROUP,
+            Location::Postgres(_) => 1,
+        };
+        let mut queue = self.queue.lock().await;
+        tokio::select! {
+            () = self.closing.cancelled(), if !queue.is_closed() => queue.close(),
+            taken = queue.recv_many(group, most) => return taken > 0,
+        }
+        queue.recv_many(group, most).await > 0
+    }
+
+    /// Runs and commits a group; after a failure the connection is gone and nothing is stored.
+    async fn commit_group(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), StorageError> {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.location.connect().await?,
+        };
+        match run_group(&mut connection, group).await {
+            Ok(()) => {
+                self.connection = Some(connection);
+                Ok(())
+            }
+            Err(error) => {
+                // The transaction may be over already; either way it must not stay open.
+                drop(query("ROLLBACK").execute(&mut connection).await);
+                connection.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Runs one job in a transaction. A failure of the job is its own; one of the connection costs it.
+    async fn commit_alone(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), StorageError> {
+        let silent = |_| StorageError::Unavailable("PostgreSQL did not answer in time".to_owned());
+        let mut connection =
+            tokio::time::timeout(PATIENCE, self.begin()).await.map_err(silent)??;
+        let done = tokio::time::timeout(PATIENCE, run_alone(&mut connection, group)).await;
+        match done.map_err(silent).and_then(|done| done) {
+            Ok(()) => {
+                self.connection = Some(connection);
+                Ok(())
+            }
+            // Dropped, not closed: it may not even take a goodbye.
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A connection with an open transaction. The one of the last job may have died since.
+    async fn begin(&mut self) -> Result<Connection, StorageError> {
+        if let Some(mut connection) = self.connection.take()
+            && query("BEGIN").execute(&mut connection).await.is_ok()
+        {
+            return Ok(connection);
+        }
+        let mut connection = self.location.connect().await?;
+        query("BEGIN").execute(&mut connection).await?;
+        Ok(connection)
+    }
+
+    /// Says once that writing fails, and once that it works again.
+    fn note(&mut self, outcome: &Result<(), StorageError>, jobs: usize) {
+        match outcome {
+            Err(error) if self.healthy => {
+                tracing::error!(%error, jobs, "the database takes no writes; trying on");
+            }
+            Ok(()) if !self.healthy => tracing::info!("the database takes writes again"),
+            _ => {}
+        }
+        self.healthy = outcome.is_ok();
+    }
+}
+
+async fn run_group(
+    connection: &mut Connection,
+    group: &mut [Box<dyn Job>],
+) -> Result<(), StorageError> {
+    query(BEGIN).execute(&mut *connection).await?;
+    for job in group {
+        let next = match job.run(connection).await {
+            Ok(()) => NEXT_JOB,
+            // Out of room or out of reach: SQLite may have ended the transaction by itself, with the work
+            // of the jobs before in it.
+            Err(error @ StorageError::Unavailable(_)) => return Err(error),
+            Err(_) => UNDO_JOB,
+        };
+        query(next).execute(&mut *connection).await?;
+    }
+    query("COMMIT").execute(&mut *connection).await?;
+    Ok(())
+}
+
+async fn run_alone(
+    connection: &mut Connection,
+    group: &mut [Box<dyn Job>],
+) -> Result<(), StorageError> {
+    for job in group {
+        let end = match job.run(connection).await {
+            Ok(()) => "COMMIT",
+            Err(error @ StorageError::Unavailable(_)) => return Err(error),
+            Err(_) => "ROLLBACK",
+        };
+        query(end).execute(&mut *connection).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! A PostgreSQL server for the tests, from the installed binaries, on a free port.
+//!
+//! Tests of one run share a server: nextest runs each test in a process of its own, and the first to come
+//! starts it under a folder that is named after the runner. A watcher stops it and removes the folder
+//! once the runner is gone. PostgreSQL refuses to run as root, so there it runs as `postgres` or `nobody`.
+//! Each test has a schema of its own.
+
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt as _, chown};
+use std::os::unix::process::{CommandExt as _, parent_id};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A cluster: a folder with its data, and the port of its server.
+#[derive(Debug, Clone)]
+pub(crate) struct Server {
+    folder: PathBuf,
+    port: u16,
+}
+
+impl Server {
+    /// The server that all tests of this run share.
+    pub(crate) fn shared() -> Self {
+        let runner = parent_id();
+        let folder = std::env::temp_dir().join(format!("flowcore-tests-{runner}"));
+        fs::create_dir_all(&folder).expect("a folder for PostgreSQL");
+        let lock = File::create(folder.join("lock")).expect("a lock file");
+        lock.lock().expect("the lock of PostgreSQL's start");
+        let port_file = folder.join("port");
+        if let Ok(port) = fs::read_to_string(&port_file) {
+            return Self { folder, port: port.parse().expect("a port") };
+        }
+        let server = Self::start(folder);
+        server.stop_with(runner);
+        fs::write(port_file, server.port.to_string()).expect("written");
+        server
+    }
+
+    /// Makes a cluster in `folder` and starts its server.
+    pub(crate) fn start(folder: PathBuf) -> Self {
+        give_away(&folder);
+        let server = Self { folder, port: free_port() };
+        server.run(
+            "initdb",
+            &["--no-sync", "--auth=trust", "-U", "flowcore", "-E", "UTF8", "--locale=C"],
+        );
+        let settings = format!(
+            "listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = ''\n\
+             fsync = off\nmax_connections = 400\nlog_min_messages = fatal\n",
+            server.port
+        );
+        fs::write(server.data().join("postgresql.auto.conf"), settings).expect("settings");
+        server.up();
+        server
+    }
+
+    /// Starts the server of a cluster that was stopped.
+    pub(crate) fn up(&self) {
+        let log = self.folder.join("log");
+        self.run("pg_ctl", &["start", "-w", "-t", "60", "-l", &log.to_string_lossy()]);
+    }
+
+    /// Stops the server as a crash would.
+    pub(crate) fn crash(&self) {
+        self.run("pg_ctl", &["stop", "-m", "immediate", "-w", "-t", "60"]);
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("postgres://flowcore@127.0.0.1:{}/postgres?sslmode=disable", self.port)
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) {
+        let mut command = unprivileged(&binary(program));
+        command.arg("-D").arg(self.data()).args(arguments).current_dir(&self.folder);
+        // The server lives on: it must not hold the runner's pipes open.
+        let errors = self.folder.join(format!("{program}.errors"));
+        let output = File::create(&errors).expect("a file");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output);
+        let status = command.status().unwrap_or_else(|error| panic!("{program}: {error}"));
+        let errors = fs::read_to_string(errors).unwrap_or_default();
+        assert!(status.success(), "{program} failed: {errors}");
+    }
+
+    /// Stops the server and removes its folder when the process `runner` is gone.
+    fn stop_with(&self, runner: u32) {
+        let (user, _) = account();
+        // As root it has to become the server's user to stop it; only root can remove the folder.
+        let stop = if is_root() {
+            format!("setpriv --reuid {user} --clear-groups \"$1\"")
+        } else {
+            "\"$1\"".to_owned()
+        };
+        let script = format!(
+            "(while kill -0 {runner} 2>/dev/null; do sleep 1; done; \
+             {stop} stop -D \"$2/data\" -m immediate -w; rm -rf \"$2\") &"
+        );
+        let mut watcher = Command::new("sh");
+        watcher.args(["-c", &script, "watcher"]).arg(binary("pg_ctl")).arg(&self.folder);
+        watcher.process_group(0).current_dir("/");
+        watcher.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        assert!(watcher.status().expect("a shell").success(), "no watcher of the runner");
+    }
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
+}
+
+/// Who runs PostgreSQL where we are root: user and group.
+fn account() -> (u32, u32) {
+    let users = fs::read_to_string("/etc/passwd").expect("the list of users");
+    let user = |name: &str| {
+        let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
+        let mut ids = line.split(':').skip(2).map(str::parse::<u32>);
+        Some((ids.next()?.ok()?, ids.next()?.ok()?))
+    };
+    user("postgres").or_else(|| user("nobody")).expect("a user that is not root")
+}
+
+fn unprivileged(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    if is_root() {
+        let (user, group) = account();
+        command.uid(user).gid(group);
+    }
+    command
+}
+
+fn give_away(folder: &Path) {
+    if is_root() {
+        let (user, group) = account();
+        chown(folder, Some(user), Some(group)).expect("given to PostgreSQL's user");
+    }
+}
+
+/// Debian keeps the server's programs out of the path; others have them there.
+fn binary(name: &str) -> PathBuf {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut files: Vec<PathBuf> =
+        versions.map(|version| version.path().join("bin").join(name)).collect();
+    files.sort();
+    if let Ok(found) = Command::new("sh").args(["-c", &format!("command -v {name}")]).output() {
+        files.push(PathBuf::from(String::from_utf8_lossy(&found.stdout).trim()));
+    }
+    files.into_iter().find(|file| file.is_file()).unwrap_or_else(|| {
+        panic!("PostgreSQL's {name} is missing: install postgresql (scripts/test does)")
+    })
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    listener.local_addr().expect("an address").port()
+}

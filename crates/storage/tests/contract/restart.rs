@@ -1,0 +1,63 @@
+//! A PostgreSQL server that goes away and comes back.
+
+use crate::harness::{ALICE, Harness, NOW, inbound};
+use crate::postgres::Server;
+use flowcore_storage::{DatabaseOptions, StorageError};
+use std::time::{Duration, Instant};
+use tokio_util::task::TaskTracker;
+
+/// A server of its own, stopped at the end whatever happens.
+struct Own {
+    server: Server,
+    _folder: tempfile::TempDir,
+}
+
+impl Own {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        Self { server: Server::start(folder.path().to_path_buf()), _folder: folder }
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        self.server.crash();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_crashes_in_a_transaction_is_unavailable_and_comes_back_by_itself() {
+    let own = Own::start();
+    let (url, schema) = (own.server.url(), "flowcore".to_owned());
+    let harness = Harness::on(DatabaseOptions::Postgres { url, schema }).await;
+    let id = harness.instance("shop").await;
+    harness.store.commit_inbound(id, vec![inbound(id, ALICE, "1")], NOW).await.expect("stored");
+
+    let mut other = harness.raw().await;
+    other.execute("BEGIN; SELECT 1 FROM whatsapp_instances FOR UPDATE").await;
+    let (store, row) = (harness.store.clone(), inbound(id, ALICE, "2"));
+    let repeated = row.clone();
+    let in_flight =
+        TaskTracker::new().spawn(async move { store.commit_inbound(id, vec![row], NOW).await });
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let waiting = "SELECT COUNT(*) FROM pg_locks WHERE NOT granted";
+    while other.number(waiting).await == 0 {
+        assert!(Instant::now() < deadline, "the transaction does not wait for the lock");
+    }
+    own.server.crash();
+
+    let lost = in_flight.await.expect("no panic");
+    assert!(matches!(lost, Err(StorageError::Unavailable(_))), "{lost:?}");
+    let probe = harness.store.probe().await;
+    assert!(matches!(probe, Err(StorageError::Unavailable(_))), "{probe:?}");
+    let read = harness.store.message(id, "1").await;
+    assert!(matches!(read, Err(StorageError::Unavailable(_))), "{read:?}");
+
+    own.server.up();
+    harness.store.probe().await.expect("back");
+    assert!(harness.store.message(id, "1").await.expect("read").is_some());
+    assert!(harness.store.message(id, "2").await.expect("read").is_none(), "nothing half");
+    let stored = harness.store.commit_inbound(id, vec![repeated], NOW).await.expect("stored");
+    assert_eq!(stored.len(), 1);
+    harness.store.close().await;
+}
