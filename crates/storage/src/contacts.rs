@@ -4,8 +4,9 @@
 //! them together; what was kept apart until then is merged, conversations and messages included. A chat
 //! is found by its key: the contact's id for a person, the address itself for a group, list or channel.
 
-use crate::dialect::{self, Connection, query};
+use crate::dialect::{self, Connection, Query, Row, query};
 use crate::error::StorageError;
+use crate::messages::StoredMessage;
 use crate::row::Record;
 use crate::{Store, new_id};
 use flowcore_domain::clock::Millis;
@@ -131,6 +132,21 @@ pub(crate) struct Sighting<'a> {
     pub(crate) push_name: Option<&'a str>,
 }
 
+/// What is known about the addresses of a sighting.
+const KNOWN: &str = "SELECT contacts.id AS id, contacts.push_name AS push_name, \
+     contact_addresses.address AS address \
+     FROM contact_addresses JOIN contacts ON contacts.id = contact_addresses.contact_id \
+     WHERE contact_addresses.instance_id = $1 AND contact_addresses.address IN ($2, $3)";
+
+/// The same, before it a row of nulls when the message is stored already.
+const KNOWN_OR_STORED: &str = "SELECT NULL AS id, NULL AS push_name, NULL AS address \
+     WHERE EXISTS (SELECT 1 FROM messages \
+     WHERE instance_id = $1 AND wa_id = $4 AND chat = $5 AND sender = $6) UNION ALL \
+     SELECT contacts.id AS id, contacts.push_name AS push_name, \
+     contact_addresses.address AS address \
+     FROM contact_addresses JOIN contacts ON contacts.id = contact_addresses.contact_id \
+     WHERE contact_addresses.instance_id = $1 AND contact_addresses.address IN ($2, $3)";
+
 /// Finds or makes the contact, learning addresses and name; returns its id. One statement when there is
 /// nothing new.
 pub(crate) async fn resolve(
@@ -139,32 +155,63 @@ pub(crate) async fn resolve(
     seen: Sighting<'_>,
     now: Millis,
 ) -> Result<String, StorageError> {
+    let known = looking_up(query(KNOWN), instance, seen).fetch_all(&mut *connection).await?;
+    learn(connection, instance, (seen, now), &known).await
+}
+
+/// The key of the conversation of a message; `None` when the message is stored already. Finds or makes
+/// the contact for one with a person.
+pub(crate) async fn chat_key_of_new(
+    connection: &mut Connection,
+    message: &StoredMessage,
+    chat: Sighting<'_>,
+    now: Millis,
+) -> Result<Option<String>, StorageError> {
+    let instance = message.instance_id;
+    let rows = looking_up(query(KNOWN_OR_STORED), instance, chat)
+        .bind(&message.wa_id)
+        .bind(message.chat.to_string())
+        .bind(message.sender.to_string())
+        .fetch_all(&mut *connection)
+        .await?;
+    if let Some(first) = rows.first()
+        && Record::new("contacts", first).get::<Option<&str>>("id")?.is_none()
+    {
+        return Ok(None);
+    }
+    if !is_person(chat.address) {
+        return Ok(Some(chat.address.to_string()));
+    }
+    learn(connection, instance, (chat, now), &rows).await.map(Some)
+}
+
+fn looking_up(query: Query, instance: InstanceId, seen: Sighting<'_>) -> Query {
+    let alt = seen.alt.unwrap_or(seen.address);
+    query.bind(instance).bind(seen.address.to_string()).bind(alt.to_string())
+}
+
+/// Brings what is known up to what was seen.
+async fn learn(
+    connection: &mut Connection,
+    instance: InstanceId,
+    (seen, now): (Sighting<'_>, Millis),
+    rows: &[Row],
+) -> Result<String, StorageError> {
     let mut missing = vec![seen.address.to_string()];
     missing.extend(seen.alt.filter(|alt| *alt != seen.address).map(ToString::to_string));
-    let rows = query(
-        "SELECT contacts.id AS id, contacts.push_name AS push_name, \
-         contact_addresses.address AS address \
-         FROM contact_addresses JOIN contacts ON contacts.id = contact_addresses.contact_id \
-         WHERE contact_addresses.instance_id = $1 AND contact_addresses.address IN ($2, $3) \
-         ORDER BY contacts.id",
-    )
-    .bind(instance)
-    .bind(&missing[0])
-    .bind(&missing[missing.len() - 1])
-    .fetch_all(&mut *connection)
-    .await?;
-    let mut known: Option<(String, Option<String>)> = None;
-    for row in &rows {
+    let mut people: Vec<(String, Option<String>)> = Vec::new();
+    for row in rows {
         let record = Record::new("contacts", row);
         let (id, address): (String, String) = (record.get("id")?, record.get("address")?);
         missing.retain(|candidate| *candidate != address);
-        match &known {
-            None => known = Some((id, record.get("push_name")?)),
-            Some((keep, _)) if *keep != id => merge(connection, instance, keep, &id).await?,
-            Some(_) => {}
+        if !people.iter().any(|(known, _)| *known == id) {
+            people.push((id, record.get("push_name")?));
         }
     }
-    let id = match known {
+    // The oldest stays: ids sort by time.
+    people.sort();
+    let mut people = people.into_iter();
+    let id = match people.next() {
         Some((id, name)) => {
             if let Some(new) = seen.push_name.filter(|new| name.as_deref() != Some(*new)) {
                 rename(connection, &id, new, now).await?;
@@ -173,6 +220,9 @@ pub(crate) async fn resolve(
         }
         None => create(connection, instance, seen.push_name, now).await?,
     };
+    for (gone, _) in people {
+        merge(connection, instance, &id, &gone).await?;
+    }
     for address in missing {
         query(
             "INSERT INTO contact_addresses (instance_id, address, contact_id) VALUES ($1, $2, $3)",
@@ -250,20 +300,6 @@ async fn merge(
     Ok(())
 }
 
-/// The key of the conversation of a message; finds or makes the contact for one with a person.
-pub(crate) async fn chat_key_for(
-    connection: &mut Connection,
-    instance: InstanceId,
-    chat: Sighting<'_>,
-    now: Millis,
-) -> Result<String, StorageError> {
-    if is_person(chat.address) {
-        resolve(connection, instance, chat, now).await
-    } else {
-        Ok(chat.address.to_string())
-    }
-}
-
 /// A message that a conversation has got.
 pub(crate) struct Arrival<'a> {
     pub(crate) instance: InstanceId,
@@ -274,10 +310,7 @@ pub(crate) struct Arrival<'a> {
 }
 
 /// Moves a conversation up, making it with its first message.
-pub(crate) async fn touch_chat(
-    connection: &mut Connection,
-    arrival: Arrival<'_>,
-) -> Result<(), StorageError> {
+pub(crate) fn touching(arrival: &Arrival<'_>) -> Query {
     query(
         "INSERT INTO chats (instance_id, chat_key, address, unread, last_message_at) \
          VALUES ($1, $2, $3, $4, $5) ON CONFLICT (instance_id, chat_key) DO UPDATE SET \
@@ -290,7 +323,4 @@ pub(crate) async fn touch_chat(
     .bind(arrival.address.to_string())
     .bind(i64::from(arrival.unread))
     .bind(arrival.at.0)
-    .execute(connection)
-    .await?;
-    Ok(())
 }

@@ -2,11 +2,13 @@
 //! codes, and the few statements that one of them says in its own way. Every other file says plain SQL
 //! that both understand.
 
+mod batch;
 mod errors;
 mod postgres;
 mod query;
 mod sqlite;
 
+pub(crate) use batch::Batch;
 pub(crate) use postgres::{PgTarget, instant, uuid_text};
 pub(crate) use query::{Instant, Query, query};
 
@@ -106,12 +108,16 @@ pub(crate) const TABLE_EXISTS: [&str; 2] = [
     "SELECT COUNT(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = $1",
 ];
 
-/// Takes `$2` numbers for the events of an instance; returns the last. On PostgreSQL this holds the row
-/// of the instance until the commit, so its numbers are in the order of commits, and tells
-/// [`EVENTS_SETTLED`] that events are on their way.
+/// Takes `$2` numbers for the events of an instance; returns the last, and the enabled webhooks with the
+/// kinds of events that each wants. On PostgreSQL this holds the row of the instance until the commit, so
+/// its numbers are in the order of commits, and tells [`EVENTS_SETTLED`] that events are on their way.
 pub(crate) const TAKE_EVENT_NUMBERS: [&str; 2] = [
-    "UPDATE whatsapp_instances SET event_seq = event_seq + $2 WHERE id = $1 RETURNING event_seq",
     "UPDATE whatsapp_instances SET event_seq = event_seq + $2 WHERE id = $1 RETURNING event_seq, \
+     (SELECT string_agg(webhook_endpoints.id || ' ' || events, '|') FROM webhook_endpoints \
+     WHERE instance_id = $1 AND enabled) AS targets",
+    "UPDATE whatsapp_instances SET event_seq = event_seq + $2 WHERE id = $1 RETURNING event_seq, \
+     (SELECT string_agg(webhook_endpoints.id || ' ' || events, '|') FROM webhook_endpoints \
+     WHERE instance_id = $1 AND enabled) AS targets, \
      pg_advisory_xact_lock_shared(hashtext('flowcore events'), hashtext(current_schema()))",
 ];
 

@@ -2,8 +2,8 @@
 //! that wants it.
 
 use crate::Store;
-use crate::deliveries::queue;
-use crate::dialect::{self, Connection, Query, Readers, Row, query};
+use crate::deliveries::queue::{self, Target};
+use crate::dialect::{self, Batch, Connection, Query, Readers, Row, query};
 use crate::error::StorageError;
 use crate::row::{Record, json_text};
 use flowcore_domain::clock::Millis;
@@ -138,32 +138,83 @@ pub(crate) async fn append(
     if events.is_empty() {
         return Ok(Vec::new());
     }
-    let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
-    let [sqlite, postgres] = dialect::TAKE_EVENT_NUMBERS;
-    let last: i64 = query(connection.pick(sqlite, postgres))
-        .bind(instance)
-        .bind(count)
-        .scalar(&mut *connection)
-        .await?
-        .ok_or(StorageError::NotFound("the instance"))?;
-    let targets = queue::targets(connection, instance).await?;
+    let mut appending = Appending::begin(connection, instance, events.len(), now).await?;
     let mut stored = Vec::with_capacity(events.len());
-    for (seq, event) in (last - count + 1..).zip(events) {
-        debug_assert_eq!(event.instance_id, instance, "events go with the row that they are about");
-        let wanted: Vec<_> = targets.iter().filter(|target| target.wants(event.kind)).collect();
-        let event = StoredEvent { seq, event, deliveries: wanted.len() };
-        insert(connection, &event).await?;
-        for target in wanted {
-            queue::enqueue(connection, target.id(), &event, now).await?;
-        }
-        stored.push(event);
+    for event in events {
+        let mut batch = Batch::new();
+        stored.push(appending.append(event, &mut batch)?);
+        batch.execute(connection).await?;
     }
     Ok(stored)
 }
 
-async fn insert(connection: &mut Connection, stored: &StoredEvent) -> Result<(), StorageError> {
+/// Numbers that were taken for events of one instance, and where these events go.
+pub(crate) struct Appending {
+    instance: InstanceId,
+    now: Millis,
+    next: i64,
+    end: i64,
+    targets: Vec<Target>,
+}
+
+impl Appending {
+    /// Takes `count` numbers. Jobs about the same instance wait from here on.
+    pub(crate) async fn begin(
+        connection: &mut Connection,
+        instance: InstanceId,
+        count: usize,
+        now: Millis,
+    ) -> Result<Self, StorageError> {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        let [sqlite, postgres] = dialect::TAKE_EVENT_NUMBERS;
+        let row = query(connection.pick(sqlite, postgres))
+            .bind(instance)
+            .bind(count)
+            .fetch_optional(connection)
+            .await?
+            .ok_or(StorageError::NotFound("the instance"))?;
+        let record = Record::new("whatsapp_instances", &row);
+        let last: i64 = record.get("event_seq")?;
+        let targets = record.get::<Option<&str>>("targets")?.unwrap_or_default();
+        let targets = targets.split('|').filter(|target| !target.is_empty());
+        let targets = targets.map(|target| Target::read(target).ok_or_else(|| record.corrupt()));
+        let targets = targets.collect::<Result<_, _>>()?;
+        Ok(Self { instance, now, next: last - count + 1, end: last + 1, targets })
+    }
+
+    /// Adds an event and its deliveries to a batch, under the next number.
+    pub(crate) fn append(
+        &mut self,
+        event: NewEvent,
+        batch: &mut Batch,
+    ) -> Result<StoredEvent, StorageError> {
+        debug_assert_eq!(event.instance_id, self.instance, "events go with what they are about");
+        let wanted: Vec<_> = self.targets.iter().filter(|one| one.wants(event.kind)).collect();
+        let stored = StoredEvent { seq: self.next, event, deliveries: wanted.len() };
+        self.next += 1;
+        batch.add(insertion(&stored)?);
+        for target in wanted {
+            batch.add(queue::enqueuing(target.id(), &stored, self.now));
+        }
+        Ok(stored)
+    }
+
+    /// Gives back the numbers that were not needed.
+    pub(crate) async fn finish(self, connection: &mut Connection) -> Result<(), StorageError> {
+        if self.next < self.end {
+            query("UPDATE whatsapp_instances SET event_seq = $2 WHERE id = $1")
+                .bind(self.instance)
+                .bind(self.next - 1)
+                .execute(connection)
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+fn insertion(stored: &StoredEvent) -> Result<Query, StorageError> {
     let event = &stored.event;
-    query(
+    Ok(query(
         "INSERT INTO events (id, instance_id, seq, kind, ordering_key, at, data, deliveries) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
@@ -174,10 +225,7 @@ async fn insert(connection: &mut Connection, stored: &StoredEvent) -> Result<(),
     .bind(&event.ordering_key)
     .bind(event.at.0)
     .bind(json_text(&event.data)?)
-    .bind(i64::try_from(stored.deliveries).unwrap_or(i64::MAX))
-    .execute(connection)
-    .await?;
-    Ok(())
+    .bind(i64::try_from(stored.deliveries).unwrap_or(i64::MAX)))
 }
 
 /// The exact name; `EventKind::parse` also takes other spellings and is dearer.

@@ -2,9 +2,9 @@
 
 use crate::Store;
 use crate::contacts::{self, Arrival, Sighting};
-use crate::dialect::{self, Connection};
+use crate::dialect::{Batch, Connection};
 use crate::error::StorageError;
-use crate::events::{self, StoredEvent};
+use crate::events::{Appending, StoredEvent};
 use crate::messages::{self, StoredMessage};
 use flowcore_domain::clock::Millis;
 use flowcore_domain::event::NewEvent;
@@ -37,15 +37,20 @@ impl Store {
     ) -> Result<Vec<StoredEvent>, StorageError> {
         let committed = self.write(move |connection| {
             Box::pin(async move {
-                dialect::lock_instance(connection, instance).await?;
+                if rows.is_empty() {
+                    return Ok(Vec::new());
+                }
+                let mut events = Appending::begin(connection, instance, rows.len(), now).await?;
                 let mut news = Vec::with_capacity(rows.len());
                 for row in rows {
                     let message = stored(instance, row.row_id, row.message, now);
-                    if store(connection, &message, now).await? {
-                        news.push(row.event);
+                    if let Some(mut batch) = storing(connection, &message, now).await? {
+                        news.push(events.append(row.event, &mut batch)?);
+                        batch.execute(connection).await?;
                     }
                 }
-                events::append(connection, instance, now, news).await
+                events.finish(connection).await?;
+                Ok(news)
             })
         });
         committed.await.map_err(|error| match error {
@@ -55,34 +60,35 @@ impl Store {
     }
 }
 
-/// Stores one message, its chat and its contact; false when it was there already.
-async fn store(
+/// What stores one message and moves its chat up; `None` when it is there already. Its contact is stored at
+/// once.
+async fn storing(
     connection: &mut Connection,
     message: &StoredMessage,
     now: Millis,
-) -> Result<bool, StorageError> {
+) -> Result<Option<Batch>, StorageError> {
     let instance = message.instance_id;
     // The name in a stanza is the writer's; in one's own message it says nothing about the other side.
     let push_name = message.push_name.as_deref().filter(|_| !message.from_me);
     let chat = Sighting { address: &message.chat, alt: message.chat_alt.as_ref(), push_name };
-    let chat_key = contacts::chat_key_for(connection, instance, chat, now).await?;
-    if !messages::insert(connection, message, &chat_key).await? {
-        return Ok(false);
-    }
+    let Some(chat_key) = contacts::chat_key_of_new(connection, message, chat, now).await? else {
+        return Ok(None);
+    };
     if !message.from_me && contacts::is_person(&message.sender) && message.sender != message.chat {
         let sender =
             Sighting { address: &message.sender, alt: message.sender_alt.as_ref(), push_name };
         contacts::resolve(connection, instance, sender, now).await?;
     }
-    let arrival = Arrival {
+    let mut batch = Batch::new();
+    batch.add(messages::insertion(message, &chat_key)?);
+    batch.add(contacts::touching(&Arrival {
         instance,
         chat_key: &chat_key,
         address: &message.chat,
         unread: !message.from_me,
         at: message.at,
-    };
-    contacts::touch_chat(connection, arrival).await?;
-    Ok(true)
+    }));
+    Ok(Some(batch))
 }
 
 fn stored(

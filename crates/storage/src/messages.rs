@@ -1,7 +1,7 @@
 //! Messages as stored, and how they are read.
 
 use crate::Store;
-use crate::dialect::{self, Connection, query};
+use crate::dialect::{self, Query, query};
 use crate::error::StorageError;
 use crate::row::{Record, json_text};
 use bytes::Bytes;
@@ -129,18 +129,13 @@ impl Store {
     }
 }
 
-/// Inserts a message unless it is there already; whether it was inserted.
-pub(crate) async fn insert(
-    connection: &mut Connection,
-    message: &StoredMessage,
-    chat_key: &str,
-) -> Result<bool, StorageError> {
-    let inserted = query(
+/// Inserts a message that is not there yet.
+pub(crate) fn insertion(message: &StoredMessage, chat_key: &str) -> Result<Query, StorageError> {
+    Ok(query(
         "INSERT INTO messages (id, instance_id, wa_id, chat_key, chat, chat_alt, sender, \
          sender_alt, from_me, addressing, push_name, kind, content, text, context, proto, status, \
          at, sent_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, \
-         $14, $15, $16, $17, $18, $19, $20) \
-         ON CONFLICT (instance_id, wa_id, chat, sender) DO NOTHING",
+         $14, $15, $16, $17, $18, $19, $20)",
     )
     .bind(message.row_id.text())
     .bind(message.instance_id)
@@ -161,10 +156,7 @@ pub(crate) async fn insert(
     .bind(i64::from(message.status.rank()))
     .bind(message.at.0)
     .bind(message.sent_at.map(|at| at.0))
-    .bind(message.created_at.0)
-    .execute(connection)
-    .await?;
-    Ok(inserted > 0)
+    .bind(message.created_at.0))
 }
 
 fn addressing_word(addressing: Addressing) -> &'static str {

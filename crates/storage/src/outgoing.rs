@@ -3,7 +3,7 @@
 
 use crate::Store;
 use crate::contacts::{self, Arrival, Sighting};
-use crate::dialect::{self, Connection, query};
+use crate::dialect::{self, Batch, Connection, Query, query};
 use crate::error::StorageError;
 use crate::events::{self, StoredEvent};
 use crate::messages::{self, StoredMessage, read_message};
@@ -83,26 +83,30 @@ impl Store {
                 if let Some(earlier) = earlier_request(connection, &row).await? {
                     return Ok(earlier);
                 }
-                let chat =
-                    Sighting { address: &row.chat, alt: row.chat_alt.as_ref(), push_name: None };
-                let chat_key =
-                    contacts::chat_key_for(connection, row.instance_id, chat, row.now).await?;
                 let idempotency = row.idempotency.clone();
                 let message = stored(row);
-                if !messages::insert(connection, &message, &chat_key).await? {
-                    return Err(StorageError::Conflict("a message with this id"));
-                }
-                if let Some(key) = idempotency {
-                    remember(connection, &message, key).await?;
-                }
-                let arrival = Arrival {
+                let chat = Sighting {
+                    address: &message.chat,
+                    alt: message.chat_alt.as_ref(),
+                    push_name: None,
+                };
+                let now = message.created_at;
+                let chat_key = contacts::chat_key_of_new(connection, &message, chat, now)
+                    .await?
+                    .ok_or(StorageError::Conflict("a message with this id"))?;
+                let mut batch = Batch::new();
+                batch.add(messages::insertion(&message, &chat_key)?);
+                batch.add(contacts::touching(&Arrival {
                     instance: message.instance_id,
                     chat_key: &chat_key,
                     address: &message.chat,
                     unread: false,
                     at: message.at,
-                };
-                contacts::touch_chat(connection, arrival).await?;
+                }));
+                if let Some(key) = idempotency {
+                    batch.add(remembering(&message, key));
+                }
+                batch.execute(connection).await?;
                 Ok(OutgoingInsert::Inserted)
             })
         })
@@ -196,11 +200,7 @@ async fn earlier_request(
     Ok(Some(OutgoingInsert::Replayed(Box::new(read_message(&record)?))))
 }
 
-async fn remember(
-    connection: &mut Connection,
-    message: &StoredMessage,
-    (key, body_hash): (String, [u8; 32]),
-) -> Result<(), StorageError> {
+fn remembering(message: &StoredMessage, (key, body_hash): (String, [u8; 32])) -> Query {
     query(
         "INSERT INTO idempotency_keys (instance_id, key, body_hash, message_id, expires_at) \
          VALUES ($1, $2, $3, $4, $5) ON CONFLICT (instance_id, key) DO UPDATE SET \
@@ -212,9 +212,6 @@ async fn remember(
     .bind(body_hash.as_slice())
     .bind(message.row_id.text())
     .bind(message.created_at.plus(IDEMPOTENCY_LIFETIME).0)
-    .execute(connection)
-    .await?;
-    Ok(())
 }
 
 fn stored(row: OutgoingRow) -> StoredMessage {

@@ -2,14 +2,13 @@
 //! inside a job of the writer.
 
 use super::Settlement;
-use crate::dialect::{Connection, query};
+use crate::dialect::{Connection, Query, query};
 use crate::error::StorageError;
 use crate::events::StoredEvent;
 use crate::new_id;
-use crate::row::Record;
 use flowcore_domain::clock::Millis;
 use flowcore_domain::event::EventKind;
-use flowcore_domain::id::{InstanceId, WebhookId};
+use flowcore_domain::id::WebhookId;
 
 /// A webhook of an instance as the outbox sees it.
 #[derive(Debug)]
@@ -19,6 +18,12 @@ pub(crate) struct Target {
 }
 
 impl Target {
+    /// Reads `id events`, as the statement that takes event numbers gives it.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        let (id, events) = text.split_once(' ')?;
+        Some(Self { id: id.to_owned(), events: serde_json::from_str(events).ok()? })
+    }
+
     pub(crate) fn id(&self) -> &str {
         &self.id
     }
@@ -28,29 +33,8 @@ impl Target {
     }
 }
 
-/// The enabled webhooks of an instance.
-pub(crate) async fn targets(
-    connection: &mut Connection,
-    instance: InstanceId,
-) -> Result<Vec<Target>, StorageError> {
-    let rows = query("SELECT id, events FROM webhook_endpoints WHERE instance_id = $1 AND enabled")
-        .bind(instance)
-        .fetch_all(connection)
-        .await?;
-    let target = |row| {
-        let record = Record::new("webhook_endpoints", row);
-        Ok(Target { id: record.get("id")?, events: record.json("events")? })
-    };
-    rows.iter().map(target).collect()
-}
-
 /// Puts an event at the end of its chain.
-pub(crate) async fn enqueue(
-    connection: &mut Connection,
-    webhook_id: &str,
-    stored: &StoredEvent,
-    now: Millis,
-) -> Result<(), StorageError> {
+pub(crate) fn enqueuing(webhook_id: &str, stored: &StoredEvent, now: Millis) -> Query {
     query(
         "INSERT INTO deliveries (id, instance_id, webhook_id, event_id, seq, ordering_key, state, \
          head, leased, attempts, next_at) VALUES ($1, $2, $3, $4, $5, $6, 'waiting', \
@@ -64,9 +48,6 @@ pub(crate) async fn enqueue(
     .bind(stored.seq)
     .bind(&stored.event.ordering_key)
     .bind(now.0)
-    .execute(connection)
-    .await?;
-    Ok(())
 }
 
 /// Ends everything that waits for a webhook which is switched off: switched on again, it does not get

@@ -118,6 +118,11 @@ impl Query {
         self
     }
 
+    /// Its text and its parameters.
+    pub(super) fn into_parts(self) -> (SqlStr, Vec<Value>) {
+        (self.sql, self.values)
+    }
+
     /// Runs it; returns how many rows it changed.
     pub(crate) async fn execute(self, target: impl Into<Target<'_>>) -> Result<u64, StorageError> {
         Ok(match run!(self, target, execute) {
