@@ -4,8 +4,8 @@
 //! when that is durable the engine acknowledges. A message that comes again finds itself stored and
 //! causes nothing.
 
-use crate::outbox::render;
 use crate::instances::actor::Command;
+use crate::outbox::render;
 use crate::{Shared, fresh_id};
 use async_trait::async_trait;
 use flowcore_domain::engine::{CommitError, Report, SessionSink};
@@ -29,7 +29,7 @@ pub(crate) struct Inbox {
 impl Inbox {
     fn row(&self, message: InboundMessage) -> InboundRow {
         let event = render::upsert(self.instance_id, &message, self.shared.now());
-        InboundRow { row_id: fresh_id(), message, event }
+        InboundRow { row_id: fresh_id(), message, event, jobs: Vec::new() }
     }
 }
 

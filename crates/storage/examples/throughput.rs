@@ -141,5 +141,5 @@ fn message(instance: InstanceId, number: u64) -> InboundRow {
         text: Some("hello there".to_owned()),
         context: None,
     };
-    InboundRow { row_id: Uuid::now_v7().into(), message, event }
+    InboundRow { row_id: Uuid::now_v7().into(), message, event, jobs: vec![] }
 }

@@ -57,6 +57,14 @@ impl Location {
         }
     }
 
+    /// A connection to a file that is not to be changed.
+    pub(crate) async fn connect_read_only(&self) -> Result<Connection, StorageError> {
+        match self {
+            Self::Sqlite(file) => Ok(Connection::Sqlite(sqlite::connect_read_only(file).await?)),
+            Self::Postgres(_) => self.connect().await,
+        }
+    }
+
     /// The connections that read. They are made when needed.
     pub(crate) fn readers(&self) -> Readers {
         match self {

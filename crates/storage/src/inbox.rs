@@ -5,6 +5,7 @@ use crate::contacts::{self, Arrival, Sighting};
 use crate::dialect::{Batch, Connection};
 use crate::error::StorageError;
 use crate::events::{Appending, StoredEvent};
+use crate::jobs::{self, NewJob};
 use crate::messages::{self, StoredMessage};
 use flowcore_domain::clock::Millis;
 use flowcore_domain::event::NewEvent;
@@ -20,6 +21,8 @@ pub struct InboundRow {
     pub message: InboundMessage,
     /// What receivers are told.
     pub event: NewEvent,
+    /// Work that it causes; of this instance.
+    pub jobs: Vec<NewJob>,
 }
 
 impl Store {
@@ -47,6 +50,10 @@ impl Store {
                     if let Some(mut batch) = storing(connection, &message, now).await? {
                         news.push(events.append(row.event, &mut batch)?);
                         batch.execute(connection).await?;
+                        // Each by itself: whether one is the head of its chain depends on those before.
+                        for job in &row.jobs {
+                            jobs::enqueuing(job, now)?.execute(&mut *connection).await?;
+                        }
                     }
                 }
                 events.finish(connection).await?;

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 
-const DATABASE_FILE: &str = "flowcore.db";
+pub(crate) const DATABASE_FILE: &str = "flowcore.db";
 const KEY_FILE: &str = "master.key";
 
 /// The row of `meta` that only the right master key opens.
@@ -119,9 +119,10 @@ pub(crate) struct Opened {
 pub(crate) async fn open(options: StoreOptions) -> Result<Opened, OpenError> {
     make_directory(&options.data_dir)?;
     let guard = Guard::directory(&options.data_dir)?;
-    let location = locate(&options)?;
-    if let Location::Postgres(target) = &location {
-        target.check().await?;
+    let location = location(&options.data_dir, &options.database)?;
+    match &location {
+        Location::Sqlite(_) => make_database_file(&options.data_dir)?,
+        Location::Postgres(target) => target.check().await?,
     }
     guard.database(&location).await?;
     let mut connection = location.connect().await?;
@@ -135,11 +136,10 @@ pub(crate) async fn open(options: StoreOptions) -> Result<Opened, OpenError> {
     }
 }
 
-fn locate(options: &StoreOptions) -> Result<Location, OpenError> {
-    match &options.database {
-        DatabaseOptions::DataDirectory => {
-            Ok(Location::Sqlite(make_database_file(&options.data_dir)?))
-        }
+/// Where the database is; nothing is made.
+pub(crate) fn location(data_dir: &Path, database: &DatabaseOptions) -> Result<Location, OpenError> {
+    match database {
+        DatabaseOptions::DataDirectory => Ok(Location::Sqlite(data_dir.join(DATABASE_FILE))),
         DatabaseOptions::Postgres { url, schema } => {
             Ok(Location::Postgres(Box::new(PgTarget::new(url, schema)?)))
         }
@@ -147,20 +147,20 @@ fn locate(options: &StoreOptions) -> Result<Location, OpenError> {
 }
 
 /// 0700: what is in it is the owner's alone.
-fn make_directory(directory: &Path) -> Result<(), OpenError> {
+pub(crate) fn make_directory(directory: &Path) -> Result<(), OpenError> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
     made.map_err(|source| OpenError::DataDirectory { path: directory.to_path_buf(), source })
 }
 
 /// 0600; SQLite gives its other files the same mode.
-fn make_database_file(directory: &Path) -> Result<PathBuf, OpenError> {
+fn make_database_file(directory: &Path) -> Result<(), OpenError> {
     let failed = |source| OpenError::DataDirectory { path: directory.to_path_buf(), source };
     let file = directory.join(DATABASE_FILE);
     let mut creation = OpenOptions::new();
     creation.write(true).create_new(true).mode(0o600);
     match creation.open(&file) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(failed(error)),
-        _ => Ok(file),
+        _ => Ok(()),
     }
 }
 
@@ -168,7 +168,7 @@ async fn prepare_database(
     connection: &mut Connection,
     options: &StoreOptions,
 ) -> Result<Vault, OpenError> {
-    refuse_newer_schema(connection).await?;
+    schema(connection).await?;
     let known = table_exists(connection, "meta").await?;
     let mark = if known { read_meta(connection, "mark").await? } else { None };
     if let Some(found) = mark.filter(|mark| mark != options.mark.as_str().as_bytes()) {
@@ -196,16 +196,30 @@ async fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
     Ok(())
 }
 
-async fn refuse_newer_schema(connection: &mut Connection) -> Result<(), OpenError> {
+/// The version of the schema; `None` where there is none.
+///
+/// # Errors
+/// [`OpenError::NewerSchema`] when this program does not know it.
+pub(crate) async fn schema(connection: &mut Connection) -> Result<Option<i64>, OpenError> {
     let migrations = connection.pick(&SQLITE, &POSTGRES);
     let table = migrations.table_name.clone();
     if !table_exists(connection, &table).await? {
-        return Ok(());
+        return Ok(None);
     }
     let newest = format!("SELECT COALESCE(MAX(version), 0) FROM {table}");
     let found: i64 = query(AssertSqlSafe(newest)).scalar(connection).await?.unwrap_or_default();
     let known = migrations.iter().map(|migration| migration.version).max().unwrap_or_default();
-    if found > known { Err(OpenError::NewerSchema { found, known }) } else { Ok(()) }
+    if found > known { Err(OpenError::NewerSchema { found, known }) } else { Ok(Some(found)) }
+}
+
+/// The migrations after a version.
+pub(crate) fn pending(location: &Location, found: i64) -> Vec<(i64, String)> {
+    let migrations = match location {
+        Location::Sqlite(_) => &SQLITE,
+        Location::Postgres(_) => &POSTGRES,
+    };
+    let new = migrations.iter().filter(|migration| migration.version > found);
+    new.map(|migration| (migration.version, migration.description.to_string())).collect()
 }
 
 async fn table_exists(connection: &mut Connection, name: &str) -> Result<bool, StorageError> {

@@ -11,10 +11,16 @@ mod durability;
 mod events;
 #[path = "contract/harness.rs"]
 mod harness;
+#[path = "contract/history.rs"]
+mod history;
 #[path = "contract/inbox.rs"]
 mod inbox;
 #[path = "contract/instances.rs"]
 mod instances;
+#[path = "contract/jobs.rs"]
+mod jobs;
+#[path = "contract/maintenance.rs"]
+mod maintenance;
 #[path = "contract/opening.rs"]
 mod opening;
 #[path = "contract/outgoing.rs"]
@@ -99,6 +105,17 @@ suite! {
         real_numbers_and_a_simulated_network_never_meet
         a_newer_schema_is_refused
         two_servers_never_run_on_the_same_data;
+    history:
+        words_are_found_without_case_and_accents_in_one_instance_only
+        a_search_pages_and_forgets_with_the_message
+        history_is_kept_for_ever_unless_its_owner_limits_it;
+    jobs:
+        jobs_of_a_chain_are_done_in_order_retried_and_buried
+        a_worker_that_dies_gives_its_job_back_and_settles_nothing_later
+        a_message_and_its_jobs_are_stored_together_and_once
+        workers_that_claim_at_once_share_the_work;
+    maintenance:
+        a_schema_of_an_earlier_version_is_brought_up_to_date;
     outgoing:
         the_same_request_is_answered_with_its_message_and_another_is_refused
         a_message_with_the_same_id_to_the_same_chat_is_refused

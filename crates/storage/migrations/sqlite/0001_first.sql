@@ -101,9 +101,11 @@ CREATE TABLE chats (
 ) WITHOUT ROWID;
 CREATE INDEX chats_by_time ON chats (instance_id, last_message_at, chat_key);
 
--- `status` is the rank of a delivery status; `at` is the time that WhatsApp gives.
+-- `number` ties a message to its words (see the next migration), and must not change when the file is
+-- compacted. `status` is the rank of a delivery status; `at` is the time that WhatsApp gives.
 CREATE TABLE messages (
-    id TEXT PRIMARY KEY NOT NULL,
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
     instance_id TEXT NOT NULL REFERENCES whatsapp_instances (id) ON DELETE CASCADE,
     wa_id TEXT NOT NULL,
     chat_key TEXT NOT NULL,

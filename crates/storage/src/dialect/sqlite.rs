@@ -31,6 +31,12 @@ pub(super) async fn connect(file: &Path) -> Result<SqliteConnection, sqlx::Error
     options(file).pragma("cache_size", "-16000").connect().await
 }
 
+/// A connection to a file that nobody writes.
+pub(super) async fn connect_read_only(file: &Path) -> Result<SqliteConnection, sqlx::Error> {
+    let options = SqliteConnectOptions::new().filename(file).read_only(true).immutable(true);
+    options.disable_statement_logging().connect().await
+}
+
 /// The connections that read.
 pub(super) fn readers(file: &Path) -> SqlitePool {
     SqlitePoolOptions::new()

@@ -24,7 +24,7 @@ pub(crate) struct Guard {
 
 impl Guard {
     /// Takes the data directory.
-    pub(super) fn directory(path: &Path) -> Result<Self, OpenError> {
+    pub(crate) fn directory(path: &Path) -> Result<Self, OpenError> {
         let failed = |source| OpenError::DataDirectory { path: path.to_path_buf(), source };
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false).mode(0o600);

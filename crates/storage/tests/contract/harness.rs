@@ -10,7 +10,8 @@ use flowcore_domain::jid::Jid;
 use flowcore_domain::message::{Addressing, InboundMessage};
 use flowcore_domain::webhook::{Secret, Webhook};
 use flowcore_storage::{
-    DatabaseOptions, InboundRow, Mark, MasterKey, NewInstance, OutgoingRow, Store, StoreOptions,
+    DatabaseOptions, InboundRow, Mark, MasterKey, NewInstance, NewJob, OutgoingRow, Store,
+    StoreOptions,
 };
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -199,7 +200,8 @@ pub(crate) fn inbound(instance: InstanceId, chat: &str, id: &str) -> InboundRow 
         text: Some("hi".to_owned()),
         context: None,
     };
-    InboundRow { row_id: fresh(), message, event: event(instance, EventKind::MessagesUpsert, chat) }
+    let event = event(instance, EventKind::MessagesUpsert, chat);
+    InboundRow { row_id: fresh(), message, event, jobs: vec![] }
 }
 
 /// A text to `chat`.
@@ -218,4 +220,10 @@ pub(crate) fn outgoing(instance: InstanceId, chat: &str, wa_id: &str) -> Outgoin
         idempotency: None,
         now: NOW,
     }
+}
+
+/// Work about `key`.
+pub(crate) fn job(instance_id: InstanceId, kind: &'static str, key: &str) -> NewJob {
+    let (ordering_key, payload) = (key.to_owned(), json!({ "about": key }));
+    NewJob { instance_id, kind, ordering_key, payload, due: NOW }
 }

@@ -1,6 +1,6 @@
 //! Instances: names, changes, deletion.
 
-use crate::harness::{ALICE, Harness, Kind, NOW, OWN, event, fresh, inbound, jid, outgoing};
+use crate::harness::{ALICE, Harness, Kind, NOW, OWN, event, fresh, inbound, jid, job, outgoing};
 use flowcore_domain::clock::Millis;
 use flowcore_domain::event::EventKind;
 use flowcore_domain::instance::settings::Settings;
@@ -107,6 +107,7 @@ pub(crate) async fn deleting_an_instance_removes_everything_of_it_and_nothing_el
     harness.store.insert_outgoing(sent).await.expect("stored");
     let put = Change::put(Namespace("session"), "a", "x");
     harness.store.session_store(gone).apply(vec![put]).await.expect("applied");
+    harness.store.enqueue_jobs(vec![job(gone, "answer", ALICE)], NOW).await.expect("stored");
     let lease = Duration::from_secs(60);
     for claimed in harness.store.claim_deliveries(10, NOW, lease).await.expect("claimed") {
         if claimed.webhook.instance_id == gone {
@@ -122,7 +123,7 @@ pub(crate) async fn deleting_an_instance_removes_everything_of_it_and_nothing_el
     }
     let full = harness.counts().await;
     let grown = full.iter().filter(|(table, count)| before[*table] < **count).count();
-    assert_eq!(grown, 11, "every table of an instance has rows of it: {full:?}");
+    assert_eq!(grown, 12, "every table of an instance has rows of it: {full:?}");
 
     assert!(harness.store.delete_instance(gone).await.expect("deleted"));
     assert_eq!(harness.counts().await, before);

@@ -67,7 +67,7 @@ impl Raw {
         let sql = match self {
             Self::Sqlite(_) => {
                 "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' \
-                 AND name NOT LIKE '\\_sqlx%' ESCAPE '\\'"
+                 AND name NOT LIKE '\\_sqlx%' ESCAPE '\\' AND name NOT LIKE 'message_search%'"
             }
             Self::Postgres(_) => {
                 "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema() \

@@ -1,0 +1,104 @@
+//! Backups, restores, and schemas of earlier versions.
+
+use crate::harness::{ALICE, Harness, Kind, NOW, inbound, options};
+use flowcore_domain::session_store::{Change, Namespace};
+use flowcore_storage::{BackupError, MasterKey, OpenError, Store, StoreOptions};
+use flowcore_storage::{backup, migration_plan, restore};
+use std::os::unix::fs::PermissionsExt as _;
+
+const SESSION: Namespace = Namespace("session");
+
+#[tokio::test]
+async fn a_backup_of_a_running_store_is_restored_elsewhere_and_goes_on_from_there() {
+    let harness = Harness::new(Kind::Sqlite).await;
+    let id = harness.instance("shop").await;
+    harness.store.commit_inbound(id, vec![inbound(id, ALICE, "1")], NOW).await.expect("stored");
+    let put = Change::put(SESSION, "a", "ratchet");
+    harness.store.session_store(id).apply(vec![put]).await.expect("applied");
+    let folder = tempfile::tempdir().expect("a directory");
+    let file = folder.path().join("flowcore.backup");
+    let (data, database) = (harness.directory.path(), &harness.database);
+    backup(data, database, &file).await.expect("a backup");
+    assert_eq!(file.metadata().expect("there").permissions().mode() & 0o777, 0o600);
+    let again = backup(data, database, &file).await;
+    assert!(matches!(again, Err(BackupError::Exists(_))), "{again:?}");
+    harness.store.commit_inbound(id, vec![inbound(id, ALICE, "2")], NOW).await.expect("stored");
+
+    let other = folder.path().join("data");
+    restore(&file, &other).await.expect("restored");
+    let refused = restore(&file, &other).await;
+    assert!(matches!(refused, Err(BackupError::Exists(_))), "{refused:?}");
+    let wrong = MasterKey::from_bytes([8; 32]);
+    let wrong = StoreOptions { master_key: Some(wrong), ..options(&other, database) };
+    assert!(matches!(Store::open(wrong).await, Err(OpenError::WrongKey)));
+    let store = Store::open(options(&other, database)).await.expect("opens");
+    let value = store.session_store(id).get(SESSION, "a").await.expect("read");
+    assert_eq!(value.as_deref(), Some(&b"ratchet"[..]));
+    assert!(store.message(id, "1").await.expect("read").is_some());
+    assert!(store.message(id, "2").await.expect("read").is_none());
+    let next = store.commit_inbound(id, vec![inbound(id, ALICE, "3")], NOW).await.expect("stored");
+    assert_eq!(next[0].seq, 2);
+    assert_eq!(store.search_messages(id, "hi", None, 10).await.expect("searched").len(), 2);
+}
+
+#[tokio::test]
+async fn what_is_no_whole_backup_is_not_restored() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let (file, data) = (folder.path().join("notes"), folder.path().join("data"));
+    let missing = restore(&file, &data).await;
+    assert!(matches!(missing, Err(BackupError::Missing(_))), "{missing:?}");
+    std::fs::write(&file, "holiday notes ".repeat(1000)).expect("written");
+    let refused = restore(&file, &data).await;
+    assert!(matches!(refused, Err(BackupError::Unusable { .. })), "{refused:?}");
+    assert!(!data.join("flowcore.db").exists());
+}
+
+pub(crate) async fn a_schema_of_an_earlier_version_is_brought_up_to_date(kind: Kind) {
+    let harness = Harness::new(kind).await;
+    let plan = migration_plan(harness.directory.path(), &harness.database).await.expect("a plan");
+    assert_eq!((plan.found, plan.pending), (Some(2), vec![]));
+    let id = harness.instance("shop").await;
+    harness.store.commit_inbound(id, vec![inbound(id, ALICE, "1")], NOW).await.expect("stored");
+    harness.store.close().await;
+    // What version 1 had: everything of version 2 taken away again.
+    let mut raw = harness.raw().await;
+    raw.execute(match kind {
+        Kind::Sqlite => {
+            "DROP TRIGGER message_search_insert; DROP TRIGGER message_search_delete; \
+             DROP TRIGGER message_search_update; DROP TABLE message_search;"
+        }
+        Kind::Postgres => {
+            "DROP INDEX messages_words; DROP FUNCTION message_words; DROP FUNCTION folded;"
+        }
+    })
+    .await;
+    raw.execute(
+        "DROP TABLE jobs; ALTER TABLE whatsapp_instances DROP COLUMN keep_days; \
+         ALTER TABLE whatsapp_instances DROP COLUMN keep_messages; \
+         DELETE FROM _sqlx_migrations WHERE version = 2",
+    )
+    .await;
+    drop(raw);
+    let plan = migration_plan(harness.directory.path(), &harness.database).await.expect("a plan");
+    assert_eq!((plan.found, plan.pending.len()), (Some(1), 1));
+    assert_eq!(plan.pending[0], (2, "jobs and search".to_owned()));
+    let store = Store::open(harness.options()).await.expect("opens");
+    assert!(store.message(id, "1").await.expect("read").is_some());
+    assert_eq!(store.search_messages(id, "hi", None, 10).await.expect("searched").len(), 1);
+    let plan = migration_plan(harness.directory.path(), &harness.database).await.expect("a plan");
+    assert_eq!(plan.found, Some(2));
+}
+
+#[tokio::test]
+async fn a_plan_makes_nothing_and_postgres_is_told_to_use_its_own_tools() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let data = folder.path().join("data");
+    let plan = migration_plan(&data, &Kind::Sqlite.fresh()).await.expect("a plan");
+    assert_eq!((plan.found, plan.pending.len()), (None, 2));
+    assert!(!data.exists());
+    let postgres = Kind::Postgres.fresh();
+    let plan = migration_plan(&data, &postgres).await.expect("a plan");
+    assert_eq!((plan.found, plan.pending.len()), (None, 2));
+    let refused = backup(&data, &postgres, &folder.path().join("file")).await.expect_err("refused");
+    assert!(refused.to_string().contains("pg_dump"), "{refused}");
+}
