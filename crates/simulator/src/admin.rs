@@ -1,8 +1,10 @@
 //! What drives the network: HTTP routes for the machine it runs on.
 
+mod clock;
 mod contacts;
 mod faults;
 mod observation;
+mod page;
 mod phones;
 
 use std::sync::Arc;
@@ -10,6 +12,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Extension, Request};
 use axum::http::StatusCode;
+use axum::http::header::{HOST, ORIGIN};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
@@ -17,6 +20,7 @@ use serde_json::json;
 use wacore_binary::Jid;
 
 use crate::hub::Hub;
+use crate::model;
 use crate::network::PeerAddr;
 use crate::pairing::ScanError;
 use crate::people::PersonError;
@@ -28,7 +32,9 @@ pub(crate) fn router() -> Router<Arc<Hub>> {
         .route("/admin/mock-phone/scan-qr", post(phones::scan_qr))
         .route("/admin/mock-phone/{phone}/unlink", post(phones::unlink))
         .route("/admin/mock-phone/{phone}/messages", post(phones::write))
-        .route("/admin/contacts", post(contacts::add))
+        .route("/admin/mock-phone", get(phones::list))
+        .route("/admin/mock-phone/waiting", get(phones::waiting))
+        .route("/admin/contacts", get(contacts::list).post(contacts::add))
         .route("/admin/contacts/{phone}", get(contacts::show))
         .route("/admin/contacts/{phone}/messages", get(contacts::messages).post(contacts::write))
         .route("/admin/contacts/{phone}/read", post(contacts::read))
@@ -38,10 +44,14 @@ pub(crate) fn router() -> Router<Arc<Hub>> {
         .route("/admin/certificate", get(observation::certificate))
         .route("/admin/stats", get(observation::stats))
         .route("/admin/reset", post(observation::reset))
+        .route("/admin/clock", get(clock::show).post(clock::advance))
+        .merge(model::admin_routes())
         .route_layer(middleware::from_fn(loopback_only));
     Router::new()
-        .route("/", get(observation::index))
+        .route("/", get(page::index))
+        .route("/phones/{file}", get(page::asset))
         .route("/readyz", get(|| async { "ready" }))
+        .merge(model::routes())
         .merge(admin)
 }
 
@@ -50,12 +60,23 @@ async fn loopback_only(
     request: Request,
     next: Next,
 ) -> Response {
-    if peer.ip().to_canonical().is_loopback() {
-        next.run(request).await
+    let refused = if !peer.ip().to_canonical().is_loopback() {
+        "the admin routes are for this machine only"
+    } else if is_foreign_page(&request) {
+        "a page of another site may not drive the phones"
     } else {
-        AdminError::new(StatusCode::FORBIDDEN, "the admin routes are for this machine only")
-            .into_response()
-    }
+        return next.run(request).await;
+    };
+    AdminError::new(StatusCode::FORBIDDEN, refused).into_response()
+}
+
+/// A browser says which page asks. Any site may send a simple request to this machine.
+fn is_foreign_page(request: &Request) -> bool {
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    header(ORIGIN).is_some_and(|origin| {
+        let host = origin.split_once("://").map(|(_, host)| host);
+        host.is_none() || host != header(HOST)
+    })
 }
 
 /// A refused request: a status and a sentence.

@@ -2,13 +2,16 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::clock::MovedClock;
+use crate::codes::CodeSource;
+use crate::model::Doubles;
 use crate::people::People;
 use crate::socket::mailbox::SocketId;
 use crate::wire::certificate::ServerIdentity;
@@ -26,6 +29,11 @@ pub(crate) struct Hub {
     pub(crate) identity: ServerIdentity,
     pub(crate) addr: SocketAddr,
     pub(crate) people: People,
+    /// The vendors' doubles.
+    pub(crate) doubles: Doubles,
+    pub(crate) clock: MovedClock,
+    /// Where the codes of the product are, once somebody has told.
+    pub(crate) codes: OnceLock<Arc<dyn CodeSource>>,
     pub(crate) tracker: TaskTracker,
     pub(crate) cancel: CancellationToken,
     /// Told when the world changed in a way that should be kept.
@@ -41,6 +49,9 @@ impl Hub {
             identity: ServerIdentity::derive(world.seed),
             addr,
             people,
+            doubles: Doubles::default(),
+            clock: MovedClock::default(),
+            codes: OnceLock::new(),
             tracker: TaskTracker::new(),
             cancel: CancellationToken::new(),
             changed: world.change_signal(),

@@ -11,10 +11,13 @@
 
 mod admin;
 mod clock;
+mod codes;
+pub mod fuzzing;
 mod hub;
 mod iq;
 mod keys;
 mod messages;
+mod model;
 mod network;
 mod notifications;
 mod pairing;
@@ -27,5 +30,6 @@ mod stanza;
 mod wire;
 mod world;
 
+pub use codes::{CodeSource, WaitingCode};
 pub use network::{Network, NetworkConfig, NetworkError, StateError};
 pub use wire::certificate::TlsError;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
+use crate::codes::CodeSource;
 use crate::hub::{Hub, RefTimes};
 use crate::people::People;
 use crate::wire::certificate::{self, TlsError};
@@ -40,6 +41,8 @@ pub struct NetworkConfig {
     pub first_qr: Duration,
     /// How long each later reference can be scanned after the one before it.
     pub next_qr: Duration,
+    /// How far the network's clock is ahead of the system's.
+    pub clock_ahead: Duration,
 }
 
 impl Default for NetworkConfig {
@@ -51,6 +54,7 @@ impl Default for NetworkConfig {
             seed: 1,
             first_qr: FIRST_QR,
             next_qr: NEXT_QR,
+            clock_ahead: Duration::ZERO,
         }
     }
 }
@@ -104,11 +108,12 @@ impl Network {
         }
         let ref_times = RefTimes { first: config.first_qr, next: config.next_qr };
         let hub = Arc::new(Hub::new(world, addr, ref_times, People::new(CONTACT_PREKEYS)));
+        hub.clock.advance(config.clock_ahead);
         hub.tracker.spawn(listener::accept(Arc::clone(&hub), listener, tls));
         if let Some(file) = file {
             hub.tracker.spawn(file.keep(Arc::clone(&hub)));
         }
-        hub.people.relink(&hub).await;
+        hub.clock.scope(hub.people.relink(&hub)).await;
         tracing::info!(%addr, "simulated network is up");
         Ok(Self { hub })
     }
@@ -131,6 +136,11 @@ impl Network {
     pub fn socket_url(&self, tls: bool) -> String {
         let scheme = if tls { "wss" } else { "ws" };
         format!("{scheme}://{}/ws/chat", self.hub.addr)
+    }
+
+    /// Tells the page with the phones where the product's codes are. The first source stays.
+    pub fn offer_codes(&self, source: Arc<dyn CodeSource>) {
+        let _kept_first = self.hub.codes.set(source);
     }
 
     /// Ends every connection, contact and task, and writes the kept state a last time.

@@ -25,7 +25,7 @@ use waproto::whatsapp::{
     ClientPayload,
 };
 
-use crate::clock::unix_seconds;
+use crate::clock::{self, unix_seconds};
 use crate::hub::RefTimes;
 use crate::keys;
 use crate::socket::mailbox::{Mailbox, Outgoing, SocketId};
@@ -35,7 +35,6 @@ use crate::stanza::{
 };
 use crate::world::World;
 use crate::world::device::{Device, DeviceKeys, SignedKey};
-use crate::world::queue::Queue;
 
 const REFS: usize = 6;
 const RESTART_REQUIRED: u16 = 515;
@@ -93,7 +92,7 @@ pub(crate) fn begin(
     times: RefTimes,
 ) -> Result<Node, &'static str> {
     let keys = registration_keys(client_static, payload)?;
-    let mut expires = Instant::now() + times.first;
+    let mut expires = clock::instant() + times.first;
     let mut refs = Vec::with_capacity(REFS);
     for _ in 0..REFS {
         let reference = format!("2@{}", STANDARD.encode(world.next_bytes("pairing-ref")));
@@ -155,7 +154,7 @@ pub(crate) fn scan(
     phone: Option<&str>,
 ) -> Result<Scanned, ScanError> {
     let code = Code::parse(text)?;
-    let now = Instant::now();
+    let now = clock::instant();
     let shows = |registration: &Registration| {
         registration.pending.is_none()
             && registration.refs.iter().any(|(known, end)| *known == code.reference && *end > now)
@@ -316,14 +315,7 @@ fn admit(
         device_signature: Some(signature),
     }
     .encode_to_vec();
-    let device = Device {
-        keys: device_keys,
-        key_index: pending.key_index,
-        linked_at: unix_seconds(),
-        welcomed: false,
-        queue: Queue::default(),
-        link: None,
-    };
+    let device = Device::new(device_keys, pending.key_index);
     account.devices.insert(pending.device, device);
     world.touch();
     Some(())

@@ -30,6 +30,11 @@ impl People {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Everybody's number.
+    pub(crate) fn phones(&self) -> Vec<String> {
+        self.list().keys().cloned().collect()
+    }
+
     pub(crate) fn get(&self, phone: &str) -> Option<Arc<Person>> {
         self.list().get(phone).cloned()
     }

@@ -4,3 +4,6 @@ pub(crate) mod certificate;
 pub(crate) mod cipher;
 pub(crate) mod frames;
 pub(crate) mod noise;
+
+#[cfg(test)]
+mod golden;

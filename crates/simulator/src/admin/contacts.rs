@@ -39,6 +39,13 @@ pub(super) async fn add(
     Ok((StatusCode::CREATED, Json(describe(&hub, &person.phone)?)))
 }
 
+/// Everybody whom the network plays.
+pub(super) async fn list(State(hub): State<Arc<Hub>>) -> Result<Json<Value>, AdminError> {
+    let contacts: Result<Vec<Value>, AdminError> =
+        hub.people.phones().iter().map(|phone| describe(&hub, phone)).collect();
+    Ok(Json(json!({ "contacts": contacts? })))
+}
+
 fn describe(hub: &Hub, phone: &str) -> Result<Value, AdminError> {
     let world = hub.world();
     let account = world.accounts.get(phone).ok_or_else(AdminError::no_contact)?;

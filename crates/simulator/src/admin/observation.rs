@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Query, State};
-use axum::response::{Html, Json};
+use axum::response::Json;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -61,11 +61,7 @@ pub(super) async fn certificate(State(hub): State<Arc<Hub>>) -> Json<Value> {
 /// Starts over: nobody is linked, nobody exists.
 pub(super) async fn reset(State(hub): State<Arc<Hub>>) -> Json<Value> {
     hub.people.stop().await;
+    hub.doubles.clear();
     hub.world().reset();
     Json(json!({ "reset": true }))
-}
-
-/// What the network is and how to drive it.
-pub(super) async fn index() -> Html<&'static str> {
-    Html(include_str!("index.html"))
 }

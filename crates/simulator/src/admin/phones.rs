@@ -7,10 +7,12 @@ use axum::http::StatusCode;
 use axum::response::Json;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use wacore_binary::Server;
 
 use super::{AdminError, parse_phone, parse_recipient};
 use crate::hub::Hub;
 use crate::world::DeviceAddress;
+use crate::world::account::Account;
 use crate::{iq, pairing, phone};
 
 #[derive(Deserialize)]
@@ -33,6 +35,38 @@ pub(super) async fn scan_qr(
         "lid": scanned.lid.to_string(),
         "device": scanned.device,
     })))
+}
+
+/// The phones of the product's numbers, with the devices linked to each.
+pub(super) async fn list(State(hub): State<Arc<Hub>>) -> Json<Value> {
+    let world = hub.world();
+    let shown = |account: &Account| {
+        let devices = account.devices.iter().map(|(device, linked)| {
+            let online = linked.is_active();
+            json!({ "device": device, "linkedAt": linked.linked_at, "online": online })
+        });
+        json!({
+            "phone": account.phone,
+            "jid": account.user_jid(Server::Pn).to_string(),
+            "lid": account.user_jid(Server::Lid).to_string(),
+            "name": account.profile.push_name,
+            "devices": devices.collect::<Vec<_>>(),
+        })
+    };
+    let played = world.accounts.values().filter(|account| !account.profile.person);
+    Json(json!({ "phones": played.map(shown).collect::<Vec<_>>() }))
+}
+
+/// Codes that can be scanned now. The text of a code is known where the network was given a
+/// source for it; of other clients only the announced name is.
+pub(super) async fn waiting(State(hub): State<Arc<Hub>>) -> Json<Value> {
+    let offered = match hub.codes.get() {
+        Some(source) => source.waiting().await,
+        None => Vec::new(),
+    };
+    let names: Vec<String> =
+        hub.world().registrations.values().filter_map(|client| client.push_name.clone()).collect();
+    Json(json!({ "codes": offered, "clients": names }))
 }
 
 #[derive(Default, Deserialize)]

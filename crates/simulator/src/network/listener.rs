@@ -49,7 +49,7 @@ pub(super) async fn accept(hub: Arc<Hub>, listener: TcpListener, tls: Arc<Server
         match accepted {
             Ok((stream, peer)) => {
                 let router = router.clone().layer(Extension(PeerAddr(peer)));
-                let connection = serve(stream, acceptor.clone(), router);
+                let connection = hub.clock.scope(serve(stream, acceptor.clone(), router));
                 let cancel = hub.cancel.clone();
                 hub.tracker.spawn(async move {
                     tokio::select! {
@@ -75,7 +75,8 @@ async fn chat(State(hub): State<Arc<Hub>>, upgrade: WebSocketUpgrade) -> Respons
     let token = hub.tracker.token();
     upgrade.max_message_size(LARGEST_MESSAGE).max_frame_size(LARGEST_MESSAGE).on_upgrade(
         move |socket| async move {
-            socket::serve(hub, socket).await;
+            let clock = hub.clock.clone();
+            clock.scope(socket::serve(hub, socket)).await;
             drop(token);
         },
     )

@@ -171,7 +171,8 @@ impl Session {
     }
 }
 
-fn route(world: &mut World, owner: &DeviceAddress, stanza: &Node) -> Reply {
+/// Handles a stanza of a linked device.
+pub(crate) fn route(world: &mut World, owner: &DeviceAddress, stanza: &Node) -> Reply {
     if world.device(owner).is_none() {
         // The device was unlinked; its last words do not count.
         return Reply::default();

@@ -34,9 +34,19 @@ impl StanzaReader {
         self.cipher
             .decrypt_in_place_with_counter(counter, &mut frame)
             .map_err(|_| StanzaError::Sealed)?;
-        let plain = wacore_binary::util::unpack_bytes(frame)?;
-        Ok(OwnedNodeRef::new(plain)?.to_owned_node())
+        decode(frame)
     }
+}
+
+/// A stanza from what was sealed: a flag byte, then binary XML, which may be compressed.
+pub(crate) fn decode(payload: BytesMut) -> Result<Node, StanzaError> {
+    let plain = wacore_binary::util::unpack_bytes(payload)?;
+    Ok(OwnedNodeRef::new(plain)?.to_owned_node())
+}
+
+/// The other way.
+pub(crate) fn encode(stanza: &Node) -> Result<Vec<u8>, StanzaError> {
+    Ok(marshal_auto(stanza)?)
 }
 
 /// Seals what the server says.
@@ -52,7 +62,7 @@ impl StanzaWriter {
 
     /// Appends the stanza's frame to `out`.
     pub(crate) fn seal(&mut self, stanza: &Node, out: &mut Vec<u8>) -> Result<(), StanzaError> {
-        let mut payload = marshal_auto(stanza)?;
+        let mut payload = encode(stanza)?;
         let counter = advance(&mut self.counter)?;
         self.cipher
             .encrypt_in_place_with_counter(counter, &mut payload)

@@ -27,6 +27,7 @@ pub(crate) enum FrameError {
 #[derive(Debug, Default)]
 pub(crate) struct FrameReader {
     buffer: BytesMut,
+    intro_seen: bool,
     header_seen: bool,
     established: bool,
 }
@@ -59,7 +60,7 @@ impl FrameReader {
 
     fn take_header(&mut self) -> Result<bool, FrameError> {
         let start = self.buffer.len().min(ROUTING_INTRO.len());
-        if self.buffer[..start] == ROUTING_INTRO[..start] {
+        if !self.intro_seen && self.buffer[..start] == ROUTING_INTRO[..start] {
             let Some(length) = self.buffer.get(start..).and_then(read_length) else {
                 return Ok(false);
             };
@@ -71,6 +72,7 @@ impl FrameReader {
                 return Ok(false);
             }
             self.buffer.advance(intro);
+            self.intro_seen = true;
         }
         let start = self.buffer.len().min(CONNECTION_HEADER.len());
         if self.buffer[..start] != CONNECTION_HEADER[..start] {
@@ -139,6 +141,18 @@ mod tests {
         write_frame(b"hello", &mut wire);
         reader.feed(&wire);
         assert_eq!(reader.next_frame(), Ok(Some(frame(b"hello"))));
+    }
+
+    #[test]
+    fn a_second_introduction_is_refused_however_it_is_split() {
+        let mut wire = ROUTING_INTRO.to_vec();
+        write_frame(b"routing", &mut wire);
+        let second = wire.clone();
+        let mut reader = FrameReader::default();
+        reader.feed(&wire);
+        assert_eq!(reader.next_frame(), Ok(None));
+        reader.feed(&second);
+        assert_eq!(reader.next_frame(), Err(FrameError::BadHeader));
     }
 
     #[test]

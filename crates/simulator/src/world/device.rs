@@ -7,6 +7,7 @@ use wacore_binary::Node;
 
 use super::encoding::base64_bytes;
 use super::queue::Queue;
+use crate::clock::unix_seconds;
 use crate::socket::mailbox::{Mailbox, SocketId};
 
 /// A signed prekey's public half.
@@ -57,6 +58,18 @@ pub(crate) struct Device {
 }
 
 impl Device {
+    /// A device that was just linked.
+    pub(crate) fn new(keys: DeviceKeys, key_index: u32) -> Self {
+        Self {
+            keys,
+            key_index,
+            linked_at: unix_seconds(),
+            welcomed: false,
+            queue: Queue::default(),
+            link: None,
+        }
+    }
+
     /// Whether the device has a socket that asked for its messages.
     pub(crate) fn is_active(&self) -> bool {
         self.link.as_ref().is_some_and(|link| link.active)

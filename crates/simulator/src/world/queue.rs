@@ -17,6 +17,7 @@ use wacore_binary::builder::NodeBuilder;
 
 use super::device::{Drain, Link};
 use super::encoding::base64_stanza;
+use crate::clock;
 use crate::stanza::{has_attr, text_attr};
 
 /// Sent of the offline queue before the client asks for a batch.
@@ -61,17 +62,18 @@ pub(crate) struct Queued {
     #[serde(with = "base64_stanza")]
     pub(crate) stanza: Node,
     /// Not kept over a restart: only chat states look at it, and they are stale by then.
-    #[serde(skip, default = "Instant::now")]
+    #[serde(skip, default = "clock::instant")]
     since: Instant,
 }
 
 impl Queued {
     pub(crate) fn new(seq: u64, class: Class, stanza: Node) -> Self {
-        Self { seq, class, stanza, since: Instant::now() }
+        Self { seq, class, stanza, since: clock::instant() }
     }
 
     fn is_stale(&self) -> bool {
-        self.class == Class::ChatState && self.since.elapsed() > CHAT_STATE_LIFETIME
+        let age = clock::instant().saturating_duration_since(self.since);
+        self.class == Class::ChatState && age > CHAT_STATE_LIFETIME
     }
 }
 
@@ -94,6 +96,11 @@ impl Queue {
             self.entries.pop_front();
         }
         self.entries.push_back(entry);
+    }
+
+    /// What waits, oldest first.
+    pub(crate) fn stanzas(&self) -> impl Iterator<Item = &Node> {
+        self.entries.iter().map(|entry| &entry.stanza)
     }
 
     pub(crate) fn len(&self) -> usize {
