@@ -33,6 +33,7 @@ pub(super) async fn index() -> Response {
 /// What the page loads.
 pub(super) async fn asset(Path(file): Path<String>) -> Response {
     match file.as_str() {
+        "icon.svg" => part("image/svg+xml", include_str!("page/icon.svg")),
         "phones.css" => part("text/css; charset=utf-8", include_str!("page/phones.css")),
         "phones.js" => part(SCRIPT, include_str!("page/phones.js")),
         "chat.js" => part(SCRIPT, include_str!("page/chat.js")),

@@ -29,6 +29,8 @@ const TLS_HANDSHAKE: u8 = 0x16;
 const GREETING_DEADLINE: Duration = Duration::from_secs(20);
 /// Breath after a failed accept, which means that the process has no file left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// An idle socket should weigh little; the library's own buffer is 128 KiB.
+const SOCKET_BUFFER: usize = 8 * 1024;
 /// Larger than any frame, which is under 16 MiB.
 const LARGEST_MESSAGE: usize = 17 * 1024 * 1024;
 
@@ -73,13 +75,16 @@ fn router(hub: &Arc<Hub>) -> Router {
 async fn chat(State(hub): State<Arc<Hub>>, upgrade: WebSocketUpgrade) -> Response {
     // The upgraded socket runs in a task of axum's; the token makes the tracker wait for it.
     let token = hub.tracker.token();
-    upgrade.max_message_size(LARGEST_MESSAGE).max_frame_size(LARGEST_MESSAGE).on_upgrade(
-        move |socket| async move {
-            let clock = hub.clock.clone();
-            clock.scope(socket::serve(hub, socket)).await;
-            drop(token);
-        },
-    )
+    let upgrade = upgrade
+        .max_message_size(LARGEST_MESSAGE)
+        .max_frame_size(LARGEST_MESSAGE)
+        .read_buffer_size(SOCKET_BUFFER)
+        .write_buffer_size(0);
+    upgrade.on_upgrade(move |socket| async move {
+        let clock = hub.clock.clone();
+        clock.scope(socket::serve(hub, socket)).await;
+        drop(token);
+    })
 }
 
 async fn serve(stream: TcpStream, acceptor: TlsAcceptor, router: Router) {

@@ -55,7 +55,12 @@ impl FrameReader {
             return Ok(None);
         }
         self.buffer.advance(LENGTH_BYTES);
-        Ok(Some(self.buffer.split_to(length)))
+        let frame = self.buffer.split_to(length);
+        if self.buffer.is_empty() {
+            // Else an idle socket would keep room for the largest upload it ever made.
+            self.buffer = BytesMut::new();
+        }
+        Ok(Some(frame))
     }
 
     fn take_header(&mut self) -> Result<bool, FrameError> {

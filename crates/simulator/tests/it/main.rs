@@ -10,6 +10,8 @@ mod messages;
 mod model;
 mod mutations;
 mod offline;
+mod page;
 mod people;
 mod persistence;
+mod raw;
 mod wire;

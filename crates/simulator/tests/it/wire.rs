@@ -14,6 +14,7 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, NodeContent};
 
 use crate::harness::{DEADLINE, Sandbox};
+use crate::raw::{self, RawClient};
 
 async fn send_and_wait_for_end(sandbox: &Sandbox, bytes: Vec<u8>) {
     let url = sandbox.network.socket_url(false);
@@ -164,4 +165,46 @@ async fn a_question_that_the_network_does_not_know_is_counted() {
     assert_eq!(sandbox.stats().await["unknown"], json!({ "made:up/get/": 1 }));
     ann.stop().await;
     timeout(Duration::from_secs(20), sandbox.network.stop()).await.expect("the network stops");
+}
+
+async fn raw_client(sandbox: &Sandbox, phone: &str) -> RawClient {
+    let url = sandbox.network.socket_url(false);
+    let scan = |code: String| async move {
+        let (_, scanned) = sandbox.scan(&code, Some(phone)).await;
+        Ok::<_, raw::Ended>(scanned["phone"].as_str().ok_or("no phone")?.to_owned())
+    };
+    let device = raw::link(&url, scan).await.expect("it links");
+    let mut client = device.log_in(&url).await.expect("it logs in");
+    device.settle(&mut client, 5).await.expect("it settles");
+    client
+}
+
+async fn ends(mut client: RawClient) {
+    let ended = async { while client.next().await.is_ok() {} };
+    timeout(DEADLINE, ended).await.expect("the socket ends");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nonsense_of_a_linked_device_ends_only_its_own_socket() {
+    let sandbox = Sandbox::start().await;
+    let ann = sandbox.linked("Ann").await;
+    let mut bob = sandbox.linked("Bob").await;
+    // No stanza; a compressed nothing; a list that claims more than there is; a foreign seal.
+    let payloads: [&[u8]; 3] = [&[0], &[2, 1, 2, 3], &[0, 249, 255, 255]];
+    for (number, payload) in payloads.into_iter().enumerate() {
+        let mut client = raw_client(&sandbox, &format!("1556000000{number}")).await;
+        client.send_payload(payload.to_vec()).await.expect("it is sent");
+        ends(client).await;
+    }
+    let mut client = raw_client(&sandbox, "15560000009").await;
+    client.send_frame(&[9; 40]).await.expect("it is sent");
+    ends(client).await;
+    let stats = sandbox.until("all are counted", |stats| stats["refused"]["stanza"] == 4).await;
+    assert_eq!(stats["refused"], json!({ "stanza": 4 }));
+    ann.send(&bob.phone, "still here").await;
+    bob.text("still here").await;
+    for client in [ann, bob] {
+        client.stop().await;
+    }
+    sandbox.stop().await;
 }
