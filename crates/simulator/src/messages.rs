@@ -9,8 +9,11 @@
 //! A message that is not delivered is answered by an ack with an error: 404 unknown recipient,
 //! 400 malformed, 403 not for this one, or whatever a fault asked for.
 
+mod group;
+mod status;
+
 use wacore_binary::builder::NodeBuilder;
-use wacore_binary::{Jid, Node, Server};
+use wacore_binary::{Jid, JidExt, Node, Server};
 
 use crate::clock::unix_seconds;
 use crate::stanza::{attr, child, children, children_named, has_attr, jid_attr, text_attr};
@@ -18,6 +21,10 @@ use crate::world::faults::FaultKind;
 use crate::world::queue::Class;
 use crate::world::record::Accepted;
 use crate::world::{DeviceAddress, World};
+use crate::{newsletters, trust};
+
+/// The recipient takes no first message without a token.
+const RESTRICTED: u16 = 463;
 
 /// Children that are for the server or handled apart; all others reach the recipients unchanged.
 const NOT_FORWARDED: [&str; 6] =
@@ -26,36 +33,51 @@ const NOT_FORWARDED: [&str; 6] =
 /// Accepts one message and gives the server's ack.
 pub(crate) fn accept(world: &mut World, sender: &DeviceAddress, message: &Node) -> Node {
     let Some(to) = jid_attr(message, "to") else { return ack(message, Some(400)) };
-    let id = text_attr(message, "id");
-    if id.is_empty() {
+    if text_attr(message, "id").is_empty() {
         return ack(message, Some(400));
     }
     let fault = world.faults.strike(FaultKind::Nack, &sender.phone);
     if let Some(fault) = fault {
         return ack(message, Some(fault.code.unwrap_or(479)));
     }
-    if !matches!(to.server, Server::Pn | Server::Lid | Server::Legacy) {
-        return ack(message, Some(404));
+    match to.server {
+        Server::Pn | Server::Lid | Server::Legacy => direct(world, sender, message, &to),
+        Server::Group => group::accept(world, sender, message, &to),
+        Server::Broadcast if to.is_status_broadcast() => status::accept(world, sender, message),
+        Server::Newsletter => newsletters::accept(world, sender, message, &to),
+        _ => ack(message, Some(404)),
     }
-    let Some(recipient) = world.phone_of(&to) else { return ack(message, Some(404)) };
+}
+
+/// A message to one person.
+fn direct(world: &mut World, sender: &DeviceAddress, message: &Node, to: &Jid) -> Node {
+    let Some(recipient) = world.phone_of(to) else { return ack(message, Some(404)) };
+    let is_peer = has_attr(message, "category", "peer");
+    // A bare `enc` repeats a message that was accepted before.
+    let first = child(message, "participants").is_some();
+    if first && !is_peer && !trust::may_approach(world, &sender.phone, &recipient, message) {
+        return ack(message, Some(RESTRICTED));
+    }
     let blocked = world
         .accounts
         .get(&recipient)
         .is_some_and(|account| account.profile.blocked.contains(&sender.phone));
-    let copies = read_copies(world, message, &to);
+    let copies = read_copies(world, message, to);
     let Some(copies) = copies.filter(|copies| {
         copies.iter().all(|copy| copy.to.phone == recipient || copy.to.phone == sender.phone)
     }) else {
         return ack(message, Some(400));
     };
     world.acquaint(&sender.phone, &recipient);
+    trust::note_written(world, &sender.phone, &recipient);
     for copy in copies {
         let own = copy.to.phone == sender.phone;
         if copy.to != *sender && (own || !blocked) {
-            deliver_copy(world, sender, message, &to, &copy);
+            deliver_copy(world, sender, message, to, &copy);
         }
     }
-    if !has_attr(message, "category", "peer") {
+    if !is_peer {
+        let id = text_attr(message, "id");
         let entry = Accepted { id, from: sender.phone.clone(), to: recipient };
         world.record.accept(entry);
     }
@@ -91,6 +113,13 @@ fn deliver_copy(
     chat: &Jid,
     copy: &Copy<'_>,
 ) {
+    if copy.to.device == 0 {
+        if let Some(account) = world.accounts.get_mut(&copy.to.phone) {
+            let encs = copy.enc.iter().map(|enc| (*enc).clone()).collect();
+            account.mail.put(sender, text_attr(message, "id"), encs);
+        }
+        return;
+    }
     let is_peer = has_attr(message, "category", "peer");
     let own = copy.to.phone == sender.phone;
     let Some(account) = world.accounts.get(&sender.phone) else { return };
@@ -126,7 +155,7 @@ fn deliver_copy(
 }
 
 /// `<ack class="message">`, with an error when the message is not delivered.
-fn ack(message: &Node, error: Option<u16>) -> Node {
+pub(crate) fn ack(message: &Node, error: Option<u16>) -> Node {
     let mut builder = NodeBuilder::new("ack")
         .attr("class", "message")
         .attr("id", text_attr(message, "id"))

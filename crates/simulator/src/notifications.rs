@@ -38,7 +38,8 @@ pub(crate) fn devices_changed(
     index_list.attrs.insert("ts", now);
     let operation = NodeBuilder::new(tag).children([device, index_list]).build();
     let (from, lid) = (account.user_jid(Server::Pn), account.user_jid(Server::Lid));
-    let peers: Vec<String> = account.peers.iter().cloned().collect();
+    let mut peers = account.peers.clone();
+    peers.extend(world.co_members(&address.phone));
     let stanza = NodeBuilder::new("notification")
         .attr("from", from)
         .attr("lid", lid)
@@ -109,19 +110,36 @@ pub(crate) fn app_state_changed(
     }
 }
 
-/// Everyone who knows the account learns its new about.
-pub(crate) fn about_changed(world: &mut World, owner: &DeviceAddress, text: &str) {
-    let Some(account) = world.accounts.get(&owner.phone) else { return };
-    let peers: Vec<String> = account.peers.iter().cloned().collect();
+/// Everyone who knows the account, and its own devices, learn its new about.
+pub(crate) fn about_changed(world: &mut World, phone: &str, text: &str) {
+    tell_acquainted(world, phone, "status", leaf("set", text.as_bytes()));
+}
+
+/// Everyone who knows the account, and its own devices, learn of its new picture or that there is
+/// none any more.
+pub(crate) fn picture_changed(world: &mut World, phone: &str, id: Option<&str>) {
+    let Some(account) = world.accounts.get(phone) else { return };
+    let jid = account.user_jid(Server::Pn);
+    let change = match id {
+        Some(id) => NodeBuilder::new("set").attr("jid", jid.clone()).attr("id", id),
+        None => NodeBuilder::new("delete").attr("jid", jid.clone()),
+    };
+    tell_acquainted(world, phone, "picture", change.attr("author", jid).build());
+}
+
+fn tell_acquainted(world: &mut World, phone: &str, kind: &'static str, change: Node) {
+    let Some(account) = world.accounts.get(phone) else { return };
+    let mut told: Vec<String> = account.peers.iter().cloned().collect();
+    told.push(phone.to_owned());
     let from = account.user_jid(Server::Pn);
     let stanza = NodeBuilder::new("notification")
         .attr("from", from)
-        .attr("type", "status")
-        .attr("id", world.stanza_id("about"))
+        .attr("type", kind)
+        .attr("id", world.stanza_id(kind))
         .attr("t", unix_seconds())
-        .children([leaf("set", text.as_bytes())])
+        .children([change])
         .build();
-    for peer in peers {
+    for peer in told {
         for device in world.companions(&peer) {
             world.deliver(&device, Class::Notification, stanza.clone());
         }

@@ -16,6 +16,11 @@ use crate::world::{DeviceAddress, World};
 /// Accepts one receipt and gives the server's ack.
 pub(crate) fn accept(world: &mut World, owner: &DeviceAddress, receipt: &Node) -> Node {
     let kind = text_attr(receipt, "type");
+    let of_call = ["offer", "accept", "reject"].iter().any(|tag| child(receipt, tag).is_some());
+    if of_call {
+        settle(world, owner, Class::Call, &text_attr(receipt, "id"), None, true);
+        return ack(receipt);
+    }
     confirm_messages(world, owner, receipt, &kind);
     route(world, owner, receipt, &kind);
     ack(receipt)
@@ -34,6 +39,10 @@ fn confirm_messages(world: &mut World, owner: &DeviceAddress, receipt: &Node, ki
 
 fn route(world: &mut World, owner: &DeviceAddress, receipt: &Node, kind: &str) {
     let Some(to) = jid_attr(receipt, "to") else { return };
+    if matches!(to.server, Server::Group | Server::Broadcast) {
+        route_in_group(world, owner, receipt, kind);
+        return;
+    }
     let Some(target) = world.address_of(&to) else { return };
     let receivers = match kind {
         // The phone's own protocol messages: the phone is the network.
@@ -60,6 +69,48 @@ fn route(world: &mut World, owner: &DeviceAddress, receipt: &Node, kind: &str) {
             builder = builder.attr(key, value);
         }
     }
+    forward(world, owner, receipt, (builder, receivers));
+}
+
+/// Of a message in a group or a status: `participant` says whose it was, and in the copy to its
+/// author who has it.
+fn route_in_group(world: &mut World, owner: &DeviceAddress, receipt: &Node, kind: &str) {
+    let (Some(chat), Some(author)) = (jid_attr(receipt, "to"), jid_attr(receipt, "participant"))
+    else {
+        return;
+    };
+    let Some(target) = world.address_of(&author) else { return };
+    let receivers = match kind {
+        "retry" => vec![target],
+        "sender" | "read-self" | "played-self" => world.siblings(owner),
+        _ if target.phone == owner.phone => world.siblings(owner),
+        // A phone shows all ticks on its linked devices too.
+        _ if target.device == 0 || matches!(kind, "read" | "played") => {
+            world.companions(&target.phone)
+        }
+        _ => vec![target],
+    };
+    let Some(account) = world.accounts.get(&owner.phone) else { return };
+    let server = if author.server == Server::Lid { Server::Lid } else { Server::Pn };
+    let device = if matches!(kind, "read" | "played") { 0 } else { owner.device };
+    let mut builder = NodeBuilder::new("receipt")
+        .attr("from", chat)
+        .attr("id", text_attr(receipt, "id"))
+        .attr("participant", account.jid(device, server))
+        .attr("t", unix_seconds());
+    if !kind.is_empty() && kind != "inactive" {
+        builder = builder.attr("type", kind);
+    }
+    forward(world, owner, receipt, (builder, receivers));
+}
+
+/// Sends a receipt on with what it holds.
+fn forward(
+    world: &mut World,
+    owner: &DeviceAddress,
+    receipt: &Node,
+    (mut builder, receivers): (NodeBuilder, Vec<DeviceAddress>),
+) {
     let forwarded = ["list", "retry", "registration", "keys"]
         .into_iter()
         .flat_map(|tag| children_named(receipt, tag))

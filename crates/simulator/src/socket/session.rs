@@ -15,7 +15,7 @@ use crate::world::queue::Class;
 use crate::world::record::Acked;
 use crate::world::stats::Stats;
 use crate::world::{DeviceAddress, World};
-use crate::{iq, messages, pairing, phone, presence, receipts};
+use crate::{calls, iq, messages, pairing, phone, presence, receipts};
 
 /// What follows a stanza besides its replies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -24,6 +24,8 @@ pub(crate) enum Then {
     Nothing,
     /// The phone greets a device that can now be written to.
     Welcome,
+    /// The phone does what one of its devices asked.
+    Phone,
     /// The socket ends after the replies.
     Finish,
 }
@@ -115,7 +117,8 @@ impl Session {
     /// Handles one stanza of the client.
     pub(super) async fn handle(&self, stanza: Node) {
         let owner = self.owner();
-        let (reply, delay) = {
+        let asked = phone::mail::concerns_phone(&stanza).then(|| stanza.clone());
+        let (mut reply, delay) = {
             let mut world = self.hub.world();
             world.stats.stanzas_in += 1;
             let delay = owner
@@ -129,14 +132,22 @@ impl Session {
             (reply, delay)
         };
         if let Some(end) = delay {
-            self.reply_later(reply.stanzas, end);
+            self.reply_later(std::mem::take(&mut reply.stanzas), end);
         } else {
-            for stanza in reply.stanzas {
+            for stanza in std::mem::take(&mut reply.stanzas) {
                 self.mailbox.send(stanza).await;
             }
         }
+        if asked.is_some() && reply.then == Then::Nothing {
+            reply.then = Then::Phone;
+        }
         match reply.then {
             Then::Nothing => {}
+            Then::Phone => {
+                if let (Some(owner), Some(asked)) = (owner, asked) {
+                    phone::mail::attend(&self.hub, &owner, &asked).await;
+                }
+            }
             Then::Welcome => {
                 if let Some(owner) = owner {
                     phone::welcome(&self.hub, &owner).await;
@@ -189,6 +200,7 @@ pub(crate) fn route(world: &mut World, owner: &DeviceAddress, stanza: &Node) -> 
             presence::update(world, owner, stanza);
             Reply::default()
         }
+        "call" => calls::accept(world, owner, stanza).into(),
         "chatstate" => {
             presence::chat_state(world, owner, stanza);
             Reply::default()
@@ -239,7 +251,11 @@ pub(crate) fn settle(
     let Some(stanza) = settled else { return };
     world.touch();
     if received && class == Class::Message && !has_attr(&stanza, "category", "peer") {
-        let from = crate::stanza::jid_attr(&stanza, "from").unwrap_or_default();
+        // In groups the author is the participant.
+        let from = ["participant", "from"]
+            .iter()
+            .find_map(|key| crate::stanza::jid_attr(&stanza, key))
+            .unwrap_or_default();
         let entry = Acked {
             id: id.to_owned(),
             from: world.phone_of(&from).unwrap_or_else(|| from.user.to_string()),

@@ -11,9 +11,13 @@ use waproto::whatsapp::{ADVKeyIndexList, ADVSignedKeyIndexList};
 
 use super::app_state::AppState;
 use super::device::{Device, SignedKey};
+use super::encoding::base64_bytes;
+use super::trust::{Issued, Scenario};
 use crate::clock::unix_seconds;
 use crate::keys;
-use crate::phone::PhoneSessions;
+use crate::phone::mail::Mail;
+use crate::phone::sessions::PhoneSessions;
+use crate::trust;
 
 /// Companion device ids start here and are never reused.
 const FIRST_DEVICE: u16 = 33;
@@ -69,6 +73,8 @@ pub(crate) struct Account {
     pub(crate) peers: BTreeSet<String>,
     /// The phone's own Signal sessions; they do not outlive a restart, a new bundle replaces them.
     pub(crate) phone_sessions: Arc<tokio::sync::Mutex<PhoneSessions>>,
+    /// What was encrypted for the phone and is not opened yet; ends with the process.
+    pub(crate) mail: Mail,
     pub(crate) next_device: u16,
     pub(crate) next_key_index: u32,
 }
@@ -85,6 +91,46 @@ pub(crate) struct Profile {
     pub(crate) privacy: BTreeMap<String, String>,
     /// Phone numbers.
     pub(crate) blocked: BTreeSet<String>,
+    /// Whom a category of privacy leaves out.
+    #[serde(default)]
+    pub(crate) excluded: BTreeMap<String, BTreeSet<String>>,
+    #[serde(default)]
+    pub(crate) picture: Option<Picture>,
+    /// Set for an account of a business.
+    #[serde(default)]
+    pub(crate) business: Option<Business>,
+    /// When the last device went away; 0 while none ever did.
+    #[serde(default)]
+    pub(crate) last_seen: u64,
+    /// Whom it wrote to: those may answer whatever else it restricts.
+    #[serde(default)]
+    pub(crate) wrote_to: BTreeSet<String>,
+    /// Tokens that it gave to others.
+    #[serde(default)]
+    pub(crate) issued_tokens: Issued,
+    #[serde(default)]
+    pub(crate) scenario: Scenario,
+    /// Seconds that messages live in new chats, and since when; 0 is for ever.
+    #[serde(default)]
+    pub(crate) disappearing: (u32, u64),
+}
+
+/// A profile picture.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Picture {
+    pub(crate) id: String,
+    #[serde(with = "base64_bytes")]
+    pub(crate) jpeg: Vec<u8>,
+}
+
+/// What a business says of itself.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Business {
+    pub(crate) description: String,
+    pub(crate) address: String,
+    pub(crate) email: String,
+    pub(crate) website: String,
 }
 
 impl Account {
@@ -93,21 +139,28 @@ impl Account {
         let keys = AccountKeys::derive(seed, phone);
         let lid_space = 900_000_000_000_000;
         let lid = 100_000_000_000_000 + keys::derive_number(seed, "lid", phone) % lid_space;
-        let sessions = PhoneSessions::new(keys.identity.clone(), keys.registration);
+        let sessions = PhoneSessions::new(&keys);
+        let scenario = Scenario::of(push_name);
+        let mut app_state = AppState::new(seed, phone, push_name);
+        if scenario.nct_by_app_state {
+            app_state.write(&trust::salt_action(seed, phone), &keys::derive(seed, "nct-iv", phone));
+        }
         Self {
             phone: phone.to_owned(),
             lid: lid.to_string(),
             profile: Profile {
                 push_name: push_name.to_owned(),
+                scenario,
                 about: "Hey there! I am using WhatsApp.".to_owned(),
                 about_at: unix_seconds(),
                 created_at: unix_seconds(),
                 ..Profile::default()
             },
             devices: BTreeMap::new(),
-            app_state: AppState::new(seed, phone, push_name),
+            app_state,
             peers: BTreeSet::new(),
             phone_sessions: Arc::new(tokio::sync::Mutex::new(sessions)),
+            mail: Mail::default(),
             next_device: FIRST_DEVICE,
             next_key_index: 1,
             keys,

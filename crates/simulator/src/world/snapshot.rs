@@ -11,12 +11,18 @@ use super::World;
 use super::account::{Account, Profile};
 use super::app_state::AppState;
 use super::device::Device;
+use super::groups::Group;
+use super::newsletters::Newsletter;
 use super::record::Record;
 
 #[derive(Deserialize)]
 struct KeptWorld {
     accounts: Vec<KeptAccount>,
     by_push_name: BTreeMap<String, String>,
+    #[serde(default)]
+    groups: BTreeMap<String, Group>,
+    #[serde(default)]
+    newsletters: BTreeMap<String, Newsletter>,
     record: Record,
     next_number: u64,
     next_id: u64,
@@ -39,6 +45,8 @@ struct KeptAccount {
 struct WorldView<'a> {
     accounts: Vec<AccountView<'a>>,
     by_push_name: BTreeMap<&'a String, &'a String>,
+    groups: &'a BTreeMap<String, Group>,
+    newsletters: &'a BTreeMap<String, Newsletter>,
     record: &'a Record,
     next_number: u64,
     next_id: u64,
@@ -71,6 +79,8 @@ impl World {
         let view = WorldView {
             accounts: accounts.collect(),
             by_push_name: self.by_push_name.iter().collect(),
+            groups: &self.groups,
+            newsletters: &self.newsletters,
             record: &self.record,
             next_number: self.next_number,
             next_id: self.next_id,
@@ -93,6 +103,8 @@ impl World {
             self.adopt(account);
         }
         self.by_push_name = kept.by_push_name.into_iter().collect();
+        self.groups = kept.groups;
+        self.newsletters = kept.newsletters;
         self.record = kept.record;
         self.record.index();
         self.next_number = kept.next_number;

@@ -1,0 +1,46 @@
+//! Status posts reach those whom they name, and their reads come back.
+
+use wacore::types::events::Event;
+use wacore::types::presence::ReceiptType;
+use wacore_binary::Jid;
+use waproto::whatsapp::message::extended_text_message::FontType;
+
+use crate::harness::Sandbox;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_post_reaches_its_recipients_and_nobody_else() {
+    let sandbox = Sandbox::start().await;
+    let mut ann = sandbox.linked("Ann").await;
+    let mut bob = sandbox.linked("Bob").await;
+    let carl = sandbox.linked("Carl").await;
+    ann.send(&bob.phone, "hello").await;
+    bob.text("hello").await;
+    let recipients = [Jid::pn(bob.phone.as_str())];
+    for text in ["good morning", "good evening"] {
+        let posted = ann
+            .client
+            .status()
+            .send_text(text, 0xFF1E_6E4F, FontType::SYSTEM, &recipients, Default::default())
+            .await
+            .expect("the post is sent");
+        assert_eq!(bob.text(text).await, posted.message_id);
+        let author = ann.client.lid().expect("a LID");
+        bob.client
+            .mark_as_read(&Jid::status_broadcast(), Some(&author), &[&posted.message_id])
+            .await
+            .expect("marked as read");
+        let is_read = |event: &Event| match event {
+            Event::Receipt(receipt) => {
+                receipt.r#type == ReceiptType::Read
+                    && receipt.message_ids.iter().any(|id| *id == *posted.message_id)
+            }
+            _ => false,
+        };
+        ann.wait("the view", is_read).await;
+    }
+    assert!(carl.texts().is_empty());
+    for client in [ann, bob, carl] {
+        client.stop().await;
+    }
+    sandbox.stop().await;
+}

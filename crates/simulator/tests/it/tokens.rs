@@ -1,0 +1,97 @@
+//! Restricted accounts: who may write first, and with what.
+
+use wacore::types::events::Event;
+use wacore_binary::Jid;
+
+use crate::harness::{Sandbox, TestClient};
+
+async fn nacked(client: &mut TestClient, id: &str) {
+    let is_nack = |event: &Event| match event {
+        Event::ServerAck(ack) => ack.id == id && ack.error.as_deref() == Some("463"),
+        _ => false,
+    };
+    client.wait("463", is_nack).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_may_not_write_first_but_may_answer() {
+    let sandbox = Sandbox::start().await;
+    let mut ann = sandbox.linked("Ann").await;
+    let mut bob = sandbox.linked("restricted:Bob").await;
+    let refused = ann.send(&bob.phone, "hello stranger").await;
+    nacked(&mut ann, &refused).await;
+    bob.send(&ann.phone, "hello Ann").await;
+    ann.text("hello Ann").await;
+    ann.send(&bob.phone, "hello Bob").await;
+    bob.text("hello Bob").await;
+    assert_eq!(bob.texts(), ["hello Bob"]);
+    for client in [ann, bob] {
+        client.stop().await;
+    }
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_was_given_is_kept_on_every_device() {
+    let sandbox = Sandbox::start().await;
+    let ann = sandbox.linked("Ann").await;
+    let second = sandbox.linked("Ann").await;
+    let bob = sandbox.linked("Bob").await;
+    let users = [Jid::pn(ann.phone.as_str())];
+    let found = bob.client.contacts().is_on_whatsapp(&users).await.expect("an answer");
+    let lid = found[0].lid.clone().expect("the network tells the LID");
+    bob.client.tc_token().issue_tokens(&[lid]).await.expect("issued");
+    sandbox.until("the tokens are delivered", |stats| stats["queued"] == 0).await;
+    let own = bob.client.lid().expect("a LID");
+    for client in [&ann, &second] {
+        let kept = client.client.tc_token().get(&own.user).await.expect("a look at the store");
+        assert!(kept.is_some_and(|entry| !entry.token.is_empty()));
+    }
+    for client in [ann, second, bob] {
+        client.stop().await;
+    }
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_salted_token_opens_the_door_and_the_property_alone_does_not() {
+    let sandbox = Sandbox::start().await;
+    let bob = sandbox.linked("restricted:Bob").await;
+    let mut poor = sandbox.linked("scenario:nct_send_ab:Poor").await;
+    let refused = poor.send(&bob.phone, "without salt").await;
+    nacked(&mut poor, &refused).await;
+    let mut bob = bob;
+    for how in ["nct_history_ab,nct_history_delivery", "nct_syncd_ab,nct_syncd_delivery"] {
+        let rich = sandbox.linked(&format!("scenario:nct_send_ab,{how}:Rich")).await;
+        rich.send(&bob.phone, how).await;
+        bob.text(how).await;
+        rich.stop().await;
+    }
+    for client in [poor, bob] {
+        client.stop().await;
+    }
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blocked_sender_is_acked_and_not_heard() {
+    let sandbox = Sandbox::start().await;
+    let mut ann = sandbox.linked("Ann").await;
+    let mut bob = sandbox.linked("Bob").await;
+    ann.send(&bob.phone, "hello").await;
+    bob.text("hello").await;
+    let lid = ann.client.lid().expect("a LID").to_non_ad();
+    bob.client.blocking().block(&lid).await.expect("blocked");
+    assert!(bob.client.blocking().is_blocked(&lid).await.expect("the list"));
+    let id = ann.send(&bob.phone, "are you there?").await;
+    let acked = |event: &Event| matches!(event, Event::ServerAck(ack) if ack.id == id && ack.error.is_none());
+    ann.wait("the ack", acked).await;
+    bob.client.blocking().unblock(&lid).await.expect("unblocked");
+    ann.send(&bob.phone, "and now?").await;
+    bob.text("and now?").await;
+    assert_eq!(bob.texts(), ["hello", "and now?"]);
+    for client in [ann, bob] {
+        client.stop().await;
+    }
+    sandbox.stop().await;
+}
