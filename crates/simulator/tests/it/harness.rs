@@ -218,6 +218,20 @@ impl TestClient {
         }
     }
 
+    /// Waits for any event that comes from now on, or for a moment.
+    pub(crate) async fn next_event(&self) {
+        let mut count = self.log.count.subscribe();
+        count.borrow_and_update();
+        // What came between the caller's look and this line is seen at its next look.
+        let _event_or_moment = timeout(Duration::from_millis(200), count.changed()).await;
+    }
+
+    /// Looks at everything that happened so far.
+    pub(crate) fn each_event(&self, mut look: impl FnMut(&Event)) {
+        let events = self.log.events.lock().expect("no panic inside");
+        events.iter().for_each(|event| look(event));
+    }
+
     /// All texts received so far.
     pub(crate) fn texts(&self) -> Vec<String> {
         let events = self.log.events.lock().expect("no panic inside");
