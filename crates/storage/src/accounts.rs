@@ -235,6 +235,6 @@ async fn set_admin_key(
 }
 
 /// What ties the sealed column to its row.
-fn row_of(token_hash: &[u8; 32]) -> String {
+pub(crate) fn row_of(token_hash: &[u8]) -> String {
     format!("{LOGINS}/{}", STANDARD_NO_PAD.encode(token_hash))
 }

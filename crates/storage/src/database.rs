@@ -47,6 +47,16 @@ impl Database {
         Self { jobs, readers: location.readers(), tasks, closing }
     }
 
+    /// Where tasks of the store are spawned.
+    pub(crate) fn tasks(&self) -> &TaskTracker {
+        &self.tasks
+    }
+
+    /// Fires when the store is closed.
+    pub(crate) fn closing(&self) -> &CancellationToken {
+        &self.closing
+    }
+
     /// Where to read. Sees every write that was answered.
     pub(crate) fn readers(&self) -> &Readers {
         &self.readers

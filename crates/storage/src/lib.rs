@@ -24,6 +24,7 @@ mod maintenance;
 mod messages;
 mod open;
 mod outgoing;
+mod rotation;
 mod row;
 mod sessions;
 mod statuses;
@@ -45,6 +46,7 @@ pub use maintenance::{BackupError, MigrationPlan, backup, migration_plan, restor
 pub use messages::{MessageCursor, StoredMessage};
 pub use open::{DatabaseOptions, Mark, StoreOptions};
 pub use outgoing::{IDEMPOTENCY_LIFETIME, OutgoingInsert, OutgoingRow};
+pub use rotation::{key_is_rotated, rotate_key_file};
 pub use statuses::{Render, StatusNews};
 pub use vault::{MasterKey, MasterKeyError};
 pub use webhooks::MAX_WEBHOOKS;
@@ -54,6 +56,7 @@ use crate::dialect::{Connection, Readers, query};
 use crate::open::{Guard, Opened};
 use crate::vault::{Sealer, Vault};
 use flowcore_domain::clock::Millis;
+use std::path::PathBuf;
 use std::sync::Arc;
 use uuid::{Timestamp, Uuid};
 
@@ -68,6 +71,8 @@ struct Inner {
     database: Database,
     guard: Guard,
     vault: Vault,
+    /// Where the master key is, unless it is a setting.
+    key_file: Option<PathBuf>,
     webhooks: Sealer,
     logins: Sealer,
 }
@@ -78,10 +83,19 @@ impl Store {
     /// # Errors
     /// [`OpenError`] says what to do; nothing was changed.
     pub async fn open(options: StoreOptions) -> Result<Self, OpenError> {
+        let key_file = match options.master_key {
+            Some(_) => None,
+            None => Some(options.data_dir.join(open::KEY_FILE)),
+        };
         let Opened { database, vault, guard } = open::open(options).await?;
         let (webhooks, logins) =
             (vault.sealer("webhook_endpoints"), vault.sealer("login_sessions"));
-        Ok(Self { inner: Arc::new(Inner { database, guard, vault, webhooks, logins }) })
+        let inner = Inner { database, guard, vault, key_file, webhooks, logins };
+        let store = Self { inner: Arc::new(inner) };
+        if store.inner.key_file.is_some() || store.inner.vault.master().has_earlier() {
+            store.watch_key();
+        }
+        Ok(store)
     }
 
     /// Finishes the writes that wait and closes the database. Later calls fail as unavailable.

@@ -22,10 +22,10 @@ static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 
 pub(crate) const DATABASE_FILE: &str = "flowcore.db";
-const KEY_FILE: &str = "master.key";
+pub(crate) const KEY_FILE: &str = "master.key";
 
 /// The row of `meta` that only the right master key opens.
-const KEY_CHECK: &str = "meta/key_check";
+pub(crate) const KEY_CHECK: &str = "meta/key_check";
 
 /// Whose data a directory holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -255,15 +255,24 @@ fn master_key(options: &StoreOptions, sealed: bool) -> Result<MasterKey, OpenErr
         return Ok(key.clone());
     }
     let path = options.data_dir.join(KEY_FILE);
-    match File::open(&path) {
-        Ok(file) => read_key(file, path),
-        Err(error) if error.kind() == ErrorKind::NotFound && sealed => {
-            Err(OpenError::KeyMissing { path })
+    match read_key_file(&path) {
+        Err(OpenError::KeyMissing { .. }) if !sealed => {
+            let key = MasterKey::generate();
+            write_key_file(&path, &key).map_err(|source| OpenError::KeyFile { path, source })?;
+            Ok(key)
         }
+        read => read,
+    }
+}
+
+/// The keys of a key file.
+pub(crate) fn read_key_file(path: &Path) -> Result<MasterKey, OpenError> {
+    match File::open(path) {
+        Ok(file) => read_key(file, path.to_owned()),
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            make_key(&path).map_err(|source| OpenError::KeyFile { path, source })
+            Err(OpenError::KeyMissing { path: path.to_owned() })
         }
-        Err(source) => Err(OpenError::KeyFile { path, source }),
+        Err(source) => Err(OpenError::KeyFile { path: path.to_owned(), source }),
     }
 }
 
@@ -278,19 +287,17 @@ fn read_key(mut file: File, path: PathBuf) -> Result<MasterKey, OpenError> {
     MasterKey::parse(&text).map_err(|_| OpenError::KeyFileDamaged { path })
 }
 
-/// Writes a new key beside its place and moves it there, so that no half key is ever found.
-fn make_key(path: &Path) -> std::io::Result<MasterKey> {
-    let key = MasterKey::generate();
+/// Writes keys beside their place and moves them there, so that no half key is ever found.
+pub(crate) fn write_key_file(path: &Path, keys: &MasterKey) -> std::io::Result<()> {
     let draft = path.with_extension("key.new");
     let mut creation = OpenOptions::new();
     creation.write(true).create(true).truncate(true).mode(0o600);
     let mut file = creation.open(&draft)?;
-    file.write_all(key.reveal().as_bytes())?;
-    file.write_all(b"\n")?;
+    file.write_all(keys.reveal().as_bytes())?;
     file.sync_all()?;
     std::fs::rename(&draft, path)?;
     if let Some(directory) = path.parent() {
         File::open(directory)?.sync_all()?;
     }
-    Ok(key)
+    Ok(())
 }

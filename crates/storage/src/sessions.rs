@@ -22,9 +22,19 @@ impl Store {
     /// The protocol state of an instance.
     #[must_use]
     pub fn session_store(&self, instance: InstanceId) -> Arc<dyn SessionStore> {
-        let sealer = self.inner.vault.sealer(&format!("{TABLE}/{instance}"));
+        let sealer = self.inner.vault.sealer(&scope_of(instance));
         Arc::new(Entries { store: self.clone(), instance, sealer })
     }
+}
+
+/// What the entries of an instance are sealed under.
+pub(crate) fn scope_of(instance: InstanceId) -> String {
+    format!("{TABLE}/{instance}")
+}
+
+/// What ties a sealed value to its row.
+pub(crate) fn row_of(instance: InstanceId, namespace: &str, key: &str) -> String {
+    format!("{TABLE}/{instance}/{namespace}/{key}")
 }
 
 /// The entries of one instance.
@@ -45,7 +55,7 @@ struct Put {
 
 impl Entries {
     fn row(&self, namespace: Namespace, key: &str) -> String {
-        format!("{TABLE}/{}/{namespace}/{key}", self.instance)
+        row_of(self.instance, namespace.0, key)
     }
 
     fn open(&self, namespace: Namespace, key: &str, blob: &[u8]) -> Result<Bytes, StorageError> {

@@ -172,6 +172,6 @@ impl Store {
 }
 
 /// What ties a sealed column to its row.
-fn row_of(id: WebhookId, column: &str) -> String {
+pub(crate) fn row_of(id: impl std::fmt::Display, column: &str) -> String {
     format!("{TABLE}/{id}/{column}")
 }

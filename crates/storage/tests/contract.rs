@@ -31,6 +31,8 @@ mod postgres;
 mod raw;
 #[path = "contract/restart.rs"]
 mod restart;
+#[path = "contract/rotation.rs"]
+mod rotation;
 #[path = "contract/sessions.rs"]
 mod sessions;
 #[path = "contract/webhooks.rs"]
@@ -122,6 +124,8 @@ suite! {
         what_whatsapp_has_neither_taken_nor_refused_is_found_again_oldest_first
         a_status_never_goes_back_and_each_step_has_one_event
         a_receipt_from_the_other_address_is_understood_and_a_namesake_is_spared;
+    rotation:
+        a_running_store_seals_everything_with_a_new_key;
     sessions:
         a_batch_is_read_back_and_the_last_change_of_a_key_counts
         hundreds_of_prekeys_go_in_one_batch

@@ -67,12 +67,21 @@ impl Harness {
         Self::on(kind.fresh()).await
     }
 
-    pub(crate) async fn on(database: DatabaseOptions) -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        let store = Store::open(options(directory.path(), &database)).await.expect("opens");
+    /// With a store that is open already.
+    pub(crate) async fn around(
+        directory: TempDir,
+        database: DatabaseOptions,
+        store: Store,
+    ) -> Self {
         let user = fresh();
         store.ensure_admin(user, None, NOW).await.expect("an admin");
         Self { directory, database, store, user }
+    }
+
+    pub(crate) async fn on(database: DatabaseOptions) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = Store::open(options(directory.path(), &database)).await.expect("opens");
+        Self::around(directory, database, store).await
     }
 
     /// How this store was opened.

@@ -1,0 +1,49 @@
+//! Changing the master key while everything runs.
+
+use crate::harness::{Harness, Kind, NOW, options};
+use flowcore_domain::session_store::{Change, Namespace};
+use flowcore_storage::{LoginSession, MasterKey, OpenError, Store, StoreOptions};
+use flowcore_storage::{key_is_rotated, rotate_key_file};
+use std::time::{Duration, Instant};
+
+const SESSION: Namespace = Namespace("session");
+
+pub(crate) async fn a_running_store_seals_everything_with_a_new_key(kind: Kind) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let data = directory.path().join("data");
+    let from_file = StoreOptions { master_key: None, ..options(&data, &kind.fresh()) };
+    let store = Store::open(from_file.clone()).await.expect("opens");
+    let harness = Harness::around(directory, from_file.database.clone(), store).await;
+    let id = harness.instance("shop").await;
+    let webhook = harness.webhook(id, &[]).await;
+    let session = LoginSession { user_id: harness.user, csrf: "csrf".to_owned(), expires_at: NOW };
+    harness.store.create_login_session([1; 32], session, NOW).await.expect("stored");
+    let entries = harness.store.session_store(id);
+    let put = |key: u32| Change::put(SESSION, key.to_string(), "ratchet");
+    entries.apply((0..300).map(put).collect()).await.expect("applied");
+
+    let old_key = std::fs::read_to_string(data.join("master.key")).expect("the key");
+    rotate_key_file(&data).expect("a new key");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let mut written = 300;
+    while !key_is_rotated(&data).expect("the key file") {
+        assert!(Instant::now() < deadline, "the key is not changed");
+        entries.apply(vec![put(written)]).await.expect("applied meanwhile");
+        written += 1;
+    }
+    assert_eq!(entries.scan(SESSION, "").await.expect("read").len(), written as usize);
+    assert_eq!(harness.store.webhook(webhook.id).await.expect("read"), Some(webhook.clone()));
+    harness.store.close().await;
+
+    let stale = MasterKey::parse(&old_key).expect("a key");
+    let stale = StoreOptions { master_key: Some(stale), ..from_file.clone() };
+    assert!(matches!(Store::open(stale).await, Err(OpenError::WrongKey)));
+    let store = Store::open(from_file).await.expect("opens with the new key alone");
+    let state = store.session_store(id).scan(SESSION, "").await.expect("read");
+    assert_eq!(state.len(), written as usize);
+    assert_eq!(store.webhook(webhook.id).await.expect("read"), Some(webhook));
+    let before = flowcore_domain::clock::Millis(NOW.0 - 1);
+    let login = store.login_session([1; 32], before).await.expect("read").expect("there");
+    assert_eq!(login.csrf, "csrf");
+    store.close().await;
+}
