@@ -1,8 +1,10 @@
 //! What drives the network: HTTP routes for the machine it runs on.
 
+mod calls;
 mod clock;
 mod contacts;
 mod faults;
+mod groups;
 mod observation;
 mod page;
 mod phones;
@@ -10,7 +12,7 @@ mod phones;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Extension, Request};
+use axum::extract::{DefaultBodyLimit, Extension, Request};
 use axum::http::StatusCode;
 use axum::http::header::{HOST, ORIGIN};
 use axum::middleware::{self, Next};
@@ -23,22 +25,45 @@ use crate::hub::Hub;
 use crate::model;
 use crate::network::PeerAddr;
 use crate::pairing::ScanError;
+use crate::pairing::code::CodeError;
 use crate::people::PersonError;
 use crate::phone::PhoneError;
+
+/// A message with a file of 64 MiB, as base64.
+const LARGEST_MESSAGE: usize = 96 * 1024 * 1024;
 
 /// All routes but the chat socket.
 pub(crate) fn router() -> Router<Arc<Hub>> {
     let admin = Router::new()
         .route("/admin/mock-phone/scan-qr", post(phones::scan_qr))
+        .route("/admin/mock-phone/enter-code", post(phones::enter_code))
         .route("/admin/mock-phone/{phone}/unlink", post(phones::unlink))
+        .route("/admin/mock-phone/{phone}/app-state", post(phones::app_state))
+        .route(
+            "/admin/mock-phone/{phone}/history",
+            post(phones::history).layer(DefaultBodyLimit::max(LARGEST_MESSAGE)),
+        )
         .route("/admin/mock-phone/{phone}/messages", post(phones::write))
         .route("/admin/mock-phone", get(phones::list))
         .route("/admin/mock-phone/waiting", get(phones::waiting))
         .route("/admin/contacts", get(contacts::list).post(contacts::add))
         .route("/admin/contacts/{phone}", get(contacts::show))
-        .route("/admin/contacts/{phone}/messages", get(contacts::messages).post(contacts::write))
+        .route(
+            "/admin/contacts/{phone}/messages",
+            get(contacts::messages)
+                .post(contacts::write)
+                .layer(DefaultBodyLimit::max(LARGEST_MESSAGE)),
+        )
         .route("/admin/contacts/{phone}/read", post(contacts::read))
         .route("/admin/contacts/{phone}/typing", post(contacts::typing))
+        .route("/admin/contacts/{phone}/call", post(calls::call))
+        .route("/admin/contacts/{phone}/presence", post(contacts::presence))
+        .route("/admin/contacts/{phone}/reinstall", post(contacts::reinstall))
+        .route("/admin/contacts/{phone}/profile", post(contacts::profile))
+        .route("/admin/contacts/{phone}/groups", post(groups::enter))
+        .route("/admin/contacts/{phone}/groups/{group}", post(groups::act))
+        .route("/admin/groups", get(groups::list))
+        .route("/admin/groups/{group}", post(groups::migrate))
         .route("/admin/faults", post(faults::set))
         .route("/admin/record", get(observation::record))
         .route("/admin/certificate", get(observation::certificate))
@@ -116,6 +141,17 @@ impl From<ScanError> for AdminError {
     }
 }
 
+impl From<CodeError> for AdminError {
+    fn from(error: CodeError) -> Self {
+        let status = match error {
+            CodeError::Unknown => StatusCode::NOT_FOUND,
+            CodeError::Wrong => StatusCode::UNPROCESSABLE_ENTITY,
+            CodeError::NoAnswer => StatusCode::GATEWAY_TIMEOUT,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
 impl From<PhoneError> for AdminError {
     fn from(error: PhoneError) -> Self {
         let status = match error {
@@ -130,7 +166,7 @@ impl From<PersonError> for AdminError {
     fn from(error: PersonError) -> Self {
         let status = match error {
             PersonError::Taken => StatusCode::CONFLICT,
-            PersonError::NoRecipient | PersonError::NothingToQuote => {
+            PersonError::NoRecipient | PersonError::NothingToQuote | PersonError::NoPoll => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
             PersonError::Build(_)

@@ -5,7 +5,9 @@
 
 mod app_state;
 mod devices;
+mod disappearing;
 mod prekeys;
+mod profile;
 mod settings;
 mod usync;
 
@@ -14,11 +16,13 @@ use wacore_binary::builder::NodeBuilder;
 
 pub(crate) use devices::unlink;
 pub(crate) use prekeys::{Bundle, take_bundle};
+pub(crate) use profile::{set_about, set_picture};
 
 use crate::socket::session::Reply;
 use crate::stanza::{attr, child, children, error_of, has_attr, result_of, text_attr};
 use crate::world::stats::Stats;
 use crate::world::{DeviceAddress, World};
+use crate::{groups, mex, newsletters, privacy};
 
 /// Answers one iq.
 pub(crate) fn handle(world: &mut World, owner: &DeviceAddress, iq: &Node) -> Reply {
@@ -39,14 +43,18 @@ pub(crate) fn handle(world: &mut World, owner: &DeviceAddress, iq: &Node) -> Rep
         ("usync", _) => usync::handle(world, owner, iq).into(),
         ("md", _) => devices::handle(world, owner, iq),
         ("w:sync:app:state", _) => app_state::handle(world, owner, iq).into(),
-        ("abt", _) => properties(iq).into(),
+        ("abt", _) => properties(world, owner, iq).into(),
         ("w", "props") => result_of(iq, [NodeBuilder::new("props").build()]).into(),
         ("blocklist", _) => settings::blocklist(world, owner, iq).into(),
-        ("privacy", _) => settings::privacy(world, owner, iq).into(),
-        ("status", _) => settings::about(world, owner, iq).into(),
-        ("w:profile:picture", _) => settings::picture(iq).into(),
-        ("w:biz", "business_profile") => settings::business_profile(iq).into(),
-        ("w:m", "media_conn") => settings::media_connection(world, iq).into(),
+        ("privacy", _) => privacy::handle(world, owner, iq).into(),
+        ("status", _) => profile::about(world, owner, iq).into(),
+        ("w:profile:picture", _) => profile::picture(world, owner, iq).into(),
+        ("w:biz", "business_profile") => profile::business_profile(world, iq).into(),
+        ("w:m", "media_conn") => settings::media_connection(world, owner, iq).into(),
+        ("w:g2", _) => groups::handle(world, owner, iq).into(),
+        ("w:mex", _) => mex::handle(world, owner, iq).into(),
+        ("newsletter", _) => newsletters::handle(world, owner, iq).into(),
+        ("disappearing_mode", _) if is_set => disappearing::set(world, owner, iq).into(),
         ("disappearing_mode" | "urn:xmpp:whatsapp:dirty" | "w:stats" | "tos", _) => {
             result_of(iq, []).into()
         }
@@ -73,8 +81,25 @@ fn activate(world: &mut World, owner: &DeviceAddress, iq: &Node) -> Reply {
     result_of(iq, []).into()
 }
 
-/// A/B properties: none is set, so clients use their defaults.
-fn properties(iq: &Node) -> Node {
+/// A/B properties: those that the account's scenario sets; for others clients use their defaults.
+fn properties(world: &World, owner: &DeviceAddress, iq: &Node) -> Node {
+    let scenario = world.accounts.get(&owner.phone).map(|account| &account.profile.scenario);
+    let wanted = scenario.map(|scenario| {
+        [
+            (NCT_SEND, scenario.nct_send_property),
+            (NCT_BY_HISTORY, scenario.nct_history_property),
+            (NCT_BY_APP_STATE, scenario.nct_app_state_property),
+            (TRUST_TOKENS_IN_CHATS, scenario.restricted || scenario.nct_send_property),
+        ]
+    });
+    let set: Vec<Node> = wanted
+        .into_iter()
+        .flatten()
+        .filter(|(_, on)| *on)
+        .map(|(code, _)| {
+            NodeBuilder::new("prop").attr("config_code", code).attr("config_value", "1").build()
+        })
+        .collect();
     let hash = child(iq, "props").and_then(|props| attr(props, "hash"));
     let unchanged = hash.is_some_and(|hash| hash == PROPERTIES_HASH);
     let mut props = NodeBuilder::new("props")
@@ -86,9 +111,14 @@ fn properties(iq: &Node) -> Node {
     if unchanged {
         props = props.attr("delta_update", "true");
     }
-    result_of(iq, [props.build()])
+    result_of(iq, [props.children(set).build()])
 }
 
+/// Codes of the properties that decide about tokens.
+const NCT_SEND: u32 = 24_941;
+const NCT_BY_HISTORY: u32 = 25_189;
+const NCT_BY_APP_STATE: u32 = 25_253;
+const TRUST_TOKENS_IN_CHATS: u32 = 10_518;
 const PROPERTIES_HASH: &str = "1";
 
 /// Whether an iq changes something.

@@ -10,23 +10,30 @@
 //! one process.
 
 mod admin;
+mod calls;
 mod clock;
 mod codes;
 pub mod fuzzing;
+mod groups;
 mod hub;
 mod iq;
 mod keys;
+mod media;
 mod messages;
+mod mex;
 mod model;
 mod network;
+mod newsletters;
 mod notifications;
 mod pairing;
 mod people;
 mod phone;
 mod presence;
+mod privacy;
 mod receipts;
 mod socket;
 mod stanza;
+mod trust;
 mod wire;
 mod world;
 

@@ -101,7 +101,10 @@ impl Network {
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let addr = listener.local_addr().map_err(listen)?;
         let mut world = World::new(config.seed, Arc::new(Notify::new()));
-        world.media_host = addr.to_string();
+        // Nobody can dial the address that means all of them.
+        let dialled =
+            if addr.ip().is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { addr.ip() };
+        world.media_host = SocketAddr::new(dialled, addr.port()).to_string();
         let file = config.state_dir.as_deref().map(StateFile::new);
         if let Some(file) = &file {
             file.load(&mut world).await?;

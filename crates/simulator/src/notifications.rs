@@ -87,6 +87,28 @@ fn account_sync(world: &mut World, from: &wacore_binary::Jid, child: Node) -> No
         .build()
 }
 
+/// The account's other devices learn whom it blocked or no longer blocks.
+pub(crate) fn blocklist_changed(
+    world: &mut World,
+    owner: &DeviceAddress,
+    (whom, action): (&str, &'static str),
+) {
+    let (Some(account), Some(other)) = (world.accounts.get(&owner.phone), world.accounts.get(whom))
+    else {
+        return;
+    };
+    let item = NodeBuilder::new("item")
+        .attr("action", action)
+        .attr("jid", other.user_jid(Server::Lid))
+        .attr("pn_jid", other.user_jid(Server::Pn))
+        .build();
+    let from = account.user_jid(Server::Pn);
+    let stanza = account_sync(world, &from, NodeBuilder::new("blocklist").children([item]).build());
+    for sibling in world.siblings(owner) {
+        world.deliver(&sibling, Class::Notification, stanza.clone());
+    }
+}
+
 /// The account's other devices learn that collections grew.
 pub(crate) fn app_state_changed(
     world: &mut World,
@@ -125,6 +147,11 @@ pub(crate) fn picture_changed(world: &mut World, phone: &str, id: Option<&str>) 
         None => NodeBuilder::new("delete").attr("jid", jid.clone()),
     };
     tell_acquainted(world, phone, "picture", change.attr("author", jid).build());
+}
+
+/// Everyone who knows the account learns that its phone has a new identity key.
+pub(crate) fn identity_changed(world: &mut World, phone: &str) {
+    tell_acquainted(world, phone, "encrypt", NodeBuilder::new("identity").build());
 }
 
 fn tell_acquainted(world: &mut World, phone: &str, kind: &'static str, change: Node) {

@@ -1,4 +1,4 @@
-//! Linking a device by QR code.
+//! Linking a device by QR code; by a typed code in [`code`].
 //!
 //! 1. A client without an account registers; it gets six references and shows them as QR codes,
 //!    the first for 60 s, the others for 20 s each (the times are configurable).
@@ -9,10 +9,12 @@
 //!
 //! An expired or foreign reference is refused at the phone, a bad signature ends the socket.
 
+pub(crate) mod code;
+
 use std::time::Duration;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use buffa::Message;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -49,6 +51,8 @@ pub(crate) struct Registration {
     /// What the client announced; chooses the account when the scan names none.
     pub(crate) push_name: Option<String>,
     pending: Option<Pending>,
+    /// Set while the client shows a code instead of a QR.
+    code: Option<code::CodeFlow>,
 }
 
 /// A scanned registration, until the client's signature arrives.
@@ -103,7 +107,7 @@ pub(crate) fn begin(
     let children = refs.iter().map(|(reference, _)| leaf("ref", reference.as_bytes()));
     let first = request(id, NodeBuilder::new("pair-device").children(children).build());
     let push_name = payload.push_name.clone().filter(|name| !name.is_empty());
-    let registration = Registration { mailbox, refs, keys, push_name, pending: None };
+    let registration = Registration { mailbox, refs, keys, push_name, pending: None, code: None };
     world.registrations.insert(socket, registration);
     Ok(first)
 }
@@ -268,13 +272,17 @@ pub(crate) fn handle(world: &mut World, socket: SocketId, stanza: &Node) -> Repl
         // Keepalive; anything else has nothing to ask before it is linked.
         return crate::stanza::result_of(stanza, []).into();
     }
+    if let Some(reply) = code::handle(world, socket, stanza) {
+        return reply;
+    }
     let Some(registration) = world.registrations.get_mut(&socket) else { return Reply::default() };
     let answers_success = registration
         .pending
         .as_ref()
         .is_some_and(|pending| attr(stanza, "id").is_some_and(|id| id == pending.request));
     if !answers_success {
-        return Reply::default();
+        let asks = has_attr(stanza, "type", "set");
+        return asks.then(|| crate::stanza::error_of(stanza, 400, "bad-request")).into();
     }
     let Some(pending) = registration.pending.take() else { return Reply::default() };
     let device_keys = registration.keys.clone();
@@ -324,13 +332,29 @@ fn admit(
 /// Asks every waiting client, or the one that announced this push name, for a new secret. The
 /// shown reference stays.
 pub(crate) fn refresh(world: &mut World, target: &str) -> usize {
-    let id = world.stanza_id("companion-reg-refresh");
+    let content = NodeBuilder::new("companion_reg_refresh").build();
+    notify(world, target, "companion_reg_refresh", content)
+}
+
+/// Asks waiting clients for a passkey before they may be linked. What they answer is refused:
+/// the network has no authenticator to compare it with; a code can still be scanned.
+pub(crate) fn challenge(world: &mut World, target: &str) -> usize {
+    let challenge = URL_SAFE_NO_PAD.encode(world.next_bytes("passkey-challenge"));
+    let options = serde_json::json!({
+        "challenge": challenge, "rpId": "whatsapp.com", "timeout": 60_000,
+        "userVerification": "required", "allowCredentials": [],
+    });
+    let content = leaf("passkey_request_options", options.to_string());
+    notify(world, target, "passkey_prologue_request", content)
+}
+
+fn notify(world: &mut World, target: &str, kind: &'static str, content: Node) -> usize {
     let stanza = NodeBuilder::new("notification")
         .attr("from", SERVER)
-        .attr("type", "companion_reg_refresh")
-        .attr("id", id)
+        .attr("type", kind)
+        .attr("id", world.stanza_id(kind))
         .attr("t", unix_seconds())
-        .children([NodeBuilder::new("companion_reg_refresh").build()])
+        .children([content])
         .build();
     let mut told = 0;
     for registration in world.registrations.values() {

@@ -4,14 +4,23 @@
 //! the network's own socket. So everything that reaches a person was encrypted for it and
 //! decrypted by it. After a restart of the network a person links a fresh companion.
 
+mod compose;
+mod content;
+mod groups;
 mod inbox;
 mod person;
+mod voice;
+mod writing;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::hub::Hub;
 use crate::iq::unlink;
+use crate::phone::reinstall;
+pub(crate) use compose::Writing;
+pub(crate) use content::downloadable;
+pub(crate) use groups::GroupAction;
 pub(crate) use person::{Person, PersonError};
 
 /// All people of one network.
@@ -68,6 +77,19 @@ impl People {
         let person = Person::start(hub, phone, name, self.prekeys).await?;
         self.list().insert(phone.to_owned(), Arc::clone(&person));
         Ok(person)
+    }
+
+    /// A person sets its phone up anew: new keys, and an empty inbox.
+    pub(crate) async fn reinstall(&self, hub: &Arc<Hub>, phone: &str) -> Result<(), PersonError> {
+        let old = self.list().remove(phone).ok_or(PersonError::NotLinked)?;
+        old.stop().await;
+        let name = {
+            let mut world = hub.world();
+            reinstall(&mut world, phone).map_err(|_| PersonError::NotLinked)?;
+            world.accounts.get(phone).map(|account| account.profile.push_name.clone())
+        };
+        self.start(hub, phone, &name.unwrap_or_default()).await?;
+        Ok(())
     }
 
     /// After a restart: everybody links a fresh companion, the old ones are gone with their keys.

@@ -1,45 +1,37 @@
 //! The phones: device 0 of every account, played by the network with real Signal sessions.
 //!
 //! A phone greets each new companion with the app-state key share that lets its link finish and
-//! with its history, which is empty; and it writes messages of its own. What companions encrypt
-//! for a phone is not opened.
+//! with its history ([`history`]); and it writes messages of its own. What is encrypted for a
+//! phone is kept, and opened when the phone needs it ([`mail`]).
 
-use std::collections::HashMap;
-use std::io::Write;
+pub(crate) mod app_state;
+mod group;
+pub(crate) mod history;
+pub(crate) mod mail;
+mod reupload;
+pub(crate) mod sessions;
+
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use buffa::MessageField;
-use flate2::Compression;
-use flate2::write::ZlibEncoder;
-use rand::RngExt;
-use wacore::libsignal::protocol::error::Result as SignalResult;
-use wacore::libsignal::protocol::{
-    CiphertextMessageType, DeviceId, Direction, IdentityChange, IdentityKey, IdentityKeyPair,
-    IdentityKeyStore, KeyPair, PreKeyBundle, ProtocolAddress, PublicKey, SessionRecord,
-    SessionStore, SignalProtocolError, UsePQRatchet, message_encrypt, process_prekey_bundle,
-};
+use wacore::libsignal::protocol::{DeviceId, ProtocolAddress, SignalProtocolError};
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node, Server};
 use waproto::whatsapp as wa;
 use waproto::whatsapp::message::protocol_message::Type as ProtocolType;
 use waproto::whatsapp::message::{
     AppStateSyncKey, AppStateSyncKeyData, AppStateSyncKeyFingerprint, AppStateSyncKeyId,
-    AppStateSyncKeyShare, DeviceSentMessage, HistorySyncNotification, HistorySyncType,
-    ProtocolMessage,
+    AppStateSyncKeyShare, DeviceSentMessage, ProtocolMessage,
 };
 
 use crate::clock::unix_seconds;
 use crate::hub::Hub;
-use crate::iq::take_bundle;
+use crate::iq::{take_bundle, unlink};
 use crate::notifications::{self, Change};
 use crate::stanza::with_attr;
-use crate::world::DeviceAddress;
 use crate::world::queue::Class;
 use crate::world::record::Accepted;
-
-/// Signal plaintexts end in n bytes of value n, at most this many.
-const LARGEST_PADDING: u8 = 16;
+use crate::world::{DeviceAddress, World};
 
 /// Why a phone could not write.
 #[derive(Debug, thiserror::Error)]
@@ -60,40 +52,10 @@ pub(crate) async fn welcome(hub: &Arc<Hub>, owner: &DeviceAddress) {
         let Some(account) = world.accounts.get(&owner.phone) else { return };
         key_share(account.keys.raw_id, &account.app_state)
     };
-    for message in [share, history()] {
-        match encrypt(hub, &owner.phone, owner, &message).await {
-            Ok(Some(enc)) => deliver_peer(hub, owner, enc),
-            Ok(None) => return,
-            Err(error) => tracing::warn!(%error, "the phone could not greet a new device"),
-        }
+    if let Some(enc) = encrypt_or_log(hub, &owner.phone, owner, &share).await {
+        deliver_peer(hub, owner, enc);
     }
-}
-
-/// The first and last chunk of a history without chats. Some clients hold back what they receive
-/// until they have seen it.
-fn history() -> wa::Message {
-    let history = wa::HistorySync {
-        sync_type: wa::history_sync::HistorySyncType::INITIAL_BOOTSTRAP,
-        chunk_order: Some(0),
-        progress: Some(100),
-        ..wa::HistorySync::default()
-    };
-    let mut compressed = ZlibEncoder::new(Vec::new(), Compression::fast());
-    let inline = compressed
-        .write_all(&waproto::codec::history_sync_to_vec(&history))
-        .and_then(|()| compressed.finish())
-        .expect("writing to memory does not fail");
-    protocol_message(ProtocolMessage {
-        r#type: Some(ProtocolType::HISTORY_SYNC_NOTIFICATION),
-        history_sync_notification: MessageField::some(HistorySyncNotification {
-            sync_type: Some(HistorySyncType::INITIAL_BOOTSTRAP),
-            chunk_order: Some(0),
-            progress: Some(100),
-            initial_hist_bootstrap_inline_payload: Some(inline),
-            ..HistorySyncNotification::default()
-        }),
-        ..ProtocolMessage::default()
-    })
+    history::send(hub, owner).await;
 }
 
 fn protocol_message(message: ProtocolMessage) -> wa::Message {
@@ -120,6 +82,18 @@ fn key_share(raw_id: u32, state: &crate::world::app_state::AppState) -> wa::Mess
     })
 }
 
+/// Gives a device the key of the account's app state.
+async fn share_key(hub: &Arc<Hub>, to: &DeviceAddress) {
+    let share = {
+        let world = hub.world();
+        let Some(account) = world.accounts.get(&to.phone) else { return };
+        key_share(account.keys.raw_id, &account.app_state)
+    };
+    if let Some(enc) = encrypt_or_log(hub, &to.phone, to, &share).await {
+        deliver_peer(hub, to, enc);
+    }
+}
+
 fn deliver_peer(hub: &Hub, to: &DeviceAddress, enc: Node) {
     let mut world = hub.world();
     let id = format!("3A{}", world.stanza_id("phone-message"));
@@ -142,11 +116,14 @@ pub(crate) async fn write(
     to: &Jid,
     text: &str,
 ) -> Result<String, PhoneError> {
+    if !hub.world().accounts.contains_key(phone) {
+        return Err(PhoneError::NoAccount);
+    }
+    if to.server == Server::Group {
+        return group::write(hub, phone, to, text).await;
+    }
     let (recipient, id) = {
         let mut world = hub.world();
-        if !world.accounts.contains_key(phone) {
-            return Err(PhoneError::NoAccount);
-        }
         let recipient = world.phone_of(to).ok_or(PhoneError::NoRecipient)?;
         world.acquaint(phone, &recipient);
         (recipient, format!("3A{}", world.stanza_id("phone-message")))
@@ -186,14 +163,7 @@ async fn send(
     id: &str,
     (message, chat): (&wa::Message, Option<&Jid>),
 ) {
-    let enc = match encrypt(hub, phone, device, message).await {
-        Ok(Some(enc)) => enc,
-        Ok(None) => return,
-        Err(error) => {
-            tracing::warn!(%error, "the phone could not encrypt a message");
-            return;
-        }
-    };
+    let Some(enc) = encrypt_or_log(hub, phone, device, message).await else { return };
     let mut world = hub.world();
     let Some(account) = world.accounts.get(phone) else { return };
     let mut stanza = NodeBuilder::new("message")
@@ -211,6 +181,41 @@ async fn send(
     world.deliver(device, Class::Message, stanza);
 }
 
+/// [`encrypt`] for who can do without: what goes wrong is logged.
+pub(crate) async fn encrypt_or_log(
+    hub: &Arc<Hub>,
+    phone: &str,
+    to: &DeviceAddress,
+    message: &wa::Message,
+) -> Option<Node> {
+    encrypt(hub, phone, to, message).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the phone could not encrypt a message");
+        None
+    })
+}
+
+/// The phone is set up anew: its companions are gone, it has a new identity, and who knows the
+/// account hears of that.
+pub(crate) fn reinstall(world: &mut World, phone: &str) -> Result<(), PhoneError> {
+    if !world.accounts.contains_key(phone) {
+        return Err(PhoneError::NoAccount);
+    }
+    for device in world.companions(phone) {
+        unlink(world, &device);
+    }
+    let seed = world.seed;
+    let account = world.accounts.get_mut(phone).ok_or(PhoneError::NoAccount)?;
+    account.rekey(seed, account.profile.reinstalls + 1);
+    world.touch();
+    notifications::identity_changed(world, phone);
+    Ok(())
+}
+
+/// How a device is named in the phone's Signal state, whatever address it was written to.
+fn signal_address(device: &DeviceAddress) -> ProtocolAddress {
+    ProtocolAddress::new(&device.phone, DeviceId::new(u32::from(device.device)))
+}
+
 /// An `<enc>` for one device; `None` when the device is gone.
 async fn encrypt(
     hub: &Arc<Hub>,
@@ -224,134 +229,12 @@ async fn encrypt(
         Arc::clone(&account.phone_sessions)
     };
     let mut sessions = sessions.lock().await;
-    let address = ProtocolAddress::new(&to.phone, DeviceId::new(u32::from(to.device)));
-    if !sessions.records.0.contains_key(&address) {
+    let address = signal_address(to);
+    if !sessions.knows(&address) {
         let bundle = take_bundle(&mut hub.world(), to);
         let Some(bundle) = bundle else { return Ok(None) };
         sessions.open(&address, bundle).await?;
     }
     let sealed = sessions.seal(&address, message).await?;
     Ok(Some(sealed))
-}
-
-/// Signal state of one phone.
-pub(crate) struct PhoneSessions {
-    records: Records,
-    identity: Identity,
-}
-
-impl PhoneSessions {
-    pub(crate) fn new(identity: KeyPair, registration: u32) -> Self {
-        let key = IdentityKey::new(identity.public_key);
-        let pair = IdentityKeyPair::new(key, identity.private_key);
-        let identity = Identity { pair, registration, known: HashMap::new() };
-        Self { records: Records::default(), identity }
-    }
-
-    async fn open(
-        &mut self,
-        address: &ProtocolAddress,
-        bundle: crate::iq::Bundle,
-    ) -> Result<(), SignalProtocolError> {
-        let key = |bytes: &[u8; 32]| PublicKey::from_djb_public_key_bytes(bytes);
-        let one_time = match &bundle.one_time {
-            Some(one_time) => Some((one_time.id.into(), key(&one_time.public)?)),
-            None => None,
-        };
-        let bundle = PreKeyBundle::new(
-            bundle.registration,
-            address.device_id(),
-            one_time,
-            bundle.signed.id.into(),
-            key(&bundle.signed.public)?,
-            bundle.signed.signature.to_vec(),
-            IdentityKey::new(key(&bundle.identity)?),
-        )?;
-        let (records, identity) = (&mut self.records, &mut self.identity);
-        let mut rng = rand::make_rng::<rand::rngs::StdRng>();
-        process_prekey_bundle(address, records, identity, &bundle, &mut rng, UsePQRatchet::No)
-            .await?;
-        Ok(())
-    }
-
-    async fn seal(
-        &mut self,
-        address: &ProtocolAddress,
-        message: &wa::Message,
-    ) -> Result<Node, SignalProtocolError> {
-        let mut plain = waproto::codec::message_to_vec(message);
-        let padding = rand::rng().random_range(1..=LARGEST_PADDING);
-        plain.extend(std::iter::repeat_n(padding, usize::from(padding)));
-        let (records, identity) = (&mut self.records, &mut self.identity);
-        let sealed = message_encrypt(&plain, address, records, identity).await?;
-        let kind = match sealed.message_type() {
-            CiphertextMessageType::PreKey => "pkmsg",
-            _ => "msg",
-        };
-        let enc = NodeBuilder::new("enc").attr("v", "2").attr("type", kind);
-        Ok(enc.bytes(sealed.serialize()).build())
-    }
-}
-
-#[derive(Default)]
-struct Records(HashMap<ProtocolAddress, SessionRecord>);
-
-#[async_trait]
-impl SessionStore for Records {
-    async fn load_session(&self, address: &ProtocolAddress) -> SignalResult<Option<SessionRecord>> {
-        Ok(self.0.get(address).cloned())
-    }
-
-    async fn has_session(&self, address: &ProtocolAddress) -> SignalResult<bool> {
-        Ok(self.0.contains_key(address))
-    }
-
-    async fn store_session(
-        &mut self,
-        address: &ProtocolAddress,
-        record: SessionRecord,
-    ) -> SignalResult<()> {
-        self.0.insert(address.clone(), record);
-        Ok(())
-    }
-}
-
-struct Identity {
-    pair: IdentityKeyPair,
-    registration: u32,
-    known: HashMap<ProtocolAddress, IdentityKey>,
-}
-
-#[async_trait]
-impl IdentityKeyStore for Identity {
-    async fn get_identity_key_pair(&self) -> SignalResult<IdentityKeyPair> {
-        Ok(self.pair.clone())
-    }
-
-    async fn get_local_registration_id(&self) -> SignalResult<u32> {
-        Ok(self.registration)
-    }
-
-    async fn save_identity(
-        &mut self,
-        address: &ProtocolAddress,
-        identity: &IdentityKey,
-    ) -> SignalResult<IdentityChange> {
-        let replaced = self.known.insert(address.clone(), *identity);
-        Ok(IdentityChange::from_changed(replaced.is_some_and(|old| old != *identity)))
-    }
-
-    async fn is_trusted_identity(
-        &self,
-        _address: &ProtocolAddress,
-        _identity: &IdentityKey,
-        _direction: Direction,
-    ) -> SignalResult<bool> {
-        // The network itself vouches for the identities it hands out.
-        Ok(true)
-    }
-
-    async fn get_identity(&self, address: &ProtocolAddress) -> SignalResult<Option<IdentityKey>> {
-        Ok(self.known.get(address).copied())
-    }
 }

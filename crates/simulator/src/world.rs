@@ -9,23 +9,31 @@ pub(crate) mod app_state;
 pub(crate) mod device;
 pub(crate) mod encoding;
 pub(crate) mod faults;
+pub(crate) mod groups;
+pub(crate) mod media;
+pub(crate) mod newsletters;
 pub(crate) mod queue;
 pub(crate) mod record;
 pub(crate) mod snapshot;
 pub(crate) mod stats;
+pub(crate) mod trust;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use tokio::sync::Notify;
 use wacore_binary::{Jid, Node, Server};
 
+use crate::calls::Call;
 use crate::keys;
 use crate::pairing::Registration;
 use crate::socket::mailbox::SocketId;
 use account::Account;
 use device::Device;
-use faults::Faults;
+use faults::{FaultKind, Faults};
+use groups::Group;
+use media::Media;
+use newsletters::Newsletter;
 use queue::{Class, Queued};
 use record::Record;
 use stats::Stats;
@@ -46,12 +54,17 @@ pub(crate) struct World {
     pub(crate) accounts: BTreeMap<String, Account>,
     by_lid: HashMap<String, String>,
     by_push_name: HashMap<String, String>,
+    /// By id, the part of the address before `@`.
+    pub(crate) groups: BTreeMap<String, Group>,
+    pub(crate) newsletters: BTreeMap<String, Newsletter>,
     /// Connections that show a QR code.
     pub(crate) registrations: HashMap<SocketId, Registration>,
     /// Who wants to hear of an account's presence: account to subscribers.
     pub(crate) presence_subscribers: HashMap<String, HashSet<DeviceAddress>>,
     pub(crate) record: Record,
     pub(crate) faults: Faults,
+    pub(crate) media: Media,
+    pub(crate) calls: VecDeque<Call>,
     pub(crate) stats: Stats,
     /// Host and port of the listener, where media are.
     pub(crate) media_host: String,
@@ -69,10 +82,14 @@ impl World {
             accounts: BTreeMap::new(),
             by_lid: HashMap::new(),
             by_push_name: HashMap::new(),
+            groups: BTreeMap::new(),
+            newsletters: BTreeMap::new(),
             registrations: HashMap::new(),
             presence_subscribers: HashMap::new(),
             record: Record::default(),
             faults: Faults::default(),
+            media: Media::default(),
+            calls: VecDeque::new(),
             stats: Stats::default(),
             media_host: String::new(),
             next_number: FIRST_NUMBER,
@@ -97,6 +114,12 @@ impl World {
         self.next_id += 1;
         let digest = keys::derive_number(self.seed, purpose, &self.next_id.to_string());
         format!("{digest:016X}")
+    }
+
+    /// A picture's id: newer pictures have greater ones.
+    pub(crate) fn next_picture_id(&mut self) -> String {
+        self.next_id += 1;
+        (crate::clock::unix_seconds() * 1000 + self.next_id % 1000).to_string()
     }
 
     /// Bytes for a pairing reference, a token, a message id.
@@ -189,8 +212,16 @@ impl World {
     pub(crate) fn deliver(&mut self, to: &DeviceAddress, class: Class, stanza: Node) {
         self.next_seq += 1;
         let entry = Queued::new(self.next_seq, class, stanza);
+        let waits = self.device(to).is_some_and(Device::has_message_waiting_last);
+        let overtakes = class == Class::Message
+            && waits
+            && self.faults.strike(FaultKind::Reorder, &to.phone).is_some();
         let Some(device) = self.device_mut(to) else { return };
-        device.queue.push(entry);
+        if overtakes {
+            device.queue.push_overtaking(entry);
+        } else {
+            device.queue.push(entry);
+        }
         if let Some(link) = &device.link {
             link.mailbox.wake();
         }

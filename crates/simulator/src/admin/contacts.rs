@@ -6,14 +6,17 @@ use std::time::Duration;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Json;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use wacore_binary::Server;
 
 use super::{AdminError, parse_phone, parse_recipient};
 use crate::hub::Hub;
-use crate::people::Person;
-use crate::presence;
+use crate::people::{Person, Writing};
+use crate::world::account::Business;
+use crate::{calls, iq, presence as presences};
 
 /// Longest wait of one request for a message.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -57,7 +60,7 @@ fn describe(hub: &Hub, phone: &str) -> Result<Value, AdminError> {
     }))
 }
 
-fn find(hub: &Hub, phone: &str) -> Result<Arc<Person>, AdminError> {
+pub(super) fn find(hub: &Hub, phone: &str) -> Result<Arc<Person>, AdminError> {
     hub.people.get(phone).ok_or_else(AdminError::no_contact)
 }
 
@@ -69,11 +72,20 @@ pub(super) async fn show(
     let person = find(&hub, &phone)?;
     let mut shown = describe(&hub, &phone)?;
     let (receipts, typing) = person.observed();
-    let available = presence::is_available(&hub.world(), &phone);
+    let available = presences::is_available(&hub.world(), &phone);
     shown["presence"] = json!(if available { "available" } else { "unavailable" });
-    shown["lastSeen"] = Value::Null;
+    {
+        let world = hub.world();
+        let profile = &world.accounts.get(&phone).ok_or_else(AdminError::no_contact)?.profile;
+        shown["lastSeen"] = match profile.last_seen {
+            0 => Value::Null,
+            seconds => json!(seconds),
+        };
+        shown["about"] = json!(profile.about);
+        shown["picture"] = json!(profile.picture.as_ref().map(|picture| &picture.id));
+    }
     shown["typing"] = json!(typing);
-    shown["calls"] = json!([]);
+    shown["calls"] = json!(calls::of(&hub.world(), &phone));
     shown["receipts"] = json!(receipts);
     Ok(Json(shown))
 }
@@ -99,22 +111,19 @@ pub(super) async fn messages(
     Ok(Json(json!({ "messages": messages })))
 }
 
-#[derive(Deserialize)]
-pub(super) struct ContactMessage {
-    to: String,
-    text: String,
-    quote: Option<String>,
-}
-
-/// The contact writes a text.
+/// The contact writes: a text, media, a reaction, an edit and so on.
 pub(super) async fn write(
     State(hub): State<Arc<Hub>>,
     Path(phone): Path<String>,
-    Json(message): Json<ContactMessage>,
+    Json(mut message): Json<Writing>,
 ) -> Result<(StatusCode, Json<Value>), AdminError> {
     let person = find(&hub, &phone)?;
     let to = parse_recipient(&message.to)?;
-    let id = person.write(&to, &message.text, message.quote.as_deref()).await?;
+    let quote = message.quote.take();
+    let draft = message
+        .draft()
+        .map_err(|reason| AdminError::new(StatusCode::UNPROCESSABLE_ENTITY, reason))?;
+    let id = person.write(&hub, &to, draft, quote.as_deref()).await?;
     Ok((StatusCode::CREATED, Json(json!({ "id": id }))))
 }
 
@@ -163,4 +172,83 @@ pub(super) async fn typing(
     };
     person.type_to(&parse_recipient(&typing.to)?, state).await?;
     Ok(Json(json!({ "state": state })))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct ProfileChange {
+    about: Option<String>,
+    /// JPEG as base64; empty takes the picture away.
+    picture: Option<String>,
+    business: Option<Business>,
+    /// Categories of privacy with their values.
+    privacy: Option<std::collections::BTreeMap<String, String>>,
+    /// Numbers that are blocked, all of them.
+    blocked: Option<std::collections::BTreeSet<String>>,
+}
+
+/// Anybody changes what is seen of it, on its phone.
+pub(super) async fn profile(
+    State(hub): State<Arc<Hub>>,
+    Path(phone): Path<String>,
+    Json(change): Json<ProfileChange>,
+) -> Result<Json<Value>, AdminError> {
+    let picture = match change.picture {
+        None => None,
+        Some(text) => Some(STANDARD.decode(text).map_err(|_| {
+            AdminError::new(StatusCode::UNPROCESSABLE_ENTITY, "`picture` is not base64")
+        })?),
+    };
+    let mut world = hub.world();
+    let account = world.accounts.get_mut(&phone).ok_or_else(AdminError::no_account)?;
+    if let Some(business) = change.business {
+        account.profile.business = Some(business);
+    }
+    account.profile.privacy.extend(change.privacy.into_iter().flatten());
+    if let Some(blocked) = change.blocked {
+        account.profile.blocked = blocked;
+    }
+    world.touch();
+    if let Some(about) = &change.about {
+        iq::set_about(&mut world, &phone, about);
+    }
+    let id = picture.and_then(|jpeg| {
+        iq::set_picture(&mut world, &phone, Some(jpeg).filter(|jpeg| !jpeg.is_empty()))
+    });
+    Ok(Json(json!({ "picture": id })))
+}
+
+#[derive(Deserialize)]
+pub(super) struct PresenceChange {
+    state: PresenceState,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum PresenceState {
+    Available,
+    Unavailable,
+}
+
+/// The contact comes or goes.
+pub(super) async fn presence(
+    State(hub): State<Arc<Hub>>,
+    Path(phone): Path<String>,
+    Json(change): Json<PresenceChange>,
+) -> Result<Json<Value>, AdminError> {
+    let person = find(&hub, &phone)?;
+    let available = change.state == PresenceState::Available;
+    person.appear(available).await?;
+    let state = if available { "available" } else { "unavailable" };
+    Ok(Json(json!({ "state": state })))
+}
+
+/// The contact sets its phone up anew: new keys, nothing received yet.
+pub(super) async fn reinstall(
+    State(hub): State<Arc<Hub>>,
+    Path(phone): Path<String>,
+) -> Result<Json<Value>, AdminError> {
+    find(&hub, &phone)?;
+    hub.people.reinstall(&hub, &phone).await?;
+    Ok(Json(describe(&hub, &phone)?))
 }

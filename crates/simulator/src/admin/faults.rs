@@ -8,12 +8,15 @@ use axum::http::StatusCode;
 use axum::response::Json;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use wacore_binary::Node;
+use wacore_binary::builder::NodeBuilder;
 
 use super::AdminError;
+use crate::clock::unix_seconds;
 use crate::hub::Hub;
 use crate::pairing;
-use crate::socket::mailbox::Mailbox;
-use crate::stanza::{conflict, stream_error};
+use crate::socket::mailbox::{Mailbox, Outgoing};
+use crate::stanza::{SERVER, conflict, stream_error};
 use crate::world::World;
 use crate::world::faults::{Fault, FaultKind, Lasts};
 
@@ -30,6 +33,8 @@ pub(super) struct FaultRequest {
     count: Option<u32>,
     seconds: Option<f64>,
     code: Option<u16>,
+    /// What is dirty: `account_sync`, `groups`, `syncd_app_state` or `newsletter_metadata`.
+    domain: Option<String>,
     /// Of a temporary ban, in seconds.
     expire: Option<u64>,
 }
@@ -49,6 +54,17 @@ enum FaultName {
     TempBan,
     Nack,
     CompanionRegRefresh,
+    #[serde(rename = "media-410")]
+    MediaGone,
+    Recycle,
+    Dirty,
+    RefuseCode,
+    RefreshCode,
+    Passkey,
+    MediaFail,
+    MediaCut,
+    MediaAuth,
+    Reorder,
 }
 
 /// Sets a fault; says how many sockets it struck at once.
@@ -58,7 +74,10 @@ pub(super) async fn set(
 ) -> Result<Json<Value>, AdminError> {
     let mut world = hub.world();
     let known = request.target == "*"
-        || request.fault == FaultName::CompanionRegRefresh
+        || matches!(
+            request.fault,
+            FaultName::CompanionRegRefresh | FaultName::RefreshCode | FaultName::Passkey
+        )
         || world.accounts.contains_key(&request.target);
     if !known {
         return Err(AdminError::new(
@@ -96,7 +115,32 @@ fn strike(world: &mut World, request: &FaultRequest) -> usize {
         FaultName::RefuseLogin | FaultName::TempBan => keep(world, request, FaultKind::RefuseLogin),
         FaultName::RefuseResume => keep(world, request, FaultKind::RefuseResume),
         FaultName::Nack => keep(world, request, FaultKind::Nack),
+        FaultName::MediaGone => keep(world, request, FaultKind::MediaGone),
+        FaultName::Recycle => each_socket(world, &request.target, |mailbox| {
+            mailbox.post_last(NodeBuilder::new("xmlstreamend").build());
+        }),
+        FaultName::Dirty => {
+            let domain = request.domain.as_deref().unwrap_or("syncd_app_state");
+            let stanza = dirty(domain);
+            each_socket(world, &request.target, |mailbox| {
+                mailbox.post(Outgoing::Stanza(stanza.clone()));
+            })
+        }
+        FaultName::RefuseCode => keep(world, request, FaultKind::RefuseCode),
+        FaultName::RefreshCode => pairing::code::refresh(world, &request.target),
+        FaultName::Passkey => pairing::challenge(world, &request.target),
+        FaultName::MediaFail => keep(world, request, FaultKind::MediaFail),
+        FaultName::MediaCut => keep(world, request, FaultKind::MediaCut),
+        FaultName::MediaAuth => world.media.expire_auth(&request.target),
+        FaultName::Reorder => keep(world, request, FaultKind::Reorder),
     }
+}
+
+/// Tells a client that what it knows of a domain is no longer true.
+fn dirty(domain: &str) -> Node {
+    let dirty =
+        NodeBuilder::new("dirty").attr("type", domain).attr("timestamp", unix_seconds()).build();
+    NodeBuilder::new("ib").attr("from", SERVER).children([dirty]).build()
 }
 
 /// Sets a fault for what comes.

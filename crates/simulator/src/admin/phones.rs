@@ -11,6 +11,8 @@ use wacore_binary::Server;
 
 use super::{AdminError, parse_phone, parse_recipient};
 use crate::hub::Hub;
+use crate::phone::app_state::{self, Doing};
+use crate::phone::history::PastChat;
 use crate::world::DeviceAddress;
 use crate::world::account::Account;
 use crate::{iq, pairing, phone};
@@ -69,6 +71,27 @@ pub(super) async fn waiting(State(hub): State<Arc<Hub>>) -> Json<Value> {
     Json(json!({ "codes": offered, "clients": names }))
 }
 
+#[derive(Deserialize)]
+pub(super) struct TypedCode {
+    phone: String,
+    code: String,
+}
+
+/// The owner types a pairing code. The answer comes when the client has proved to know it too.
+pub(super) async fn enter_code(
+    State(hub): State<Arc<Hub>>,
+    Json(typed): Json<TypedCode>,
+) -> Result<Json<Value>, AdminError> {
+    let phone = parse_phone(&typed.phone)?;
+    let scanned = pairing::code::enter(&hub, &phone, &typed.code).await?;
+    Ok(Json(json!({
+        "phone": scanned.phone,
+        "jid": scanned.jid.to_string(),
+        "lid": scanned.lid.to_string(),
+        "device": scanned.device,
+    })))
+}
+
 #[derive(Default, Deserialize)]
 pub(super) struct Unlink {
     device: Option<u16>,
@@ -115,4 +138,33 @@ pub(super) async fn write(
     let to = parse_recipient(&message.to)?;
     let id = phone::write(&hub, &phone, &to, &message.text).await?;
     Ok((StatusCode::CREATED, Json(json!({ "id": id }))))
+}
+
+/// The owner does something with chats, contacts or labels.
+pub(super) async fn app_state(
+    State(hub): State<Arc<Hub>>,
+    Path(phone): Path<String>,
+    Json(doing): Json<Doing>,
+) -> Result<Json<Value>, AdminError> {
+    let (collection, version) = app_state::perform(&mut hub.world(), &phone, doing)?;
+    Ok(Json(json!({ "collection": collection, "version": version })))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Past {
+    chats: Vec<PastChat>,
+}
+
+/// What happened before a companion was linked; the account is made when it is new.
+pub(super) async fn history(
+    State(hub): State<Arc<Hub>>,
+    Path(phone): Path<String>,
+    Json(past): Json<Past>,
+) -> Result<Json<Value>, AdminError> {
+    let phone = parse_phone(&phone)?;
+    let chats = past.chats.len();
+    let mut world = hub.world();
+    world.account_for(&phone, None).profile.past = past.chats;
+    world.touch();
+    Ok(Json(json!({ "chats": chats })))
 }

@@ -75,7 +75,7 @@ fn description(world: &World, group: &Group) -> Option<Node> {
 fn settings(group: &Group) -> Vec<Node> {
     let switches = group.switches.iter().map(|tag| NodeBuilder::new_dynamic(tag.clone()).build());
     let modes = group.modes.iter().map(|(tag, mode)| {
-        NodeBuilder::new_dynamic(tag.clone()).bytes(mode.clone().into_bytes()).build()
+        NodeBuilder::new_dynamic(tag.clone()).string_content(mode.as_str()).build()
     });
     let mut nodes: Vec<Node> = switches.chain(modes).collect();
     if let Some(ephemeral) = group.ephemeral {

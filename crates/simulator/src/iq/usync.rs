@@ -7,6 +7,7 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node, Server};
 
 use crate::clock::unix_seconds;
+use crate::privacy;
 use crate::stanza::{
     attr, child, children, children_named, error_node, error_of, jid_attr, leaf, result_of, text_of,
 };
@@ -78,13 +79,15 @@ impl Question {
         if let Some(account) = account.filter(|_| server == Server::Lid) {
             builder = builder.attr("pn_jid", account.user_jid(Server::Pn));
         }
-        let answers =
-            protocols.iter().filter_map(|protocol| self.answer_protocol(account, owner, protocol));
+        let answers = protocols
+            .iter()
+            .filter_map(|protocol| self.answer_protocol(world, account, owner, protocol));
         builder.children(answers).build()
     }
 
     fn answer_protocol(
         &self,
+        world: &World,
         account: Option<&Account>,
         owner: &DeviceAddress,
         protocol: &str,
@@ -106,13 +109,19 @@ impl Question {
                 let lid = account.user_jid(Server::Lid);
                 Some(NodeBuilder::new("lid").attr("val", lid).build())
             }
-            "status" => Some(about(account, &owner.phone)),
+            "status" => Some(about(world, account, &owner.phone)),
+            "picture" => {
+                let picture = account.profile.picture.as_ref()?;
+                let shown = privacy::allows(world, &account.phone, &owner.phone, "profile");
+                let node = NodeBuilder::new("picture").attr("id", picture.id.as_str());
+                shown.then(|| node.build())
+            }
             "business" => Some(NodeBuilder::new("business").build()),
             "disappearing_mode" => {
                 let mode = NodeBuilder::new("disappearing_mode");
                 Some(mode.attr("duration", 0).attr("t", account.profile.created_at).build())
             }
-            // No account has a picture; the other protocols are optional.
+            // The other protocols are optional.
             _ => None,
         }
     }
@@ -135,9 +144,8 @@ fn devices(account: &Account) -> Node {
         .build()
 }
 
-fn about(account: &Account, asker: &str) -> Node {
-    let hidden = account.profile.privacy.get("status").is_some_and(|value| value == "none");
-    if hidden && asker != account.phone {
+fn about(world: &World, account: &Account, asker: &str) -> Node {
+    if !privacy::allows(world, &account.phone, asker, "status") {
         return NodeBuilder::new("status").attr("code", 401).build();
     }
     let mut node = leaf("status", account.profile.about.as_bytes());

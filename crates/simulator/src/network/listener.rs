@@ -19,9 +19,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use crate::admin;
 use crate::hub::Hub;
 use crate::socket;
+use crate::{admin, media};
 
 /// A TLS record that opens a connection begins with this byte.
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -69,7 +69,11 @@ pub(super) async fn accept(hub: Arc<Hub>, listener: TcpListener, tls: Arc<Server
 }
 
 fn router(hub: &Arc<Hub>) -> Router {
-    Router::new().route("/ws/chat", get(chat)).merge(admin::router()).with_state(Arc::clone(hub))
+    Router::new()
+        .route("/ws/chat", get(chat))
+        .merge(admin::router())
+        .merge(media::router())
+        .with_state(Arc::clone(hub))
 }
 
 async fn chat(State(hub): State<Arc<Hub>>, upgrade: WebSocketUpgrade) -> Response {

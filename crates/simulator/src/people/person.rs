@@ -3,15 +3,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use buffa::MessageField;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 use wacore::store::InMemoryBackend;
 use wacore::types::events::{Event, EventHandler};
 use wacore::types::presence::ChatPresence;
 use wacore_binary::{Jid, Server};
-use waproto::whatsapp as wa;
-use waproto::whatsapp::message::ExtendedTextMessage;
 use whatsapp_rust::bot::{Bot, BotHandle};
 use whatsapp_rust::transport::TokioWebSocketTransportFactory;
 use whatsapp_rust::{Client, SendError};
@@ -39,6 +36,8 @@ pub(crate) enum PersonError {
     NoRecipient,
     #[error("this person has no message with the id that is quoted")]
     NothingToQuote,
+    #[error("this person knows no poll with this id")]
+    NoPoll,
     #[error("sending failed: {0}")]
     Send(#[from] SendError),
     #[error("the client refused: {0}")]
@@ -48,13 +47,13 @@ pub(crate) enum PersonError {
 /// A contact that lives.
 pub(crate) struct Person {
     pub(crate) phone: String,
-    client: Arc<Client>,
+    pub(super) client: Arc<Client>,
     handle: Mutex<Option<BotHandle>>,
-    state: Arc<State>,
+    pub(super) state: Arc<State>,
 }
 
 /// What the client's events change.
-struct State {
+pub(super) struct State {
     phone: String,
     hub: Weak<Hub>,
     inbox: Mutex<Inbox>,
@@ -104,59 +103,27 @@ impl Person {
         Ok(person)
     }
 
-    /// Writes a text, as an answer to a received message when `quote` names one.
-    pub(crate) async fn write(
-        &self,
-        to: &Jid,
-        text: &str,
-        quote: Option<&str>,
-    ) -> Result<String, PersonError> {
-        self.require_recipient(to)?;
-        let message = match quote {
-            None => wa::Message { conversation: Some(text.to_owned()), ..wa::Message::default() },
-            Some(id) => self.quoting(id, text)?,
-        };
-        let sent = self.client.send_message(to.clone(), message).await?;
-        Ok(sent.message_id)
-    }
-
-    fn require_recipient(&self, to: &Jid) -> Result<(), PersonError> {
+    pub(super) fn require_recipient(&self, to: &Jid) -> Result<(), PersonError> {
         let hub = self.state.hub.upgrade().ok_or(PersonError::NotLinked)?;
-        let known = hub.world().phone_of(to).is_some();
+        let known = hub.world().is_chat(to);
         known.then_some(()).ok_or(PersonError::NoRecipient)
-    }
-
-    fn quoting(&self, id: &str, text: &str) -> Result<wa::Message, PersonError> {
-        let inbox = self.state.inbox();
-        let quoted = inbox.find(id).ok_or(PersonError::NothingToQuote)?;
-        let context = wa::ContextInfo {
-            stanza_id: Some(id.to_owned()),
-            participant: Some(Jid::pn(quoted.from.as_str()).to_string()),
-            quoted_message: MessageField::some((*quoted.message).clone()),
-            ..wa::ContextInfo::default()
-        };
-        Ok(wa::Message {
-            extended_text_message: MessageField::some(ExtendedTextMessage {
-                text: Some(text.to_owned()),
-                context_info: MessageField::some(context),
-                ..ExtendedTextMessage::default()
-            }),
-            ..wa::Message::default()
-        })
     }
 
     /// Marks received messages as read, which tells their senders.
     pub(crate) async fn read(&self, chat: &Jid, ids: &[String]) -> Result<(), PersonError> {
         // The receipt must go where the message came from, in that namespace.
-        let chat = {
+        let (chat, author) = {
             let inbox = self.state.inbox();
-            ids.iter().find_map(|id| inbox.find(id)).map_or(chat.clone(), |m| m.chat_jid.clone())
+            let first = ids.iter().find_map(|id| inbox.find(id));
+            first.map_or((chat.clone(), None), |m| (m.chat_jid.clone(), m.author.clone()))
         };
-        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let named: Vec<&str> = ids.iter().map(String::as_str).collect();
         self.client
-            .mark_as_read(&chat, None, &ids)
+            .mark_as_read(&chat, author.as_ref(), &named)
             .await
-            .map_err(|error| PersonError::Client(error.to_string()))
+            .map_err(|error| PersonError::Client(error.to_string()))?;
+        self.state.inbox().mark(ids, "read");
+        Ok(())
     }
 
     /// Shows the other side that this person is typing, recording, or has paused.
@@ -170,6 +137,16 @@ impl Person {
         outcome.map_err(|error| PersonError::Client(error.to_string()))
     }
 
+    /// Comes or goes.
+    pub(crate) async fn appear(&self, available: bool) -> Result<(), PersonError> {
+        let presence = self.client.presence();
+        let outcome = match available {
+            true => presence.set_available().await,
+            false => presence.set_unavailable().await,
+        };
+        outcome.map_err(|error| PersonError::Client(error.to_string()))
+    }
+
     /// Messages after an id, waiting for one until the deadline when there is none yet.
     pub(crate) async fn messages(&self, after: Option<&str>, wait: Duration) -> Vec<Received> {
         let deadline = Instant::now() + wait;
@@ -178,7 +155,8 @@ impl Person {
             version.borrow_and_update();
             let messages = self.state.inbox().after(after);
             if !messages.is_empty() {
-                return messages;
+                self.open_all(&messages).await;
+                return self.state.inbox().after(after);
             }
             if !matches!(timeout_at(deadline, version.changed()).await, Ok(Ok(()))) {
                 return messages;
@@ -210,7 +188,7 @@ impl Person {
 }
 
 impl State {
-    fn inbox(&self) -> MutexGuard<'_, Inbox> {
+    pub(super) fn inbox(&self) -> MutexGuard<'_, Inbox> {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

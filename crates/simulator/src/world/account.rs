@@ -15,6 +15,7 @@ use super::encoding::base64_bytes;
 use super::trust::{Issued, Scenario};
 use crate::clock::unix_seconds;
 use crate::keys;
+use crate::phone::history::PastChat;
 use crate::phone::mail::Mail;
 use crate::phone::sessions::PhoneSessions;
 use crate::trust;
@@ -35,7 +36,10 @@ pub(crate) struct AccountKeys {
 }
 
 impl AccountKeys {
-    fn derive(seed: u64, phone: &str) -> Self {
+    /// The keys of a phone that was set up anew so many times.
+    fn derive(seed: u64, number: &str, reinstalls: u32) -> Self {
+        let named = format!("{number}/{reinstalls}");
+        let phone = if reinstalls == 0 { number } else { named.as_str() };
         let identity = keys::key_pair(seed, "account-identity", phone);
         let signed_prekey = keys::key_pair(seed, "account-signed-prekey", phone);
         let signature = keys::sign(&identity, &[&signed_prekey.public_key.serialize()]);
@@ -99,6 +103,12 @@ pub(crate) struct Profile {
     /// Set for an account of a business.
     #[serde(default)]
     pub(crate) business: Option<Business>,
+    /// How often the phone was set up anew.
+    #[serde(default)]
+    pub(crate) reinstalls: u32,
+    /// The chats that the phone tells a new companion of.
+    #[serde(default)]
+    pub(crate) past: Vec<PastChat>,
     /// When the last device went away; 0 while none ever did.
     #[serde(default)]
     pub(crate) last_seen: u64,
@@ -136,7 +146,7 @@ pub(crate) struct Business {
 impl Account {
     /// A fresh account: a phone without linked devices.
     pub(crate) fn new(seed: u64, phone: &str, push_name: &str) -> Self {
-        let keys = AccountKeys::derive(seed, phone);
+        let keys = AccountKeys::derive(seed, phone, 0);
         let lid_space = 900_000_000_000_000;
         let lid = 100_000_000_000_000 + keys::derive_number(seed, "lid", phone) % lid_space;
         let sessions = PhoneSessions::new(&keys);
@@ -165,6 +175,14 @@ impl Account {
             next_key_index: 1,
             keys,
         }
+    }
+
+    /// The phone is set up anew: keys that nobody knows yet. Its companions are gone by then.
+    pub(crate) fn rekey(&mut self, seed: u64, reinstalls: u32) {
+        self.profile.reinstalls = reinstalls;
+        self.keys = AccountKeys::derive(seed, &self.phone, reinstalls);
+        self.phone_sessions = Arc::new(tokio::sync::Mutex::new(PhoneSessions::new(&self.keys)));
+        self.mail = Mail::default();
     }
 
     /// A device's address in one of the two namespaces.

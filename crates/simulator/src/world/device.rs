@@ -70,6 +70,11 @@ impl Device {
         }
     }
 
+    /// Whether the last entry of the queue is a message that no socket was given yet.
+    pub(crate) fn has_message_waiting_last(&self) -> bool {
+        self.queue.has_message_last(self.link.as_ref().map_or(0, |link| link.cursor))
+    }
+
     /// Whether the device has a socket that asked for its messages.
     pub(crate) fn is_active(&self) -> bool {
         self.link.as_ref().is_some_and(|link| link.active)

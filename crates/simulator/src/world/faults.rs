@@ -19,6 +19,16 @@ pub(crate) enum FaultKind {
     Nack,
     /// IK hellos are answered by XX-fallback.
     RefuseResume,
+    /// Links to media end for good: 410, or the fault's code.
+    MediaGone,
+    /// Media requests are answered with the fault's code.
+    MediaFail,
+    /// A media body ends after its half.
+    MediaCut,
+    /// A client that asks for a pairing code is refused.
+    RefuseCode,
+    /// A message overtakes the one that waits before it.
+    Reorder,
 }
 
 /// How long a fault lasts.

@@ -35,6 +35,7 @@ pub(crate) enum Class {
     Message,
     Receipt,
     Notification,
+    Call,
     Presence,
     ChatState,
 }
@@ -45,12 +46,13 @@ impl Class {
             "message" => Some(Self::Message),
             "receipt" => Some(Self::Receipt),
             "notification" => Some(Self::Notification),
+            "call" => Some(Self::Call),
             _ => None,
         }
     }
 
     fn wants_ack(self) -> bool {
-        matches!(self, Self::Message | Self::Receipt | Self::Notification)
+        matches!(self, Self::Message | Self::Receipt | Self::Notification | Self::Call)
     }
 }
 
@@ -103,6 +105,20 @@ impl Queue {
         self.entries.iter().map(|entry| &entry.stanza)
     }
 
+    /// Whether the last entry is a message after the cursor.
+    pub(crate) fn has_message_last(&self, cursor: u64) -> bool {
+        self.entries.back().is_some_and(|last| last.class == Class::Message && last.seq > cursor)
+    }
+
+    /// Puts an entry in, in the place of the last one, which comes after it.
+    pub(crate) fn push_overtaking(&mut self, mut entry: Queued) {
+        if let Some(last) = self.entries.back_mut() {
+            std::mem::swap(&mut last.seq, &mut entry.seq);
+            std::mem::swap(last, &mut entry);
+        }
+        self.entries.push_back(entry);
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -130,7 +146,7 @@ impl Queue {
             .attr("receipt", count(Class::Receipt))
             .attr("notification", count(Class::Notification))
             .attr("appdata", 0)
-            .attr("call", 0)
+            .attr("call", count(Class::Call))
             .attr("status", 0)
             .build();
         link.preface = Some(info(preview));

@@ -94,7 +94,11 @@ impl World {
         let kept: KeptWorld = serde_json::from_slice(snapshot)?;
         for kept in kept.accounts {
             let mut account = Account::new(self.seed, &kept.phone, &kept.profile.push_name);
+            let reinstalls = kept.profile.reinstalls;
             account.profile = kept.profile;
+            if reinstalls > 0 {
+                account.rekey(self.seed, reinstalls);
+            }
             account.devices = kept.devices;
             account.app_state = kept.app_state;
             account.peers = kept.peers;

@@ -13,12 +13,21 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_independent_client_pairs_and_exchanges_texts() {
+    run("pair_and_text.mjs").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_independent_client_uses_groups_and_newsletters() {
+    run("groups_and_newsletters.mjs").await;
+}
+
+async fn run(script: &str) {
     let sandbox = Sandbox::start().await;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bench/baileys");
     let installed = folder.join("node_modules/@whiskeysockets/baileys").exists();
     assert!(installed, "run `npm ci` in bench/baileys first; scripts/test does");
     let run = Command::new("node")
-        .arg("pair_and_text.mjs")
+        .arg(script)
         .arg(sandbox.network.base_url(false))
         .current_dir(folder)
         .stdin(Stdio::null())

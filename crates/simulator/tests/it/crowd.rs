@@ -1,8 +1,8 @@
 //! Many clients at once, under faults: no message lost, none shown twice, every receipt arrives.
 //!
-//! Pairs of clients write to each other, both ways, while faults of a printed seed strike. When the
-//! writing ends, each must have each text of its partner exactly once, and a delivery receipt for
-//! each of its own.
+//! Pairs of clients write to each other, both ways, and in groups, while faults of a printed seed
+//! strike. When the writing ends, each must have each text that was for it exactly once, and a
+//! delivery receipt of every reader for each of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -14,17 +14,22 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 use wacore::types::events::Event;
 use wacore::types::presence::ReceiptType;
+use wacore_binary::Jid;
 
+use crate::groups::group_of;
 use crate::harness::{Sandbox, TestClient};
 
 /// Clients that link at once; more would only wait for the processor.
 const LINKING: usize = 8;
+/// Enough that a sender key has several receivers.
+const GROUP_MEMBERS: usize = 6;
 /// What was cut off comes back with growing pauses between attempts.
 const SETTLING: Duration = Duration::from_secs(120);
 
 /// One crowd.
 struct Scale {
     pairs: usize,
+    groups: usize,
     time: Duration,
     /// Between two rounds of messages.
     pause: Duration,
@@ -50,28 +55,67 @@ fn fault(rng: &mut StdRng, phone: &str) -> Value {
     }
 }
 
-/// What each client sent: text by message id.
-type Sent = Vec<BTreeMap<String, String>>;
+/// A message that the network took, and who must show it.
+struct Sent {
+    id: String,
+    text: String,
+    readers: Vec<usize>,
+}
 
-/// Rounds of messages, each client to its partner, a fault on somebody in each.
+/// Where a client writes in a round, and who reads there.
+type Address = (Jid, Vec<usize>);
+
+/// Each client's partner, and its group when it is in one.
+fn addresses(clients: &[TestClient], groups: &[(Jid, Vec<usize>)]) -> Vec<Vec<Address>> {
+    let of = |index: usize| {
+        // Partners are neighbours: 0 and 1, 2 and 3.
+        let partner = index ^ 1;
+        let pair = (Jid::pn(clients[partner].phone.as_str()), vec![partner]);
+        let groups = groups.iter().filter(|(_, members)| members.contains(&index)).map(
+            |(group, members)| {
+                let others = members.iter().copied().filter(|member| *member != index);
+                (group.clone(), others.collect())
+            },
+        );
+        std::iter::once(pair).chain(groups).collect()
+    };
+    (0..clients.len()).map(of).collect()
+}
+
+/// Every `members` clients in a row, those of a few groups.
+async fn make_groups(clients: &[TestClient], groups: usize) -> Vec<(Jid, Vec<usize>)> {
+    let members = GROUP_MEMBERS.min(clients.len());
+    let step = clients.len() / groups.max(1);
+    let founded = (0..groups).map(|number| {
+        let indexes: Vec<usize> =
+            (0..members).map(|member| (number * step + member) % clients.len()).collect();
+        async move {
+            let others: Vec<&TestClient> = indexes[1..].iter().map(|i| &clients[*i]).collect();
+            (group_of(&clients[indexes[0]], &others).await, indexes)
+        }
+    });
+    join_all(founded).await
+}
+
+/// Rounds of messages to partners and groups, a fault on somebody in each. By sender.
 async fn write_for_a_while(
     sandbox: &Sandbox,
     clients: &[TestClient],
+    addresses: &[Vec<Address>],
     rng: &mut StdRng,
     scale: &Scale,
-) -> Sent {
-    let mut sent: Sent = vec![BTreeMap::new(); clients.len()];
+) -> Vec<Vec<Sent>> {
+    let mut sent: Vec<Vec<Sent>> = clients.iter().map(|_| Vec::new()).collect();
     let start = Instant::now();
     let mut round = 0;
     while start.elapsed() < scale.time {
-        let sends = clients.iter().enumerate().map(|(index, client)| {
-            // Partners are neighbours: 0 and 1, 2 and 3.
-            let to = &clients[index ^ 1].phone;
+        let sends = clients.iter().zip(addresses).enumerate().map(|(index, (client, places))| {
+            let (to, readers) = &places[round % places.len()];
             async move {
                 let text = format!("{round} from {index}");
                 // A client without a connection says so; its user would press the button again.
-                let message = client.client.send_text(wacore_binary::Jid::pn(to), &*text).await;
-                message.ok().map(|message| (message.message_id, text))
+                let message = client.client.send_text(to.clone(), &*text).await.ok()?;
+                Some(Sent { id: message.message_id, text, readers: readers.clone() })
             }
         });
         for (index, message) in join_all(sends).await.into_iter().enumerate() {
@@ -86,14 +130,13 @@ async fn write_for_a_while(
     sent
 }
 
-/// Waits until a client has what its partner sent and the receipts for what it sent.
-async fn settle(client: &mut TestClient, sent: &BTreeMap<String, String>, due: &[String]) {
+/// Waits until a client has what others sent it and the receipts for what it sent.
+async fn settle(client: &TestClient, sent: &[Sent], due: &[&str]) {
     let done = async {
         loop {
             let texts: BTreeSet<String> = client.texts().into_iter().collect();
-            let delivered = delivered(client);
-            let has_all = due.iter().all(|text| texts.contains(text));
-            if has_all && sent.keys().all(|id| delivered.contains(id)) {
+            let has_all = due.iter().all(|text| texts.contains(*text));
+            if has_all && unconfirmed(client, sent).is_empty() {
                 return;
             }
             client.next_event().await;
@@ -101,45 +144,62 @@ async fn settle(client: &mut TestClient, sent: &BTreeMap<String, String>, due: &
     };
     if timeout(SETTLING, done).await.is_err() {
         let texts = client.texts();
-        let lost: Vec<&String> = due.iter().filter(|text| !texts.contains(text)).collect();
-        let delivered = delivered(client);
-        let unconfirmed: Vec<&String> = sent.keys().filter(|id| !delivered.contains(*id)).collect();
-        panic!("{}: lost {lost:?}, no receipt for {unconfirmed:?}", client.phone);
+        let lost: Vec<&&str> = due.iter().filter(|due| !texts.iter().any(|t| t == **due)).collect();
+        let unconfirmed = unconfirmed(client, sent);
+        panic!("{}: lost {lost:?}, receipts missing for {unconfirmed:?}", client.phone);
     }
 }
 
-fn delivered(client: &TestClient) -> BTreeSet<String> {
-    let mut ids = BTreeSet::new();
+/// Texts that not every reader has confirmed.
+fn unconfirmed<'a>(client: &TestClient, sent: &'a [Sent]) -> Vec<&'a str> {
+    let mut readers: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     client.each_event(|event| {
         if let Event::Receipt(receipt) = event
             && receipt.r#type == ReceiptType::Delivered
         {
-            ids.extend(receipt.message_ids.iter().cloned());
+            for id in &receipt.message_ids {
+                let reader = receipt.source.sender.user.to_string();
+                readers.entry(id.clone()).or_default().insert(reader);
+            }
         }
     });
-    ids
+    let confirmed = |message: &Sent| readers.get(&message.id).map_or(0, BTreeSet::len);
+    let missing = sent.iter().filter(|message| confirmed(message) < message.readers.len());
+    missing.map(|message| message.text.as_str()).collect()
+}
+
+/// What each client must show.
+fn due(sent: &[Vec<Sent>]) -> Vec<Vec<&str>> {
+    let mut due: Vec<Vec<&str>> = sent.iter().map(|_| Vec::new()).collect();
+    for message in sent.iter().flatten() {
+        for reader in &message.readers {
+            due[*reader].push(&message.text);
+        }
+    }
+    due
 }
 
 async fn chat(scale: Scale) {
     let seed: u64 = rand::rng().random();
-    println!("crowd of {} pairs: seed {seed}", scale.pairs);
+    println!("crowd of {} pairs and {} groups: seed {seed}", scale.pairs, scale.groups);
     let mut rng = StdRng::seed_from_u64(seed);
     let sandbox = Sandbox::start().await;
-    let mut clients = linked(&sandbox, scale.pairs * 2).await;
-    let sent = write_for_a_while(&sandbox, &clients, &mut rng, &scale).await;
-    let due: Vec<Vec<String>> =
-        (0..clients.len()).map(|index| sent[index ^ 1].values().cloned().collect()).collect();
-    let settles = clients.iter_mut().zip(&sent).zip(&due);
+    let clients = linked(&sandbox, scale.pairs * 2).await;
+    let groups = make_groups(&clients, scale.groups).await;
+    let addresses = addresses(&clients, &groups);
+    let sent = write_for_a_while(&sandbox, &clients, &addresses, &mut rng, &scale).await;
+    let due = due(&sent);
+    let settles = clients.iter().zip(&sent).zip(&due);
     join_all(settles.map(|((client, sent), due)| settle(client, sent, due))).await;
     for (client, due) in clients.iter().zip(&due) {
         let texts = client.texts();
         for text in due {
-            let shown = texts.iter().filter(|shown| *shown == text).count();
+            let shown = texts.iter().filter(|shown| shown == text).count();
             assert_eq!(shown, 1, "{text:?} for {}", client.phone);
         }
     }
-    let total: usize = sent.iter().map(BTreeMap::len).sum();
-    println!("{total} messages, each decrypted once, each confirmed");
+    let total: usize = sent.iter().map(Vec::len).sum();
+    println!("{total} messages, each decrypted once by each reader, each confirmed by each");
     assert!(total >= scale.pairs * 4, "only {total} messages");
     let stats = sandbox.stats().await;
     assert_eq!(stats["refused"], json!({}), "{stats}");
@@ -150,12 +210,12 @@ async fn chat(scale: Scale) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crowd_under_faults_loses_and_doubles_nothing() {
     let pause = Duration::from_millis(250);
-    chat(Scale { pairs: 8, time: Duration::from_secs(6), pause }).await;
+    chat(Scale { pairs: 8, groups: 2, time: Duration::from_secs(6), pause }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "minutes: scripts/soak crowd"]
 async fn soak_crowd() {
     let pause = Duration::from_secs(1);
-    chat(Scale { pairs: 100, time: Duration::from_secs(60), pause }).await;
+    chat(Scale { pairs: 100, groups: 10, time: Duration::from_secs(60), pause }).await;
 }

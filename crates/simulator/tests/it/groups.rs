@@ -8,7 +8,7 @@ use wacore::iq::groups::{
 use wacore::stanza::groups::GroupNotificationAction as Action;
 use wacore::types::events::{Event, Receipt};
 use wacore::types::presence::ReceiptType;
-use wacore_binary::Jid;
+use wacore_binary::{Jid, JidExt};
 use whatsapp_rust::features::{JoinGroupResult, PreviousDescription};
 
 use crate::harness::{Sandbox, TestClient};
@@ -41,7 +41,7 @@ async fn wait_action(client: &mut TestClient, what: &str, is: impl Fn(&Action) -
 fn receipt_from(event: &Event, kind: &ReceiptType, id: &str) -> bool {
     let is = |receipt: &Receipt| {
         receipt.r#type == *kind
-            && receipt.source.is_group
+            && receipt.source.chat.is_group()
             && receipt.message_ids.iter().any(|known| *known == *id)
     };
     matches!(event, Event::Receipt(receipt) if is(receipt))
@@ -314,15 +314,16 @@ async fn a_contact_makes_a_group_and_writes_in_it() {
     let group: Jid = made["jid"].as_str().expect("a jid").parse().expect("a jid");
     wait_action(&mut ann, "told of the group", |a| matches!(a, Action::Create { .. })).await;
     let write = format!("/admin/contacts/{carl}/messages");
-    let (status, sent) = sandbox.post(&write, json!({ "to": group, "text": "hi" })).await;
+    let (status, sent) =
+        sandbox.post(&write, json!({ "to": group.to_string(), "text": "hi" })).await;
     assert_eq!(status, 201, "{sent}");
     ann.text("hi").await;
     let id = send(&ann, &group, "hi Carl").await;
     let received = sandbox.get(&format!("{write}?wait=10")).await;
     assert_eq!(received["messages"][0]["text"], "hi Carl");
-    assert_eq!(received["messages"][0]["chat"], json!(group));
+    assert_eq!(received["messages"][0]["chat"], json!(group.to_string()));
     assert_eq!(received["messages"][0]["from"], json!(ann.phone));
-    let read = json!({ "chat": group, "ids": [id] });
+    let read = json!({ "chat": group.to_string(), "ids": [id] });
     let (status, body) = sandbox.post(&format!("/admin/contacts/{carl}/read"), read).await;
     assert_eq!(status, 200, "{body}");
     ann.wait("a read receipt", |event| receipt_from(event, &ReceiptType::Read, &id)).await;
@@ -335,6 +336,104 @@ async fn a_contact_makes_a_group_and_writes_in_it() {
     let (status, _) = sandbox.post(&act, json!({ "action": "leave" })).await;
     assert_eq!(status, 200);
     wait_action(&mut ann, "Carl is gone", |a| matches!(a, Action::Remove { .. })).await;
+    ann.stop().await;
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_device_of_a_member_gets_what_is_written_from_then_on() {
+    let sandbox = Sandbox::start().await;
+    let ann = sandbox.linked("Ann").await;
+    let mut bob = sandbox.linked("Bob").await;
+    let group = group_of(&ann, &[&bob]).await;
+    send(&ann, &group, "to one device").await;
+    bob.text("to one device").await;
+    let mut second = sandbox.linked("Bob").await;
+    sandbox.until("Ann knows of it", |stats| stats["queued"] == 0).await;
+    send(&ann, &group, "to both devices").await;
+    second.text("to both devices").await;
+    bob.text("to both devices").await;
+    assert_eq!(second.texts(), ["to both devices"]);
+    for client in [ann, bob, second] {
+        client.stop().await;
+    }
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_owner_writes_in_a_group_on_the_phone_itself() {
+    let sandbox = Sandbox::start().await;
+    let mut ann = sandbox.linked("Ann").await;
+    let mut bob = sandbox.linked("Bob").await;
+    let group = group_of(&ann, &[&bob]).await;
+    let path = format!("/admin/mock-phone/{}/messages", ann.phone);
+    let (status, sent) =
+        sandbox.post(&path, json!({ "to": group.to_string(), "text": "by thumb" })).await;
+    assert_eq!(status, 201, "{sent}");
+    assert_eq!(json!(bob.text("by thumb").await), sent["id"]);
+    assert_eq!(json!(ann.text("by thumb").await), sent["id"]);
+    for client in [ann, bob] {
+        client.stop().await;
+    }
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_survives_a_restart_of_the_network() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = || flowcore_simulator::NetworkConfig {
+        state_dir: Some(folder.path().to_owned()),
+        ..flowcore_simulator::NetworkConfig::default()
+    };
+    let sandbox = Sandbox::with(config()).await;
+    let ann = sandbox.linked("Ann").await;
+    let bob = sandbox.linked("Bob").await;
+    let group = group_of(&ann, &[&bob]).await;
+    for client in [ann, bob] {
+        client.stop().await;
+    }
+    sandbox.stop().await;
+    let sandbox = Sandbox::with(config()).await;
+    let groups = sandbox.get("/admin/groups").await;
+    assert_eq!(groups["groups"][0]["jid"], json!(group.to_string()));
+    assert_eq!(groups["groups"][0]["members"].as_object().map(serde_json::Map::len), Some(2));
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_contact_asks_in_a_group_and_a_member_votes() {
+    let sandbox = Sandbox::start().await;
+    let mut ann = sandbox.linked("Ann").await;
+    let carl = sandbox.contact("Carl").await;
+    let path = format!("/admin/contacts/{carl}/groups");
+    let body = json!({ "subject": "Neighbours", "participants": [ann.phone] });
+    let (status, made) = sandbox.post(&path, body).await;
+    assert_eq!(status, 201, "{made}");
+    let group = made["jid"].as_str().expect("a jid").to_owned();
+    let write = format!("/admin/contacts/{carl}/messages");
+    let poll = json!({ "to": group.to_string(), "poll": { "name": "When?", "options": ["now", "later"] } });
+    let (status, sent) = sandbox.post(&write, poll).await;
+    assert_eq!(status, 201, "{sent}");
+    let id = sent["id"].as_str().expect("an id").to_owned();
+    let is_poll = |event: &Event| match event {
+        Event::Messages(batch) => batch.iter().any(|message| message.info.id == id),
+        _ => false,
+    };
+    let event = ann.wait("the poll", is_poll).await;
+    let Event::Messages(batch) = &*event else { unreachable!("matched above") };
+    let asked = batch.iter().find(|message| message.info.id == id).expect("matched above");
+    let context = asked.message.message_context_info.as_option().expect("a poll has a secret");
+    let secret = context.message_secret.clone().expect("a poll has a secret");
+    let chat: Jid = group.parse().expect("a jid");
+    let creator = asked.info.source.sender.to_non_ad();
+    ann.client
+        .polls()
+        .vote(&chat, &id, &creator, &secret, &["later".to_owned()])
+        .await
+        .expect("the vote is sent");
+    let received = sandbox.get(&format!("{write}?wait=10")).await;
+    let vote = &received["messages"][0];
+    assert!(vote.to_string().contains("later"), "{vote}");
     ann.stop().await;
     sandbox.stop().await;
 }

@@ -1,17 +1,29 @@
 //! The simulated network, driven by real clients: one binary, a file a feature.
 
+mod app_state;
 mod baileys;
+mod calls;
 mod clock;
+mod communities;
 mod crowd;
 mod faults;
+mod groups;
 mod harness;
+mod history;
+mod kinds;
 mod linking;
+mod media;
 mod messages;
 mod model;
 mod mutations;
+mod newsletters;
 mod offline;
 mod page;
+mod pairing_code;
 mod people;
 mod persistence;
+mod profile;
 mod raw;
+mod status;
+mod tokens;
 mod wire;

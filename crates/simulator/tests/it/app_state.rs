@@ -1,0 +1,87 @@
+//! App state: what a device or the phone does with chats reaches the account's other devices.
+
+use serde_json::{Value, json};
+use wacore::types::events::Event;
+use wacore_binary::Jid;
+
+use crate::harness::{Sandbox, TestClient};
+
+async fn on_phone(sandbox: &Sandbox, phone: &str, doing: Value) -> Value {
+    let (status, answer) =
+        sandbox.post(&format!("/admin/mock-phone/{phone}/app-state"), doing).await;
+    assert_eq!(status, 200, "{answer}");
+    answer
+}
+
+async fn stop(sandbox: Sandbox, clients: impl IntoIterator<Item = TestClient>) {
+    for client in clients {
+        client.stop().await;
+    }
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_device_does_the_other_learns() {
+    let sandbox = Sandbox::start().await;
+    let first = sandbox.linked("Ann").await;
+    let mut second = sandbox.linked("Ann").await;
+    let chat = Jid::pn(sandbox.contact("Carl").await);
+    first.client.chat_actions().pin_chat(&chat).await.expect("pinned");
+    second.wait("pinned", |event| matches!(event, Event::PinUpdate(_))).await;
+    first.client.chat_actions().mute_chat(&chat).await.expect("muted");
+    second.wait("muted", |event| matches!(event, Event::MuteUpdate(_))).await;
+    first.client.chat_actions().archive_chat(&chat, None).await.expect("archived");
+    second.wait("archived", |event| matches!(event, Event::ArchiveUpdate(_))).await;
+    first.client.labels().create_label("1", "new", 2).await.expect("labelled");
+    second.wait("a label", |event| matches!(event, Event::LabelEditUpdate(_))).await;
+    stop(sandbox, [first, second]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_phone_does_its_device_learns() {
+    let sandbox = Sandbox::start().await;
+    let mut ann = sandbox.linked("Ann").await;
+    let carl = sandbox.contact("Carl").await;
+    on_phone(&sandbox, &ann.phone, json!({ "pin": { "chat": carl, "on": true } })).await;
+    ann.wait("pinned", |event| matches!(event, Event::PinUpdate(_))).await;
+    let contact = json!({ "contact": { "phone": carl, "name": "Carl the Cook" } });
+    on_phone(&sandbox, &ann.phone, contact).await;
+    ann.wait("a contact", |event| matches!(event, Event::ContactUpdate(_))).await;
+    on_phone(&sandbox, &ann.phone, json!({ "pushName": "Anna" })).await;
+    ann.wait("a name", |event| matches!(event, Event::SelfPushNameUpdated(_))).await;
+    stop(sandbox, [ann]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_devices_that_write_at_once_both_get_through() {
+    let sandbox = Sandbox::start().await;
+    let first = sandbox.linked("Ann").await;
+    let second = sandbox.linked("Ann").await;
+    let (one, other) = (Jid::pn("4930000001"), Jid::pn("4930000002"));
+    let (first_actions, second_actions) =
+        (first.client.chat_actions(), second.client.chat_actions());
+    let (left, right) = tokio::join!(first_actions.pin_chat(&one), second_actions.pin_chat(&other));
+    left.expect("the first gets through");
+    right.expect("the second gets through");
+    let last = on_phone(&sandbox, &first.phone, json!({ "markRead": { "chat": "1", "on": true } }));
+    assert_eq!(last.await["version"], 3);
+    stop(sandbox, [first, second]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_device_gets_a_long_collection_as_a_snapshot() {
+    let sandbox = Sandbox::start().await;
+    let first = sandbox.linked("Ann").await;
+    for number in 0..8 {
+        let phone = format!("493000000{number}");
+        let contact = json!({ "contact": { "phone": phone, "name": format!("Number {number}") } });
+        on_phone(&sandbox, &first.phone, contact).await;
+    }
+    let mut second = sandbox.client("Ann").await;
+    let qr = second.qr().await;
+    assert_eq!(sandbox.scan(&qr, None).await.0, 200);
+    for _ in 0..8 {
+        second.wait("a contact", |event| matches!(event, Event::ContactUpdate(_))).await;
+    }
+    stop(sandbox, [first, second]).await;
+}
