@@ -29,6 +29,7 @@ use crate::hub::Hub;
 use crate::iq::{take_bundle, unlink};
 use crate::notifications::{self, Change};
 use crate::stanza::with_attr;
+use crate::world::faults::FaultKind;
 use crate::world::queue::Class;
 use crate::world::record::Accepted;
 use crate::world::{DeviceAddress, World};
@@ -49,10 +50,13 @@ pub(crate) async fn welcome(hub: &Arc<Hub>, owner: &DeviceAddress) {
         let Some(device) = world.device(owner) else { return };
         let key_index = device.key_index;
         notifications::devices_changed(&mut world, owner, key_index, Change::Added);
+        let withheld = world.faults.strike(FaultKind::WithholdKey, &owner.phone).is_some();
         let Some(account) = world.accounts.get(&owner.phone) else { return };
-        key_share(account.keys.raw_id, &account.app_state)
+        (!withheld).then(|| key_share(account.keys.raw_id, &account.app_state))
     };
-    if let Some(enc) = encrypt_or_log(hub, &owner.phone, owner, &share).await {
+    if let Some(share) = share
+        && let Some(enc) = encrypt_or_log(hub, &owner.phone, owner, &share).await
+    {
         deliver_peer(hub, owner, enc);
     }
     history::send(hub, owner).await;
