@@ -6,6 +6,7 @@ use wacore_binary::{Node, OwnedNodeRef, marshal_auto};
 use wacore_noise::NoiseCipher;
 
 use super::frames::write_frame;
+use crate::stanza::children;
 
 /// Why a frame after the handshake is not a stanza.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +15,8 @@ pub(crate) enum StanzaError {
     Sealed,
     #[error("the stanza is malformed: {0}")]
     Malformed(#[from] wacore_binary::BinaryError),
+    #[error("a tag or an attribute is named like an address")]
+    Name,
     #[error("the frame counter is exhausted")]
     CounterExhausted,
 }
@@ -41,7 +44,17 @@ impl StanzaReader {
 /// A stanza from what was sealed: a flag byte, then binary XML, which may be compressed.
 pub(crate) fn decode(payload: BytesMut) -> Result<Node, StanzaError> {
     let plain = wacore_binary::util::unpack_bytes(payload)?;
-    Ok(OwnedNodeRef::new(plain)?.to_owned_node())
+    let stanza = OwnedNodeRef::new(plain)?.to_owned_node();
+    if has_plain_names(&stanza) { Ok(stanza) } else { Err(StanzaError::Name) }
+}
+
+/// The codec writes what looks like an address as one, which nobody can read where a name belongs:
+/// passed on to another device, such a stanza would end that device's socket.
+fn has_plain_names(node: &Node) -> bool {
+    let is_plain = |name: &str| !name.contains('@');
+    is_plain(&node.tag)
+        && node.attrs.iter().all(|(key, _)| is_plain(key))
+        && children(node).iter().all(has_plain_names)
 }
 
 /// The other way.

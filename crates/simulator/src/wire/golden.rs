@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use wacore_binary::{Node, NodeContent};
 
-use super::cipher::{decode, encode};
+use super::cipher::{StanzaError, decode, encode};
 
 #[derive(Deserialize)]
 struct Vector {
@@ -67,4 +67,13 @@ fn stanzas_that_were_read_are_written_byte_for_byte_as_by_the_other_encoder() {
         let written = encode(&read).unwrap_or_else(|e| panic!("{name}: {e}"));
         assert_eq!(hex(&written), encoded, "{name}");
     }
+}
+
+/// Found by mutation: this tag reads as text, is written as an address, and is no tag then.
+#[test]
+fn a_name_that_looks_like_an_address_is_refused() {
+    let tag = [&[0, 248, 1, 252, 3][..], b"a@b"].concat();
+    assert!(matches!(decode(tag[..].into()), Err(StanzaError::Name)));
+    let key = [&[0, 248, 3, 252, 1][..], b"x", &[252, 3], b"a@b", &[252, 1], b"y"].concat();
+    assert!(matches!(decode(key[..].into()), Err(StanzaError::Name)));
 }
