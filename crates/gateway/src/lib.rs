@@ -15,6 +15,7 @@ mod inbox;
 mod instances;
 mod lifecycle;
 mod messages;
+pub mod operator;
 mod outbox;
 mod qr;
 

@@ -8,8 +8,8 @@ mod known_numbers;
 
 use crate::accounts::Caller;
 use crate::error::ServiceError;
-use crate::outbox::render;
 use crate::instances::actor::Handle;
+use crate::outbox::render;
 use crate::{Instances, Shared, fresh_id};
 use flowcore_domain::clock::Millis;
 use flowcore_domain::engine::Session;

@@ -1,4 +1,4 @@
-//! `flowcore`: serves, or prints the example of its settings.
+//! `flowcore`: serves, prints the example of its settings, or does an operator's work on the data.
 //!
 //! Before it serves, it checks itself: a client that was compiled to accept anybody as WhatsApp (the
 //! simulator needs such a one) must never run here.
@@ -6,6 +6,7 @@
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use flowcore_gateway::Mark;
+use flowcore_gateway::operator::Data;
 use flowcore_server::app::{self, Running};
 use flowcore_server::config::{self, Flags};
 use flowcore_server::logging;
@@ -35,6 +36,31 @@ enum Command {
     Serve,
     /// Print the example of the settings file
     Config,
+    /// Bring the database's schema up to date, as a start does by itself
+    Migrate {
+        /// Only tell what would be done
+        #[arg(long)]
+        check: bool,
+    },
+    /// The key that seals secrets at rest
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Write the database to a new file; the server may be running
+    Backup {
+        /// Where to
+        file: PathBuf,
+    },
+    /// Put a backup into a data folder that has no database
+    Restore {
+        /// What `backup` wrote
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum KeyCommand {
+    /// Make a new key and seal everything with it; the server may be running
+    Rotate,
 }
 
 fn main() -> ExitCode {
@@ -45,6 +71,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         Some(Command::Serve) | None => serve(line.flags, line.config.as_deref()),
+        Some(command) => operate(command, line.flags, line.config.as_deref()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -53,6 +80,44 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The commands on the data, whether a server runs on it or not.
+fn operate(command: Command, flags: Flags, file: Option<&Path>) -> anyhow::Result<()> {
+    let (config, log) = config::load(flags, file)?;
+    logging::start(&log)?;
+    // As in `serve`.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let data = Data {
+        data_dir: config.data_dir,
+        database: config.database,
+        mark: Mark::Flowcore,
+        master_key: config.master_key,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match command {
+            Command::Migrate { check: true } => println!("{}", data.migration_plan().await?),
+            Command::Migrate { check: false } => {
+                data.migrate().await?;
+                println!("The schema is up to date.");
+            }
+            Command::Key(KeyCommand::Rotate) => {
+                data.rotate_key().await?;
+                println!("Everything is sealed with a new key. Renew your copy of the key file.");
+            }
+            Command::Backup { file } => {
+                data.backup(&file).await?;
+                println!("Written to {}. The master key is not in it: keep both.", file.display());
+            }
+            Command::Restore { file } => {
+                data.restore(&file).await?;
+                println!("Restored. It needs the master key that it was made with.");
+            }
+            Command::Serve | Command::Config => {}
+        }
+        Ok(())
+    })
 }
 
 fn serve(flags: Flags, file: Option<&Path>) -> anyhow::Result<()> {

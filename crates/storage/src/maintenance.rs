@@ -16,6 +16,19 @@ pub struct MigrationPlan {
     pub pending: Vec<(i64, String)>,
 }
 
+impl std::fmt::Display for MigrationPlan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.found {
+            None => f.write_str("There is no database yet. A start would make it:")?,
+            Some(found) if self.pending.is_empty() => {
+                return write!(f, "The schema is up to date (version {found}).");
+            }
+            Some(found) => write!(f, "The schema is at version {found}. A start would apply:")?,
+        }
+        self.pending.iter().try_for_each(|(version, name)| write!(f, "\n  {version} {name}"))
+    }
+}
+
 /// Why there is no backup, or why it was not restored. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {

@@ -156,13 +156,16 @@ impl Vault {
     }
 }
 
+/// A cipher and the id of the master key that it comes from.
+type KnownCipher = ([u8; KEY_ID_LENGTH], Arc<Aes256Gcm>);
+
 /// Seals and opens the values of one scope.
 #[derive(Clone)]
 pub(crate) struct Sealer {
     vault: Vault,
     scope: Arc<str>,
     /// Those made so far, by the id of their master key; there are one or two.
-    ciphers: Arc<Mutex<Vec<([u8; KEY_ID_LENGTH], Arc<Aes256Gcm>)>>>,
+    ciphers: Arc<Mutex<Vec<KnownCipher>>>,
 }
 
 impl std::fmt::Debug for Sealer {

@@ -10,8 +10,8 @@
 
 use super::Snapshot;
 use crate::Shared;
-use crate::outbox::render;
 use crate::inbox::Inbox;
+use crate::outbox::render;
 use flowcore_domain::clock::Millis;
 use flowcore_domain::engine::{Engine, Report, Session, SessionSink, SessionSpec};
 use flowcore_domain::event::NewEvent;

@@ -96,7 +96,8 @@ async fn a_number_that_is_not_on_whatsapp_is_refused() {
     let world = World::start().await;
     world.linked("shop").await;
     let messages = world.gateway.messages();
-    let sent = messages.send_text(&world.caller, &named("shop"), ("4915199999999", "hi"), None).await;
+    let sent =
+        messages.send_text(&world.caller, &named("shop"), ("4915199999999", "hi"), None).await;
     assert!(matches!(sent, Err(ServiceError::NumberNotOnWhatsApp { .. })), "{sent:?}");
     world.gateway.stop().await;
 }
@@ -106,7 +107,8 @@ async fn nothing_is_sent_while_there_is_no_connection() {
     let world = World::start().await;
     world.connect("shop").await;
     let messages = world.gateway.messages();
-    let sent = messages.send_text(&world.caller, &named("shop"), ("4915112345678", "hi"), None).await;
+    let sent =
+        messages.send_text(&world.caller, &named("shop"), ("4915112345678", "hi"), None).await;
     assert!(
         matches!(sent, Err(ServiceError::NotConnected { status: Status::Connecting, .. })),
         "{sent:?}"
@@ -155,7 +157,9 @@ async fn a_message_waiting_for_its_ack_is_answered_as_pending_and_settles_later(
     let customer = world.contact("Ana").await;
     world.hook("shop").await;
     // A receipt of the customer's phone would tell more than the ack that is late: it is away.
-    world.admin("/admin/faults", json!({ "target": customer, "fault": "drop", "seconds": 9 })).await;
+    world
+        .admin("/admin/faults", json!({ "target": customer, "fault": "drop", "seconds": 9 }))
+        .await;
     let slow = json!({ "target": phone, "fault": "delay-acks", "seconds": 6 });
     world.admin("/admin/faults", slow).await;
     let text = (customer.as_str(), "hello");

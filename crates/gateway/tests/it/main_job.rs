@@ -29,11 +29,14 @@ async fn a_number_is_linked_receives_and_answers() {
         .expect("sent");
     assert!(sent.acknowledged && !sent.failed);
     let got = world.ask(&format!("/admin/contacts/{customer}/messages?wait=10")).await;
-    let texts: Vec<_> = got["messages"].as_array().expect("a list").iter().map(|m| &m["text"]).collect();
+    let texts: Vec<_> =
+        got["messages"].as_array().expect("a list").iter().map(|m| &m["text"]).collect();
     assert_eq!(texts, ["At the counter."]);
     world
         .receiver
-        .until("delivered", |body| body["data"]["status"] == "DELIVERY_ACK" && body["event"] == "messages.update")
+        .until("delivered", |body| {
+            body["data"]["status"] == "DELIVERY_ACK" && body["event"] == "messages.update"
+        })
         .await;
     world.gateway.stop().await;
 }

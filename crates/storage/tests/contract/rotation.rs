@@ -39,8 +39,8 @@ pub(crate) async fn a_running_store_seals_everything_with_a_new_key(kind: Kind) 
     let stale = StoreOptions { master_key: Some(stale), ..from_file.clone() };
     assert!(matches!(Store::open(stale).await, Err(OpenError::WrongKey)));
     let store = Store::open(from_file).await.expect("opens with the new key alone");
-    let state = store.session_store(id).scan(SESSION, "").await.expect("read");
-    assert_eq!(state.len(), written as usize);
+    let entries = store.session_store(id).scan(SESSION, "").await.expect("read");
+    assert_eq!(entries.len(), written as usize);
     assert_eq!(store.webhook(webhook.id).await.expect("read"), Some(webhook));
     let before = flowcore_domain::clock::Millis(NOW.0 - 1);
     let login = store.login_session([1; 32], before).await.expect("read").expect("there");
