@@ -32,10 +32,10 @@ await run(async base => {
   await socket.groupUpdateSubject(made.id, 'Runners')
   await socket.groupUpdateDescription(made.id, 'We run.')
   await socket.groupSettingUpdate(made.id, 'announcement')
-  await socket.groupMemberAddMode(made.id, 'admin_add')
+  await socket.groupMemberAddMode(made.id, 'all_member_add')
   const metadata = await socket.groupMetadata(made.id)
   same([metadata.subject, metadata.desc, metadata.announce, metadata.memberAddMode, metadata.size],
-    ['Runners', 'We run.', true, false, 3], 'the metadata')
+    ['Runners', 'We run.', true, true, 3], 'the metadata')
   same((await socket.groupInviteCode(made.id)).length, 22, 'the invitation')
   same(Object.keys(await socket.groupFetchAllParticipating()), [made.id], 'the own groups')
 

@@ -74,9 +74,10 @@ fn question(world: &mut World, actor: &str, id: &str, action: &Node) -> Outcome 
     match action.tag.as_ref() {
         "query" => {
             let group = world.groups.get(id).ok_or(NOT_FOUND)?;
-            let sees = group.role(actor).is_some() || sees_by_community(world, actor, group);
-            let seen = if sees { Ok(group) } else { Err(FORBIDDEN) }?;
-            Ok(vec![node::group(world, seen)])
+            if group.role(actor).is_none() && !is_in_community(world, actor, group) {
+                return Err(FORBIDDEN);
+            }
+            Ok(vec![node::group(world, group)])
         }
         "invite" => invites::code(world, actor, id),
         "membership_approval_requests" => invites::requests(world, actor, id),
@@ -123,7 +124,7 @@ fn unknown(world: &mut World, action: &Node) -> Refusal {
 }
 
 /// A member of a community may look at its open subgroups.
-fn sees_by_community(world: &World, actor: &str, group: &Group) -> bool {
+fn is_in_community(world: &World, actor: &str, group: &Group) -> bool {
     group
         .parent()
         .and_then(|parent| world.groups.get(parent))

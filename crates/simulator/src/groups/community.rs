@@ -212,9 +212,9 @@ pub(super) fn join(world: &mut World, actor: &str, id: &str, action: &Node) -> O
     let group = subgroup(world, actor, id, action)?;
     let (group_id, asks) = (group.id.clone(), invites::asks_first(world, group));
     if group.role(actor).is_none() {
-        let outcome = invites::enter_or_ask(world, actor, &group_id, (asks, "linked_group_join"))?;
+        let entered = invites::enter_or_ask(world, actor, &group_id, (asks, "linked_group_join"));
         if asks {
-            return Ok(outcome);
+            return Ok(entered);
         }
     }
     let group = world.groups.get(&group_id).ok_or(NOT_FOUND)?;

@@ -51,7 +51,7 @@ pub(super) fn join(world: &mut World, actor: &str, code: &str) -> Outcome {
     if group.role(actor).is_some() {
         return Err(CONFLICT);
     }
-    enter_or_ask(world, actor, &id, (approval, BY_LINK))
+    Ok(enter_or_ask(world, actor, &id, (approval, BY_LINK)))
 }
 
 /// Lets somebody in, or notes the request for the admins.
@@ -60,14 +60,14 @@ pub(super) fn enter_or_ask(
     actor: &str,
     id: &str,
     (approval, method): (bool, &str),
-) -> Outcome {
+) -> Vec<Node> {
     let jid = Jid::group(id);
     if approval {
         ask(world, actor, id, method);
-        return Ok(vec![NodeBuilder::new("membership_approval_request").attr("jid", jid).build()]);
+        return vec![NodeBuilder::new("membership_approval_request").attr("jid", jid).build()];
     }
     admit(world, actor, actor, id);
-    Ok(vec![NodeBuilder::new("group").attr("jid", jid).build()])
+    vec![NodeBuilder::new("group").attr("jid", jid).build()]
 }
 
 fn ask(world: &mut World, actor: &str, id: &str, method: &str) {

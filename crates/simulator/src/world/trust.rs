@@ -15,6 +15,7 @@ pub(crate) struct Token {
 /// `restricted:Name`, or `scenario:restricted,cs_enabled=0:Name`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own in the push name")]
 pub(crate) struct Scenario {
     /// Strangers need a token to write first.
     pub(crate) restricted: bool,

@@ -5,6 +5,7 @@ use wacore::iq::groups::{
     GroupCreateOptions, GroupDescription, GroupParticipantOptions, GroupSubject, MemberAddMode,
     MembershipApprovalMode,
 };
+use wacore::iq::privacy::{PrivacyCategory, PrivacyValue};
 use wacore::stanza::groups::GroupNotificationAction as Action;
 use wacore::types::events::{Event, Receipt};
 use wacore::types::presence::ReceiptType;
@@ -161,7 +162,8 @@ async fn settings_are_seen_by_all_and_changed_by_admins_only() {
         m.ephemeral.as_ref().and_then(|timer| timer.expiration)
     };
     assert_eq!(timer(&metadata), Some(86_400));
-    assert_eq!(metadata.member_add_mode, Some(MemberAddMode::AdminAdd));
+    let addition = bob.client.groups().add_participants(&group, &participants(&[&ann])).await;
+    assert!(addition.is_err(), "members may not add others now");
     assert_eq!(metadata.subject, "Runners");
     assert_eq!(metadata.description.as_deref(), Some("We run."));
     let stale = GroupDescription::new("We walk.").expect("a description");
@@ -278,7 +280,6 @@ async fn privacy_keeps_from_being_added_and_gives_an_invitation_instead() {
     let ann = sandbox.linked("Ann").await;
     let bob = sandbox.linked("Bob").await;
     let group = group_of(&ann, &[]).await;
-    use wacore::iq::privacy::{PrivacyCategory, PrivacyValue};
     bob.client
         .set_privacy_setting(PrivacyCategory::GroupAdd, PrivacyValue::None)
         .await
@@ -411,7 +412,7 @@ async fn a_contact_asks_in_a_group_and_a_member_votes() {
     assert_eq!(status, 201, "{made}");
     let group = made["jid"].as_str().expect("a jid").to_owned();
     let write = format!("/admin/contacts/{carl}/messages");
-    let poll = json!({ "to": group.to_string(), "poll": { "name": "When?", "options": ["now", "later"] } });
+    let poll = json!({ "to": group, "poll": { "name": "When?", "options": ["now", "later"] } });
     let (status, sent) = sandbox.post(&write, poll).await;
     assert_eq!(status, 201, "{sent}");
     let id = sent["id"].as_str().expect("an id").to_owned();
