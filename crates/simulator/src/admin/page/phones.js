@@ -139,6 +139,8 @@ async function scan(qr) {
     byId("code").value = "";
     await refresh();
     take({ kind: "owner", phone });
+    // The device is there once the client has signed, a moment later.
+    show("linked");
     toast("Linked. Now write to it from a customer's phone.");
   } finally {
     byId("viewfinder").classList.remove("caught");
