@@ -106,6 +106,21 @@ impl Sandbox {
         timeout(DEADLINE, poll).await.unwrap_or_else(|_| panic!("never happened: {what}"))
     }
 
+    /// Waits until the network has taken a message.
+    pub(crate) async fn accepted(&self, id: &Value) {
+        let poll = async {
+            loop {
+                let record = self.get("/admin/record").await;
+                let entries = record["accepted"].as_array().cloned().unwrap_or_default();
+                if entries.iter().any(|entry| entry["id"] == *id) {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(DEADLINE, poll).await.unwrap_or_else(|_| panic!("never accepted: {id}"));
+    }
+
     /// Asserts that no client asked what the network does not know, then stops it.
     pub(crate) async fn stop(self) {
         let stats = self.stats().await;
@@ -230,6 +245,12 @@ impl TestClient {
     pub(crate) fn each_event(&self, mut look: impl FnMut(&Event)) {
         let events = self.log.events.lock().expect("no panic inside");
         events.iter().for_each(|event| look(event));
+    }
+
+    /// Whether an event ever came.
+    pub(crate) fn has_seen(&self, matches: impl Fn(&Event) -> bool) -> bool {
+        let events = self.log.events.lock().expect("no panic inside");
+        events.iter().any(|event| matches(event))
     }
 
     /// All texts received so far.
