@@ -4,6 +4,7 @@ use wacore::types::events::Event;
 use wacore::types::presence::ReceiptType;
 use wacore_binary::Jid;
 use waproto::whatsapp::message::extended_text_message::FontType;
+use whatsapp_rust::features::StatusSendOptions;
 
 use crate::harness::Sandbox;
 
@@ -20,7 +21,7 @@ async fn a_post_reaches_its_recipients_and_nobody_else() {
         let posted = ann
             .client
             .status()
-            .send_text(text, 0xFF1E_6E4F, FontType::SYSTEM, &recipients, Default::default())
+            .send_text(text, 0xFF1E_6E4F, FontType::SYSTEM, &recipients, StatusSendOptions::default())
             .await
             .expect("the post is sent");
         assert_eq!(bob.text(text).await, posted.message_id);
