@@ -4,7 +4,8 @@
 //! It owns the protocol as the server sees it (frames, Noise, pairing, login, keys, fan-out,
 //! offline queues) and promises to decide by what the protocol says, never by what our own engine
 //! happens to send: signatures and key ownership are verified. It stores no message text of the
-//! clients, posts of newsletters apart, which nobody encrypts; what the people it plays have received is theirs and stays in memory.
+//! clients, posts of newsletters apart, which nobody encrypts; what the people it plays have
+//! received is theirs and stays in memory.
 //!
 //! Never part of `flowcore`: tests and the sandbox start a [`Network`], as many as they like in
 //! one process.

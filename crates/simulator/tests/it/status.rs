@@ -21,7 +21,13 @@ async fn a_post_reaches_its_recipients_and_nobody_else() {
         let posted = ann
             .client
             .status()
-            .send_text(text, 0xFF1E_6E4F, FontType::SYSTEM, &recipients, StatusSendOptions::default())
+            .send_text(
+                text,
+                0xFF1E_6E4F,
+                FontType::SYSTEM,
+                &recipients,
+                StatusSendOptions::default(),
+            )
             .await
             .expect("the post is sent");
         assert_eq!(bob.text(text).await, posted.message_id);
