@@ -116,6 +116,13 @@ impl WebSession {
 impl Session for WebSession {
     async fn send_text(&self, message: &OutgoingText) -> Result<Sent, EngineError> {
         let client = self.client()?;
+        // A message that came in may have given us a fresh ratchet key, which the client writes behind.
+        // A reply tells the other side to use it: were we killed before it is durable, nothing that
+        // they write from then on could be read. So it is durable before we reply.
+        client
+            .flush_pending_signal_state()
+            .await
+            .map_err(|error| EngineError::Store(error.to_string()))?;
         crash_points::pass(CrashPoint::BeforeSendWrite);
         let options = SendOptions::default().with_message_id(message.id.as_str());
         let to = translate::wire_address(&message.to);

@@ -38,8 +38,7 @@ impl World {
         let data = tempfile::tempdir().expect("a directory");
         let gateway = start_gateway(&network, data.path()).await;
         let caller = gateway.accounts().admin();
-        // Kept-alive connections of the test itself would count as tasks that are left.
-        let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().expect("a client");
+        let http = client();
         Self { network, gateway, caller, receiver: Receiver::start().await, http, data }
     }
 
@@ -163,6 +162,12 @@ impl World {
         };
         self.gateway.webhooks().create(&self.caller, &named(name), new).await.expect("a webhook");
     }
+}
+
+/// Kept-alive connections of the test itself would count as tasks that are left.
+#[expect(clippy::disallowed_methods, reason = "a test's own client calls nothing but this machine")]
+fn client() -> reqwest::Client {
+    reqwest::Client::builder().pool_max_idle_per_host(0).build().expect("a client")
 }
 
 /// Runs the network's side on threads of its own, so that the tasks of this runtime are the gateway's.
