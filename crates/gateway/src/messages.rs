@@ -18,7 +18,7 @@ use flowcore_domain::instance::{Instance, InstanceName, Status};
 use flowcore_domain::jid::{Jid, Number};
 use flowcore_domain::message::{Addressing, DeliveryStatus, OutgoingText};
 use flowcore_storage::{OutgoingInsert, OutgoingRow, StatusNews, StoredMessage};
-use known_numbers::KnownNumbers;
+use known_numbers::{Known, KnownNumbers};
 use serde_json::json;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -179,19 +179,20 @@ impl Messages {
             Number::Phone(digits) => digits,
         };
         let now = self.shared.now();
-        let account = match self.numbers.get(&digits, now) {
-            Some(known) => known,
-            None => {
-                let spellings = Number::spellings(&digits);
-                let found = session.look_up(&spellings).await?;
-                let first = spellings.iter().find_map(|one| found.iter().find(|a| a.phone == *one));
-                let account = first.or(found.first()).cloned();
-                self.numbers.remember(digits.clone(), account.clone(), now);
-                account
-            }
+        let known = if let Some(known) = self.numbers.get(&digits, now) {
+            known
+        } else {
+            let spellings = Number::spellings(&digits);
+            let found = session.look_up(&spellings).await?;
+            let first = spellings.iter().find_map(|one| found.iter().find(|a| a.phone == *one));
+            let known = first.or(found.first()).cloned().map_or(Known::Missing, Known::Account);
+            self.numbers.remember(digits.clone(), known.clone(), now);
+            known
         };
-        let account = account.ok_or(ServiceError::NumberNotOnWhatsApp { number: digits })?;
-        Ok((account.jid, account.lid))
+        match known {
+            Known::Account(account) => Ok((account.jid, account.lid)),
+            Known::Missing => Err(ServiceError::NumberNotOnWhatsApp { number: digits }),
+        }
     }
 
     async fn send_and_wait(

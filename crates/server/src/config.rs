@@ -30,10 +30,10 @@ pub struct Flags {
     /// Folder of the database and the keys [default: ./data]
     #[arg(long, env = "FLOWCORE_DATA_DIR", global = true)]
     pub data_dir: Option<PathBuf>,
-    /// The database, postgres://user:password@host/name or sqlite [default: sqlite in the data folder]
+    /// The database, the URL of a PostgreSQL server or sqlite [default: sqlite in the data folder]
     #[arg(long, env = "FLOWCORE_DATABASE_URL", global = true, hide_env_values = true)]
     pub database_url: Option<String>,
-    /// The name under which hosters give the same; FLOWCORE_DATABASE_URL wins
+    /// The name under which hosters give the same; ours wins
     #[arg(long, env = "DATABASE_URL", global = true, hide = true, hide_env_values = true)]
     pub fallback_database_url: Option<String>,
     /// The schema to use on PostgreSQL [default: flowcore]
@@ -203,8 +203,9 @@ fn merge(flags: Flags, file: FileSettings) -> Result<(ServerConfig, LogSettings)
         database: parse_database(
             given(flags.database_url)
                 .or(given(flags.fallback_database_url))
-                .or(given(file.database_url)),
-            given(flags.database_schema.or(file.database_schema)),
+                .or(given(file.database_url))
+                .as_deref(),
+            given(flags.database_schema.or(file.database_schema)).as_deref(),
         )?,
         admin_key: parse_admin_key(given(flags.admin_key.or(file.admin_key)))?,
         master_key: parse_master_key(given(flags.master_key.or(file.master_key)))?,
@@ -240,12 +241,8 @@ fn parse_admin_key(text: Option<String>) -> Result<Option<AdminKey>, ConfigError
     text.map(|text| AdminKey::parse(&text)).transpose().map_err(ConfigError::WeakAdminKey)
 }
 
-fn parse_database(
-    url: Option<String>,
-    schema: Option<String>,
-) -> Result<DatabaseOptions, ConfigError> {
-    DatabaseOptions::parse(url.as_deref(), schema.as_deref())
-        .map_err(|error| ConfigError::Database(error.to_string()))
+fn parse_database(url: Option<&str>, schema: Option<&str>) -> Result<DatabaseOptions, ConfigError> {
+    DatabaseOptions::parse(url, schema).map_err(|error| ConfigError::Database(error.to_string()))
 }
 
 fn parse_master_key(text: Option<String>) -> Result<Option<MasterKey>, ConfigError> {

@@ -15,9 +15,18 @@ const FOUND_FOR: Duration = Duration::from_secs(24 * 3600);
 /// How long a number that is not is believed not to be: people join.
 const MISSING_FOR: Duration = Duration::from_secs(60);
 
+/// What is known of a number.
+#[derive(Debug, Clone)]
+pub(super) enum Known {
+    /// It is this account.
+    Account(Account),
+    /// It is not on WhatsApp.
+    Missing,
+}
+
 /// The memory.
 #[derive(Debug)]
-pub(super) struct KnownNumbers(Mutex<LruCache<String, (Option<Account>, Millis)>>);
+pub(super) struct KnownNumbers(Mutex<LruCache<String, (Known, Millis)>>);
 
 impl Default for KnownNumbers {
     fn default() -> Self {
@@ -26,17 +35,20 @@ impl Default for KnownNumbers {
 }
 
 impl KnownNumbers {
-    /// What is known of a number: `Some(None)` when it is known not to be on WhatsApp.
-    pub(super) fn get(&self, digits: &str, now: Millis) -> Option<Option<Account>> {
+    /// What is known of a number, while it is believed.
+    pub(super) fn get(&self, digits: &str, now: Millis) -> Option<Known> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (account, until) = known.get(digits)?;
-        (*until > now).then(|| account.clone())
+        let (what, until) = known.get(digits)?;
+        (*until > now).then(|| what.clone())
     }
 
     /// Remembers an answer.
-    pub(super) fn remember(&self, digits: String, account: Option<Account>, now: Millis) {
-        let lifetime = if account.is_some() { FOUND_FOR } else { MISSING_FOR };
+    pub(super) fn remember(&self, digits: String, what: Known, now: Millis) {
+        let lifetime = match what {
+            Known::Account(_) => FOUND_FOR,
+            Known::Missing => MISSING_FOR,
+        };
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.put(digits, (account, now.plus(lifetime)));
+        known.put(digits, (what, now.plus(lifetime)));
     }
 }

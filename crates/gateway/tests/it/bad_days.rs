@@ -181,13 +181,11 @@ async fn a_round_of_codes_ends_with_the_reason() {
             view.status == Status::Disconnected || view.qr.as_ref().map(|qr| qr.number) != last
         };
         let view = world.until_within(std::time::Duration::from_secs(70), "shop", changed).await;
-        match view.qr {
-            Some(qr) => numbers.push(qr.number),
-            None => {
-                assert_eq!(view.reason, Some(Reason::QrExpired));
-                break;
-            }
-        }
+        let Some(qr) = view.qr else {
+            assert_eq!(view.reason, Some(Reason::QrExpired));
+            break;
+        };
+        numbers.push(qr.number);
     }
     assert_eq!(numbers, [1, 2, 3, 4, 5, 6]);
     world.gateway.stop().await;

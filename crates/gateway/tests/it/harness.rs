@@ -147,7 +147,8 @@ impl World {
             let list = got["messages"].as_array().expect("a list").clone();
             assert!(!list.is_empty(), "only {seen} of {count} messages came");
             seen += list.len();
-            after = list.last().and_then(|m| m["id"].as_str()).unwrap_or_default().to_owned();
+            let newest = list.last().and_then(|m| m["id"].as_str());
+            newest.unwrap_or_default().clone_into(&mut after);
         }
     }
 

@@ -141,7 +141,7 @@ mod tests {
         let message = wa::Message {
             image_message: MessageField::some(wa::message::ImageMessage {
                 caption: Some("the menu".into()),
-                media_key: Some(vec![1; 32].into()),
+                media_key: Some(vec![1; 32]),
                 ..Default::default()
             }),
             ..Default::default()
