@@ -189,23 +189,23 @@ pub(crate) fn of(world: &World, phone: &str) -> Vec<Call> {
 /// The owner of a phone calls; it rings until somebody answers or `ring` is over.
 pub(crate) async fn place(
     hub: &Arc<Hub>,
-    caller: &str,
+    from: &str,
     to: &Jid,
     video: bool,
     ring: Duration,
 ) -> Result<String, PhoneError> {
     let (call, devices) = {
         let mut world = hub.world();
-        if !world.accounts.contains_key(caller) {
+        if !world.accounts.contains_key(from) {
             return Err(PhoneError::NoAccount);
         }
         let callee = world.phone_of(to).ok_or(PhoneError::NoRecipient)?;
-        world.acquaint(caller, &callee);
+        world.acquaint(from, &callee);
         let id = world.stanza_id("call") + &world.stanza_id("call");
         let state = CallState::Ringing;
-        let call = Call { id, from: caller.to_owned(), to: callee.clone(), video, state };
+        let call = Call { id, from: from.to_owned(), to: callee.clone(), video, state };
         note(&mut world, call.clone());
-        let reachable = privacy::allows(&world, &callee, caller, "calladd");
+        let reachable = privacy::allows(&world, &callee, from, "calladd");
         (call, if reachable { world.companions(&callee) } else { Vec::new() })
     };
     let key = hub.world().next_bytes("call-key");
@@ -217,7 +217,7 @@ pub(crate) async fn place(
         ..wa::Message::default()
     };
     for device in devices {
-        if let Some(enc) = phone::encrypt_or_log(hub, caller, &device, &message).await {
+        if let Some(enc) = phone::encrypt_or_log(hub, from, &device, &message).await {
             ring_device(&mut hub.world(), &call, &device, enc);
         }
     }

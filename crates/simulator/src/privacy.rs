@@ -4,6 +4,8 @@
 
 use std::collections::BTreeSet;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
@@ -149,5 +151,5 @@ fn hash_of(list: &BTreeSet<String>) -> String {
         hasher.update(phone.as_bytes());
         hasher.update([0]);
     }
-    hasher.finalize()[..6].iter().map(|byte| format!("{byte:02x}")).collect()
+    STANDARD.encode(&hasher.finalize()[..6])
 }

@@ -56,6 +56,7 @@ enum FaultName {
     CompanionRegRefresh,
     #[serde(rename = "media-410")]
     MediaGone,
+    WithholdKey,
     Recycle,
     Dirty,
     RefuseCode,
@@ -126,6 +127,7 @@ fn strike(world: &mut World, request: &FaultRequest) -> usize {
                 mailbox.post(Outgoing::Stanza(stanza.clone()));
             })
         }
+        FaultName::WithholdKey => keep(world, request, FaultKind::WithholdKey),
         FaultName::RefuseCode => keep(world, request, FaultKind::RefuseCode),
         FaultName::RefreshCode => pairing::code::refresh(world, &request.target),
         FaultName::Passkey => pairing::challenge(world, &request.target),

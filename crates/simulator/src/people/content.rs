@@ -81,7 +81,7 @@ fn of_protocol(protocol: &ProtocolMessage) -> Content {
         Some(ProtocolType::MESSAGE_EDIT) => {
             let edited = protocol.edited_message.as_option().map(described).unwrap_or_default();
             let text = edited.text.or(edited.caption);
-            let edit = json!({ "id": id, "text": text.clone() });
+            let edit = json!({ "id": id, "text": text });
             Content { kind: "edit", text, edit, ..Content::default() }
         }
         Some(ProtocolType::EPHEMERAL_SETTING) => Content {

@@ -54,6 +54,7 @@ pub(crate) struct Received {
     pub(crate) message: Arc<wa::Message>,
 }
 
+#[expect(clippy::ref_option, reason = "serde passes the field")]
 fn as_base64<S: Serializer>(media: &Option<Bytes>, serializer: S) -> Result<S::Ok, S::Error> {
     match media {
         Some(bytes) => serializer.serialize_str(&STANDARD.encode(bytes)),

@@ -140,9 +140,10 @@ impl Person {
     /// Comes or goes.
     pub(crate) async fn appear(&self, available: bool) -> Result<(), PersonError> {
         let presence = self.client.presence();
-        let outcome = match available {
-            true => presence.set_available().await,
-            false => presence.set_unavailable().await,
+        let outcome = if available {
+            presence.set_available().await
+        } else {
+            presence.set_unavailable().await
         };
         outcome.map_err(|error| PersonError::Client(error.to_string()))
     }

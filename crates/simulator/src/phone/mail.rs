@@ -99,9 +99,10 @@ pub(crate) async fn attend(hub: &Arc<Hub>, owner: &DeviceAddress, stanza: &Node)
 
 async fn obey(hub: &Arc<Hub>, from: &DeviceAddress, message: &wa::Message) {
     let Some(protocol) = message.get_base_message().protocol_message.as_option() else { return };
-    match protocol.r#type {
-        Some(ProtocolType::APP_STATE_SYNC_KEY_REQUEST) => super::share_key(hub, from).await,
-        _ => tracing::debug!("a phone was asked for what it does not give"),
+    if protocol.r#type == Some(ProtocolType::APP_STATE_SYNC_KEY_REQUEST) {
+        super::share_key(hub, from).await;
+    } else {
+        tracing::debug!("a phone was asked for what it does not give");
     }
 }
 

@@ -94,6 +94,8 @@ pub(crate) struct Link {
     pub(crate) preface: Option<Node>,
     /// The offline queue on its way, until `<offline/>` ends it.
     pub(crate) drain: Option<Drain>,
+    /// Chat states that are told once the offline queue is handed over.
+    pub(crate) afterwards: Vec<Node>,
     /// What the client's presence says.
     pub(crate) available: bool,
 }
@@ -107,6 +109,7 @@ impl Link {
             cursor: 0,
             preface: None,
             drain: None,
+            afterwards: Vec::new(),
             available: false,
         }
     }

@@ -25,6 +25,8 @@ pub(crate) enum FaultKind {
     MediaFail,
     /// A media body ends after its half.
     MediaCut,
+    /// The phone does not give a new device its key of its own accord.
+    WithholdKey,
     /// A client that asks for a pairing code is refused.
     RefuseCode,
     /// A message overtakes the one that waits before it.

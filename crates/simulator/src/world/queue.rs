@@ -130,9 +130,16 @@ impl Queue {
 
     /// Begins the hand-over on a link that asked for it.
     pub(crate) fn begin(&mut self, link: &mut Link) {
-        self.entries.retain(|entry| !entry.is_stale());
         link.active = true;
         link.cursor = 0;
+        // Who types is told at the end: clients look at no chat state before they are up to date.
+        link.afterwards = self
+            .entries
+            .iter()
+            .filter(|entry| entry.class == Class::ChatState && !entry.is_stale())
+            .map(|entry| entry.stanza.clone())
+            .collect();
+        self.entries.retain(|entry| entry.class != Class::ChatState);
         let total = self.entries.len();
         let Some(last) = self.entries.back() else {
             link.preface = Some(offline(0));
@@ -158,6 +165,9 @@ impl Queue {
             return Vec::new();
         }
         let mut stanzas: Vec<Node> = link.preface.take().into_iter().collect();
+        if link.drain.is_none() {
+            stanzas.append(&mut link.afterwards);
+        }
         let start = self.entries.partition_point(|entry| entry.seq <= link.cursor);
         let mut index = start;
         while stanzas.len() < limit && index < self.entries.len() {
@@ -165,6 +175,7 @@ impl Queue {
             if let Some(drain) = &mut link.drain {
                 if entry.seq > drain.end {
                     stanzas.push(offline(drain.total));
+                    stanzas.append(&mut link.afterwards);
                     link.drain = None;
                     continue;
                 }
@@ -189,6 +200,7 @@ impl Queue {
             && link.cursor >= drain.end
         {
             stanzas.push(offline(drain.total));
+            stanzas.append(&mut link.afterwards);
             link.drain = None;
         }
         stanzas

@@ -85,3 +85,19 @@ async fn a_new_device_gets_a_long_collection_as_a_snapshot() {
     }
     stop(sandbox, [first, second]).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_without_the_key_asks_its_phone_and_its_siblings_for_it() {
+    let sandbox = Sandbox::start().await;
+    let first = sandbox.linked("Ann").await;
+    sandbox.fault(json!({ "target": first.phone, "fault": "withhold-key", "count": 1 })).await;
+    let mut second = sandbox.client("Ann").await;
+    let qr = second.qr().await;
+    assert_eq!(sandbox.scan(&qr, None).await.0, 200);
+    second.wait("connected", |event| matches!(event, Event::Connected(_))).await;
+    second.skip_past();
+    let chat = Jid::pn("4930000001");
+    first.client.chat_actions().pin_chat(&chat).await.expect("pinned");
+    second.wait("pinned", |event| matches!(event, Event::PinUpdate(_))).await;
+    stop(sandbox, [first, second]).await;
+}

@@ -114,7 +114,7 @@ async fn a_call_while_away_is_a_missed_one() {
     sandbox.fault(json!({ "target": ann.phone, "fault": "drop" })).await;
     sandbox.until("Ann is away", |stats| stats["online"] == 1).await;
     let id = call(&sandbox, &carl, json!({ "to": ann.phone })).await;
-    let missed = |event: &Event| matches!(event, Event::MissedCall(call) if call.call_id == id);
+    let missed = |event: &Event| matches!(event, Event::MissedCall(missed) if missed.call_id == id);
     ann.wait("a missed call", missed).await;
     ann.stop().await;
     sandbox.stop().await;

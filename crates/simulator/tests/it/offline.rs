@@ -3,6 +3,7 @@
 use serde_json::json;
 use wacore::types::events::Event;
 use wacore::types::presence::ReceiptType;
+use wacore_binary::Jid;
 
 use crate::harness::Sandbox;
 
@@ -68,5 +69,39 @@ async fn a_receipt_waits_for_an_absent_sender() {
     };
     ann.wait("the read receipt", is_read).await;
     ann.stop().await;
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn typing_is_told_after_the_return_unless_it_is_stale() {
+    let sandbox = Sandbox::start().await;
+    let ann = sandbox.linked("Ann").await;
+    let mut bob = sandbox.linked("Bob").await;
+    ann.send(&bob.phone, "first contact").await;
+    bob.text("first contact").await;
+    let to = Jid::pn(bob.phone.as_str());
+    for (stale, seconds) in [(true, 60), (false, 0)] {
+        bob.skip_past();
+        let refuse = json!({
+            "target": bob.phone, "fault": "refuse-login", "code": 503, "seconds": 2.0,
+        });
+        sandbox.fault(refuse).await;
+        sandbox.fault(json!({ "target": bob.phone, "fault": "drop" })).await;
+        sandbox.until("Bob is away", |stats| stats["online"] == 1).await;
+        ann.client.chatstate().send_composing(&to).await.expect("sent");
+        // Sending ends when it is written; once this is answered the network has read it too.
+        ann.client.fetch_privacy_settings().await.expect("an answer");
+        assert_eq!(sandbox.post("/admin/clock", json!({ "advance": seconds })).await.0, 200);
+        if stale {
+            bob.wait("back", |event| matches!(event, Event::OfflineSyncCompleted(_))).await;
+            sandbox.until("nothing waits", |stats| stats["queued"] == 0).await;
+            assert!(!bob.has_seen(|event| matches!(event, Event::ChatPresence(_))));
+        } else {
+            bob.wait("typing", |event| matches!(event, Event::ChatPresence(_))).await;
+        }
+    }
+    for client in [ann, bob] {
+        client.stop().await;
+    }
     sandbox.stop().await;
 }
