@@ -228,11 +228,13 @@ impl Number {
 /// The other way to write the same mobile number, where the country has one.
 fn other_spelling(digits: &str) -> Option<String> {
     let brazil = digits.strip_prefix("55");
-    if let Some(rest) = brazil.filter(|rest| rest.len() == 11 && rest.as_bytes()[2] == b'9') {
+    // Landlines begin with 2 to 5 and never took the extra digit.
+    let is_mobile = |local: &str| local.as_bytes().first().is_some_and(|first| *first >= b'6');
+    let with_nine = brazil.filter(|rest| rest.len() == 11 && rest.as_bytes()[2] == b'9');
+    if let Some(rest) = with_nine.filter(|rest| is_mobile(&rest[3..])) {
         return Some(format!("55{}{}", &rest[..2], &rest[3..]));
     }
-    // Landlines begin with 2 to 5 and never took the extra digit.
-    if let Some(rest) = brazil.filter(|rest| rest.len() == 10 && rest.as_bytes()[2] >= b'6') {
+    if let Some(rest) = brazil.filter(|rest| rest.len() == 10 && is_mobile(&rest[2..])) {
         return Some(format!("55{}9{}", &rest[..2], &rest[2..]));
     }
     for (country, with_digit, extra) in [("52", "521", '1'), ("54", "549", '9')] {

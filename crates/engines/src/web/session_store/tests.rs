@@ -48,10 +48,10 @@ fn it_is_a_backend() {
 
 #[tokio::test]
 async fn the_state_outlives_a_process_that_ends_without_closing_the_store() {
-    let mut bench = Bench::open().await;
+    let bench = Bench::open().await;
     bench.backend.create().await.expect("create");
     bench.backend.put_session("100@lid", b"ratchet").await.expect("put");
-    bench.reopen().await;
+    let bench = bench.reopen().await;
     let session = bench.backend.get_session("100@lid").await.expect("get");
     assert_eq!(session.as_deref(), Some(&b"ratchet"[..]));
     assert!(bench.backend.exists().await.expect("exists"));

@@ -35,9 +35,12 @@ impl Bench {
     }
 
     /// What a process finds that starts where another was killed: nothing is closed before.
-    pub(super) async fn reopen(&mut self) {
-        self.store = open_store(self.directory.path()).await;
-        self.backend = PortBackend::new(self.store.session_store(INSTANCE));
+    pub(super) async fn reopen(self) -> Self {
+        let Self { backend, store, directory } = self;
+        // Dropped, not closed: the lock of a process goes with it.
+        drop((backend, store));
+        let store = open_store(directory.path()).await;
+        Self { backend: PortBackend::new(store.session_store(INSTANCE)), store, directory }
     }
 
     pub(super) async fn delete_instance(&self) {
