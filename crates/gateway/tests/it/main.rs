@@ -3,4 +3,5 @@
 mod bad_days;
 mod density;
 mod harness;
+mod hooks;
 mod main_job;
