@@ -44,8 +44,17 @@ impl StanzaReader {
 /// A stanza from what was sealed: a flag byte, then binary XML, which may be compressed.
 pub(crate) fn decode(payload: BytesMut) -> Result<Node, StanzaError> {
     let plain = wacore_binary::util::unpack_bytes(payload)?;
+    let has_at = plain.contains(&b'@');
     let stanza = OwnedNodeRef::new(plain)?.to_owned_node();
-    if has_plain_names(&stanza) { Ok(stanza) } else { Err(StanzaError::Name) }
+    let fits = has_plain_names(&stanza) && (!has_at || reads_back(&stanza));
+    if fits { Ok(stanza) } else { Err(StanzaError::Name) }
+}
+
+/// A value that only looks like an address (`x@a`) is written as one of a server that nobody knows.
+fn reads_back(stanza: &Node) -> bool {
+    let Ok(written) = marshal_auto(stanza) else { return false };
+    wacore_binary::util::unpack_bytes(BytesMut::from(&written[..]))
+        .is_ok_and(|plain| OwnedNodeRef::new(plain).is_ok())
 }
 
 /// The codec writes what looks like an address as one, which nobody can read where a name belongs:
