@@ -1,16 +1,16 @@
 //! Receipts: delivered, read, retry — from the receiving device back to who wrote.
 //!
 //! A receipt is also the receiver's confirmation that it has the message, so it ends that
-//! message's delivery. A retry receipt ends it too, but says that it was not understood: the
-//! sender encrypts again.
+//! message's delivery. A retry receipt does not: it says that the message was not understood, so
+//! the sender encrypts again; what ends the delivery is the client's ack, which follows.
 
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, Server};
 
 use crate::clock::unix_seconds;
-use crate::socket::session::settle;
+use crate::socket::session::{not_understood, settle};
 use crate::stanza::{attr, child, children, children_named, jid_attr, text_attr};
-use crate::world::queue::Class;
+use crate::world::queue::{Ack, Class};
 use crate::world::{DeviceAddress, World};
 
 /// Accepts one receipt and gives the server's ack.
@@ -18,7 +18,8 @@ pub(crate) fn accept(world: &mut World, owner: &DeviceAddress, receipt: &Node) -
     let kind = text_attr(receipt, "type");
     let of_call = ["offer", "accept", "reject"].iter().any(|tag| child(receipt, tag).is_some());
     if of_call {
-        settle(world, owner, Class::Call, &text_attr(receipt, "id"), None, true);
+        let call = Ack { from: None, ..confirmed(receipt, Class::Call, text_attr(receipt, "id")) };
+        settle(world, owner, &call, true);
         return ack(receipt);
     }
     confirm_messages(world, owner, receipt, &kind);
@@ -27,14 +28,22 @@ pub(crate) fn accept(world: &mut World, owner: &DeviceAddress, receipt: &Node) -
 }
 
 fn confirm_messages(world: &mut World, owner: &DeviceAddress, receipt: &Node, kind: &str) {
-    let understood = kind != "retry";
-    let to = attr(receipt, "to").map(std::borrow::Cow::into_owned);
     let listed = child(receipt, "list").map(children).unwrap_or_default();
     let ids = std::iter::once(text_attr(receipt, "id"))
         .chain(listed.iter().map(|item| text_attr(item, "id")));
     for id in ids {
-        settle(world, owner, Class::Message, &id, to.as_deref(), understood);
+        let message = confirmed(receipt, Class::Message, id);
+        if kind == "retry" {
+            not_understood(world, owner, &message);
+        } else {
+            settle(world, owner, &message, true);
+        }
     }
+}
+
+fn confirmed(receipt: &Node, class: Class, id: String) -> Ack {
+    let text = |key| attr(receipt, key).map(std::borrow::Cow::into_owned);
+    Ack { class, id, from: text("to"), participant: text("participant"), kind: None }
 }
 
 fn route(world: &mut World, owner: &DeviceAddress, receipt: &Node, kind: &str) {

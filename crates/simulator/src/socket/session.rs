@@ -11,7 +11,7 @@ use super::mailbox::{Mailbox, Outgoing, SocketId};
 use crate::hub::Hub;
 use crate::stanza::{attr, has_attr, text_attr};
 use crate::world::faults::FaultKind;
-use crate::world::queue::Class;
+use crate::world::queue::{Ack, Class};
 use crate::world::record::Acked;
 use crate::world::stats::Stats;
 use crate::world::{DeviceAddress, World};
@@ -224,22 +224,22 @@ fn acknowledge(world: &mut World, owner: &DeviceAddress, stanza: &Node) {
     if refused {
         world.stats.client_nacks += 1;
     }
-    let id = text_attr(stanza, "id");
-    let to = attr(stanza, "to").map(std::borrow::Cow::into_owned);
-    settle(world, owner, class, &id, to.as_deref(), !refused);
+    let text = |key| attr(stanza, key).map(std::borrow::Cow::into_owned);
+    let ack = Ack {
+        class,
+        id: text_attr(stanza, "id"),
+        from: text("to"),
+        participant: text("participant"),
+        kind: text("type"),
+    };
+    settle(world, owner, &ack, !refused);
 }
 
 /// Takes an entry out of a device's queue; notes a received message in the record.
-pub(crate) fn settle(
-    world: &mut World,
-    owner: &DeviceAddress,
-    class: Class,
-    id: &str,
-    from: Option<&str>,
-    received: bool,
-) {
+pub(crate) fn settle(world: &mut World, owner: &DeviceAddress, ack: &Ack, received: bool) {
     let Some(device) = world.device_mut(owner) else { return };
-    let settled = device.queue.acknowledge(class, id, from);
+    let cursor = device.link.as_ref().map_or(0, |link| link.cursor);
+    let settled = device.queue.acknowledge(ack, cursor);
     if let Some(link) = &mut device.link
         && let Some(drain) = &mut link.drain
         && device.queue.unacked(link.cursor) == 0
@@ -248,22 +248,34 @@ pub(crate) fn settle(
         drain.budget += MORE_OFFLINE;
         link.mailbox.wake();
     }
-    let Some(stanza) = settled else { return };
+    let Some(settled) = settled else { return };
     world.touch();
-    if received && class == Class::Message && !has_attr(&stanza, "category", "peer") {
+    let stanza = &settled.stanza;
+    if received
+        && settled.may_be_read()
+        && ack.class == Class::Message
+        && !has_attr(stanza, "category", "peer")
+    {
         // In groups the author is the participant.
         let from = ["participant", "from"]
             .iter()
-            .find_map(|key| crate::stanza::jid_attr(&stanza, key))
+            .find_map(|key| crate::stanza::jid_attr(stanza, key))
             .unwrap_or_default();
         let entry = Acked {
-            id: id.to_owned(),
+            id: ack.id.clone(),
             from: world.phone_of(&from).unwrap_or_else(|| from.user.to_string()),
             to: owner.phone.clone(),
             device: owner.device,
         };
         world.record.ack(entry);
     }
+}
+
+/// Notes that a device asked for a message again.
+pub(crate) fn not_understood(world: &mut World, owner: &DeviceAddress, ack: &Ack) {
+    let Some(device) = world.device_mut(owner) else { return };
+    let cursor = device.link.as_ref().map_or(0, |link| link.cursor);
+    device.queue.not_understood(ack, cursor);
 }
 
 /// Entries granted when a client acked everything it was given.

@@ -66,11 +66,19 @@ pub(crate) struct Queued {
     /// Not kept over a restart: only chat states look at it, and they are stale by then.
     #[serde(skip, default = "clock::instant")]
     since: Instant,
+    /// The receiver could not read it: its ack says nothing of the message.
+    #[serde(default)]
+    unread: bool,
 }
 
 impl Queued {
     pub(crate) fn new(seq: u64, class: Class, stanza: Node) -> Self {
-        Self { seq, class, stanza, since: clock::instant() }
+        Self { seq, class, stanza, since: clock::instant(), unread: false }
+    }
+
+    /// Whether the receiver understood it, as far as it said.
+    pub(crate) fn may_be_read(&self) -> bool {
+        !self.unread
     }
 
     fn is_stale(&self) -> bool {
@@ -206,24 +214,55 @@ impl Queue {
         stanzas
     }
 
-    /// Removes what a device acked: by class, id and, when given, the address it came from.
-    pub(crate) fn acknowledge(
-        &mut self,
-        class: Class,
-        id: &str,
-        from: Option<&str>,
-    ) -> Option<Node> {
-        let matches = |entry: &Queued, exact: bool| {
-            entry.class == class
-                && has_attr(&entry.stanza, "id", id)
-                && (!exact || from.is_some_and(|from| has_attr(&entry.stanza, "from", from)))
+    /// Removes what a device acked, of what was written to it. A message that was encrypted again comes
+    /// under its old id: of two, the ack means the earlier.
+    pub(crate) fn acknowledge(&mut self, ack: &Ack, cursor: u64) -> Option<Queued> {
+        let index = self.find(ack, cursor, |_| true)?;
+        self.entries.remove(index)
+    }
+
+    /// Notes that a device could not read a message.
+    pub(crate) fn not_understood(&mut self, ack: &Ack, cursor: u64) {
+        if let Some(index) = self.find(ack, cursor, Queued::may_be_read) {
+            self.entries[index].unread = true;
+        }
+    }
+
+    /// The earliest written entry of that id, rather one that agrees in everything.
+    fn find(&self, ack: &Ack, cursor: u64, wanted: fn(&Queued) -> bool) -> Option<usize> {
+        let means = |entry: &Queued| {
+            entry.seq <= cursor
+                && entry.class == ack.class
+                && wanted(entry)
+                && has_attr(&entry.stanza, "id", &ack.id)
         };
-        let index = self
-            .entries
+        self.entries
             .iter()
-            .position(|entry| matches(entry, true))
-            .or_else(|| self.entries.iter().position(|entry| matches(entry, false)))?;
-        self.entries.remove(index).map(|entry| entry.stanza)
+            .position(|entry| means(entry) && ack.agrees(&entry.stanza))
+            .or_else(|| self.entries.iter().position(means))
+    }
+}
+
+/// What a device says that it has.
+pub(crate) struct Ack {
+    pub(crate) class: Class,
+    pub(crate) id: String,
+    /// Where it came from, as far as the device says.
+    pub(crate) from: Option<String>,
+    pub(crate) participant: Option<String>,
+    /// Several receipts have the id of one message: they differ by type.
+    pub(crate) kind: Option<String>,
+}
+
+impl Ack {
+    /// Whether it fits in more than class and id.
+    fn agrees(&self, stanza: &Node) -> bool {
+        let same = |key, value: &Option<String>| {
+            value.as_deref().is_none_or(|value| has_attr(stanza, key, value))
+        };
+        let kind = self.class != Class::Receipt
+            || text_attr(stanza, "type") == self.kind.as_deref().unwrap_or_default();
+        same("from", &self.from) && same("participant", &self.participant) && kind
     }
 }
 
