@@ -135,6 +135,12 @@ pub trait SessionSink: Send + Sync {
     /// [`CommitError`] when nothing was stored; WhatsApp then keeps the messages.
     async fn commit(&self, messages: Vec<InboundMessage>) -> Result<(), CommitError>;
 
+    /// Whether a message of that WhatsApp id is stored.
+    ///
+    /// # Errors
+    /// [`CommitError`] when that can't be told; WhatsApp then keeps the message.
+    async fn holds(&self, id: &str) -> Result<bool, CommitError>;
+
     /// Takes a report. Waits while the gateway is behind, so a session can't outrun it.
     async fn report(&self, report: Report);
 }

@@ -3,10 +3,12 @@
 //! What all sessions share lives here: TLS roots, the client for media hosts, the runtime adapter. A
 //! session of its own has a socket, two tasks and the client's caches; see [`session`].
 
+mod departure;
 mod dial;
 mod error;
 mod fence;
 mod hook;
+mod orphans;
 mod reports;
 mod runtime;
 mod session;

@@ -48,6 +48,11 @@ impl SessionSink for Inbox {
         Ok(())
     }
 
+    async fn holds(&self, id: &str) -> Result<bool, CommitError> {
+        let found = self.shared.store.message(self.instance_id, id).await;
+        found.map(|message| message.is_some()).map_err(|error| CommitError(error.to_string()))
+    }
+
     async fn report(&self, report: Report) {
         if let Some(actor) = self.actor.upgrade() {
             // Fails only when the actor is gone: then nobody needs the report.

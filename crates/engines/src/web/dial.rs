@@ -5,6 +5,7 @@
 //! with their type, and a refused Noise handshake shows by its outline: the server answered the
 //! client's hello, and the client hung up without another word.
 
+use super::departure::Departures;
 use async_trait::async_trait;
 use bytes::Bytes;
 use flowcore_domain::engine::EngineError;
@@ -54,7 +55,11 @@ impl Dialer {
 
     /// The transport factory of one session, which also remembers why its last connection failed.
     pub(super) fn for_session(&self) -> Arc<SessionDialer> {
-        Arc::new(SessionDialer { target: Arc::clone(&self.target), verdict: Arc::default() })
+        Arc::new(SessionDialer {
+            target: Arc::clone(&self.target),
+            verdict: Arc::default(),
+            departures: Arc::default(),
+        })
     }
 }
 
@@ -79,9 +84,15 @@ const UNTRUSTED: u8 = 2;
 pub(super) struct SessionDialer {
     target: Arc<Target>,
     verdict: Arc<Verdict>,
+    departures: Arc<Departures>,
 }
 
 impl SessionDialer {
+    /// What holds a write back while a message leaves.
+    pub(super) fn departures(&self) -> &Arc<Departures> {
+        &self.departures
+    }
+
     /// Why the last connection could not be used, when the dialer knows.
     pub(super) fn take_verdict(&self) -> Option<Reason> {
         match self.verdict.0.swap(UNKNOWN, Ordering::SeqCst) {
@@ -140,9 +151,15 @@ impl TransportFactory for SessionDialer {
         self.verdict.0.store(UNREACHABLE, Ordering::SeqCst);
         match self.dial().await {
             Ok((transport, events)) => {
-                let events =
-                    Watched { events, inner: transport, verdict: Arc::clone(&self.verdict) };
-                Ok(events.split())
+                let transport = WatchedTransport {
+                    inner: transport,
+                    events: events.clone(),
+                    writes: AtomicU32::new(0),
+                    opened: Instant::now(),
+                    verdict: Arc::clone(&self.verdict),
+                    departures: Arc::clone(&self.departures),
+                };
+                Ok((Arc::new(transport), events))
             }
             Err(error) => {
                 if matches!(error, DialError::Untrusted) {
@@ -154,48 +171,31 @@ impl TransportFactory for SessionDialer {
     }
 }
 
-/// A fresh connection, about to be watched.
-struct Watched {
-    events: async_channel::Receiver<TransportEvent>,
-    inner: Arc<dyn Transport>,
-    verdict: Arc<Verdict>,
-}
-
-impl Watched {
-    fn split(self) -> (Arc<dyn Transport>, async_channel::Receiver<TransportEvent>) {
-        let transport = HandshakeWatch {
-            inner: self.inner,
-            events: self.events.clone(),
-            writes: AtomicU32::new(0),
-            opened: Instant::now(),
-            verdict: self.verdict,
-        };
-        (Arc::new(transport), self.events)
-    }
-}
-
 /// The client waits 20 s for the server's half of the handshake; a hang-up well before that was no
 /// time-out.
 const SHORT_OF_TIMEOUT: Duration = Duration::from_secs(18);
 
-/// A transport that notices when the client hangs up on an answered hello.
-struct HandshakeWatch {
+/// A transport that notices when the client hangs up on an answered hello, and that lets no message out
+/// before what it builds on is durable.
+struct WatchedTransport {
     inner: Arc<dyn Transport>,
     /// Only asked whether the socket is still there; the client reads from it.
     events: async_channel::Receiver<TransportEvent>,
     writes: AtomicU32,
     opened: Instant,
     verdict: Arc<Verdict>,
+    departures: Arc<Departures>,
 }
 
 #[async_trait]
-impl Transport for HandshakeWatch {
+impl Transport for WatchedTransport {
     async fn send(&self, data: Bytes) -> Result<(), anyhow::Error> {
         if self.writes.fetch_add(1, Ordering::SeqCst) == 1 {
             // The second write follows a finished handshake: whatever ends the connection now is told
             // by the server or by the client's own events.
             self.verdict.0.store(UNKNOWN, Ordering::SeqCst);
         }
+        self.departures.clear().await?;
         self.inner.send(data).await
     }
 

@@ -15,9 +15,11 @@
 //! goodbye and flush, then drops whatever is left of it.
 
 use super::Shared;
+use super::departure::Departures;
 use super::dial::SessionDialer;
 use super::fence::FencedStore;
 use super::hook::CommitHook;
+use super::orphans::Orphans;
 use super::reports::{self, Ending, Listener, News, NewsSender};
 use super::runtime::TrackedRuntime;
 use super::session_store::PortBackend;
@@ -47,6 +49,8 @@ const STABLE: Duration = Duration::from_secs(30);
 /// WhatsApp restarts a stream once after a link; a server that does it again and again is treated as a
 /// bad line, with waits in between.
 const RESTARTS_IN_A_ROW: u32 = 3;
+/// How long a send waits for the backlog of a fresh connection.
+const BACKLOG: Duration = Duration::from_secs(30);
 /// How often the client writes its device record when nothing forces it.
 const SAVE_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -60,6 +64,8 @@ pub(super) struct WebSession {
     unlink: CancellationToken,
     /// Replaces the client without a flush. A new token for each client.
     abandon: Mutex<CancellationToken>,
+    /// Holds the socket back until what a message builds on is durable.
+    departures: Arc<Departures>,
     /// Fires when the supervisor and everything of it is gone.
     gone: CancellationToken,
 }
@@ -77,7 +83,9 @@ impl WebSession {
         spec: SessionSpec,
         sink: Arc<dyn SessionSink>,
     ) -> Result<Arc<Self>, EngineError> {
+        let dialer = shared.dialer.for_session();
         let session = Arc::new(Self {
+            departures: Arc::clone(dialer.departures()),
             client: Mutex::new(None),
             stop: CancellationToken::new(),
             unlink: CancellationToken::new(),
@@ -86,7 +94,6 @@ impl WebSession {
         });
         let (news, waiting) = reports::queue();
         let pump = shared.tracker.spawn(reports::pump(waiting, Arc::clone(&sink)));
-        let dialer = shared.dialer.for_session();
         let supervisor =
             Supervisor { session: Arc::clone(&session), shared, spec, sink, dialer, news };
         // Built once here, so that a stored state that can't be read is the caller's error.
@@ -116,13 +123,11 @@ impl WebSession {
 impl Session for WebSession {
     async fn send_text(&self, message: &OutgoingText) -> Result<Sent, EngineError> {
         let client = self.client()?;
-        // A message that came in may have given us a fresh ratchet key, which the client writes behind.
-        // A reply tells the other side to use it: were we killed before it is durable, nothing that
-        // they write from then on could be read. So it is durable before we reply.
-        client
-            .flush_pending_signal_state()
-            .await
-            .map_err(|error| EngineError::Store(error.to_string()))?;
+        // What waits on the server is read first, as a phone does; see `departure` for the other reason.
+        if client.wait_for_startup_sync(BACKLOG).await.is_err() {
+            return Err(EngineError::NotConnected);
+        }
+        let _under_way = self.departures.begin();
         crash_points::pass(CrashPoint::BeforeSendWrite);
         let options = SendOptions::default().with_message_id(message.id.as_str());
         let to = translate::wire_address(&message.to);
@@ -241,7 +246,14 @@ impl Supervisor {
         let store = Arc::new(FencedStore::new(Arc::clone(&self.spec.store)));
         let end = CancellationToken::new();
         let runtime = TrackedRuntime::new(self.shared.tracker.clone(), end.clone());
-        let backend = PortBackend::new(Arc::clone(&store) as Arc<dyn SessionStore>);
+        let orphans = Arc::new(Orphans::new(
+            Arc::clone(&store) as Arc<dyn SessionStore>,
+            Arc::clone(&self.sink),
+            self.shared.tracker.clone(),
+            end.clone(),
+        ));
+        let backend = PortBackend::new(Arc::clone(&store) as Arc<dyn SessionStore>)
+            .with_orphans(Arc::clone(&orphans));
         let persistence = PersistenceManager::new(Arc::new(backend))
             .await
             .map_err(|error| EngineError::Store(error.to_string()))?;
@@ -266,8 +278,10 @@ impl Supervisor {
         client.enable_auto_reconnect.store(false, Ordering::Relaxed);
         let listener = Listener::new(self.news.clone());
         listener.attach(&client);
+        orphans.attach(&client);
         client.subscribe_handler(Arc::clone(&listener) as _).detach();
         *self.session.abandon.lock().unwrap_or_else(PoisonError::into_inner) = abandoned.clone();
+        self.session.departures.attach(&client);
         self.session.set_client(Some(Arc::clone(&client)));
         Ok(Life { client, listener, store, abandoned, end })
     }

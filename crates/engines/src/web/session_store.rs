@@ -17,7 +17,7 @@
 mod app_sync;
 mod device;
 mod in_flight;
-mod keys;
+pub(super) mod keys;
 mod lid_mapping;
 mod msg_secret;
 mod protocol;
@@ -35,10 +35,14 @@ use flowcore_domain::session_store::{Change, Namespace, SessionStore, SessionSto
 use tokio::sync::Mutex;
 use wacore::store::error::{Result, StoreError};
 
+use super::orphans::Orphans;
+
 /// `wacore`'s `Backend` for one session.
 #[derive(Debug)]
 pub(crate) struct PortBackend {
     store: Arc<dyn SessionStore>,
+    /// Asked before a message without a buffered copy counts as received.
+    orphans: Option<Arc<Orphans>>,
     turns: Turns,
 }
 
@@ -56,7 +60,12 @@ struct Turns {
 impl PortBackend {
     /// A backend over the state of one session.
     pub(crate) fn new(store: Arc<dyn SessionStore>) -> Self {
-        Self { store, turns: Turns::default() }
+        Self { store, orphans: None, turns: Turns::default() }
+    }
+
+    /// The same, with someone to ask about messages that come again.
+    pub(super) fn with_orphans(self, orphans: Arc<Orphans>) -> Self {
+        Self { orphans: Some(orphans), ..self }
     }
 
     async fn get(&self, namespace: Namespace, key: &str) -> Result<Option<Bytes>> {

@@ -4,3 +4,4 @@ mod bad_days;
 mod density;
 mod harness;
 mod main_job;
+mod orphans;

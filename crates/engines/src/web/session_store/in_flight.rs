@@ -7,11 +7,12 @@
 
 use bytes::Bytes;
 use flowcore_domain::session_store::Change;
-use wacore::store::error::Result;
+use wacore::store::error::{Result, StoreError};
 use wacore::store::traits::{PendingInboundKey, PendingInboundRow};
 
-use super::PortBackend;
 use super::keys::{self, PENDING_INBOUND, SENT_MESSAGE};
+use super::{PortBackend, store_error};
+use crate::web::orphans::Named;
 
 /// Longer than the client keeps either kind (hours for sent messages, a week for pending ones).
 const KEPT_AT_MOST: i64 = 90 * 24 * 60 * 60;
@@ -31,8 +32,18 @@ impl PortBackend {
         &self,
         key: PendingInboundKey<'_>,
     ) -> Result<Option<Vec<u8>>> {
-        let key = keys::join([key.chat, key.sender, key.id]);
-        Ok(self.get(PENDING_INBOUND, &key).await?.map(Vec::from))
+        let row = keys::join([key.chat, key.sender, key.id]);
+        let buffered = self.get(PENDING_INBOUND, &row).await?;
+        if buffered.is_none()
+            && let Some(orphans) = &self.orphans
+        {
+            let message = Named { chat: key.chat, sender: key.sender, id: key.id };
+            if !orphans.may_be_acknowledged(message).await.map_err(store_error)? {
+                // The client acknowledges what has no copy, and withholds it on an error.
+                return Err(StoreError::Database("asked for again".into()));
+            }
+        }
+        Ok(buffered.map(Vec::from))
     }
 
     pub(super) async fn release_inbound(&self, committed: &[PendingInboundKey<'_>]) -> Result<()> {

@@ -45,6 +45,8 @@ pub(super) const TC_TOKEN: Namespace = Namespace("tc_token");
 pub(super) const SENT_MESSAGE: Namespace = Namespace("sent_message");
 /// Decrypted messages that were not yet committed.
 pub(super) const PENDING_INBOUND: Namespace = Namespace("pending_inbound");
+/// How often the sender of a message was asked for it again.
+pub(in crate::web) const ASKED_AGAIN: Namespace = Namespace("asked_again");
 /// Secrets of messages, for reactions, votes and edits.
 pub(super) const MSG_SECRET: Namespace = Namespace("msg_secret");
 
@@ -64,7 +66,7 @@ pub(super) fn part(text: &str) -> Cow<'_, str> {
 }
 
 /// A key of several parts.
-pub(super) fn join<const N: usize>(parts: [&str; N]) -> String {
+pub(in crate::web) fn join<const N: usize>(parts: [&str; N]) -> String {
     let mut key = String::with_capacity(parts.iter().map(|part| part.len() + 1).sum());
     for (index, part) in parts.into_iter().enumerate() {
         if index > 0 {
