@@ -4,6 +4,7 @@
 //! checks whose instance it is, tells the actor, and waits where a caller waits for an outcome.
 
 pub(crate) mod actor;
+mod history;
 pub(crate) mod registry;
 
 use crate::accounts::Caller;

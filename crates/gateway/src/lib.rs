@@ -11,6 +11,7 @@ mod clients;
 mod clock;
 mod error;
 mod events;
+mod housekeeping;
 mod inbox;
 mod instances;
 mod lifecycle;
@@ -26,6 +27,7 @@ pub use events::webhooks::{NewWebhook, WebhookPatch, Webhooks};
 pub use flowcore_engines::{crash_points, verifies_certificates};
 pub use flowcore_storage::{
     DatabaseOptions, Delivery, DeliveryAttempt, DeliveryFilter, DeliveryState, Mark, MasterKey,
+    Retention,
 };
 pub use instances::{InstanceFilter, InstanceView, Instances};
 pub use messages::{Idempotency, MAX_TEXT, Messages, SentView};
@@ -41,6 +43,7 @@ use lifecycle::Lifecycle;
 use outbox::Outbox;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use uuid::Uuid;
 
 /// What the gateway needs to know to start.
@@ -60,6 +63,8 @@ pub struct GatewayConfig {
     pub whatsapp_url: Option<String>,
     /// Address under which users reach this server, for what is sent to their apps.
     pub public_url: String,
+    /// How long events can be followed and replayed.
+    pub keep_events: Duration,
     /// Private addresses that users' URLs may name all the same.
     pub allow_private: AllowPrivate,
 }
@@ -162,6 +167,7 @@ impl Gateway {
         };
         events::delivery::start(Arc::clone(&gateway.shared), posting)?;
         gateway.instances.bring_back().await?;
+        housekeeping::start(Arc::clone(&gateway.shared), config.keep_events);
         Ok(Started { gateway, new_admin_key })
     }
 

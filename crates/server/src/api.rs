@@ -4,4 +4,5 @@
 pub(crate) mod deliveries;
 pub(crate) mod instances;
 pub(crate) mod messages;
+pub(crate) mod settings;
 pub(crate) mod webhooks;

@@ -77,6 +77,7 @@ pub async fn serve(config: ServerConfig, mark: Mark) -> Result<Running, ServeErr
         admin_key: config.admin_key,
         whatsapp_url: config.whatsapp_url,
         public_url: url.clone(),
+        keep_events: config.keep_events,
         allow_private: config.allow_private,
     })
     .await?;

@@ -14,6 +14,11 @@ use flowcore_gateway::{
 };
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Long enough for a receiver's holidays.
+const EVENT_DAYS: u32 = 30;
+const MOST_EVENT_DAYS: u32 = 3650;
 
 /// Where the file is looked for when no flag names one.
 pub const DEFAULT_FILE: &str = "flowcore.toml";
@@ -51,6 +56,9 @@ pub struct Flags {
     /// The chat socket to dial instead of WhatsApp's own
     #[arg(long, env = "FLOWCORE_WHATSAPP_URL", global = true)]
     pub whatsapp_url: Option<String>,
+    /// How many days events can be followed and replayed, 1 to 3650 [default: 30]
+    #[arg(long, env = "FLOWCORE_KEEP_EVENTS_DAYS", global = true)]
+    pub keep_events_days: Option<u32>,
     /// Private hosts, host:port or CIDRs that webhooks may reach, comma separated
     #[arg(long, env = "FLOWCORE_ALLOW_PRIVATE", global = true)]
     pub allow_private: Option<String>,
@@ -93,6 +101,7 @@ struct FileSettings {
     master_key: Option<String>,
     public_url: Option<String>,
     whatsapp_url: Option<String>,
+    keep_events_days: Option<u32>,
     allow_private: Option<Vec<String>>,
     log: Option<String>,
     log_format: Option<LogFormat>,
@@ -117,6 +126,8 @@ pub struct ServerConfig {
     pub public_url: Option<String>,
     /// The chat socket to dial instead of WhatsApp's own.
     pub whatsapp_url: Option<String>,
+    /// How long events can be followed and replayed.
+    pub keep_events: Duration,
     /// Private addresses that users' URLs may have.
     pub allow_private: AllowPrivate,
 }
@@ -167,6 +178,9 @@ pub enum ConfigError {
          for example https://flowcore.example.com"
     )]
     PublicUrl,
+    /// Events are kept for too short or too long.
+    #[error("FLOWCORE_KEEP_EVENTS_DAYS is a number from 1 to {MOST_EVENT_DAYS}")]
+    KeepEvents,
     /// The socket address of WhatsApp is not a WebSocket's.
     #[error("FLOWCORE_WHATSAPP_URL begins with ws:// or wss://")]
     WhatsAppUrl,
@@ -211,6 +225,7 @@ fn merge(flags: Flags, file: FileSettings) -> Result<(ServerConfig, LogSettings)
         master_key: parse_master_key(given(flags.master_key.or(file.master_key)))?,
         public_url: parse_public_url(given(flags.public_url.or(file.public_url)))?,
         whatsapp_url: parse_whatsapp_url(given(flags.whatsapp_url.or(file.whatsapp_url)))?,
+        keep_events: parse_keep_events(flags.keep_events_days.or(file.keep_events_days))?,
         allow_private: match given(allow_private) {
             Some(list) => AllowPrivate::parse(&list).map_err(ConfigError::AllowPrivate)?,
             None => AllowPrivate::none(),
@@ -235,6 +250,13 @@ fn read_file(named: Option<&Path>) -> Result<FileSettings, ConfigError> {
     };
     toml::from_str(&text)
         .map_err(|cause| ConfigError::Malformed { path: path.to_owned(), cause: cause.into() })
+}
+
+fn parse_keep_events(days: Option<u32>) -> Result<Duration, ConfigError> {
+    match days.unwrap_or(EVENT_DAYS) {
+        days @ 1..=MOST_EVENT_DAYS => Ok(Duration::from_secs(u64::from(days) * 24 * 3600)),
+        _ => Err(ConfigError::KeepEvents),
+    }
 }
 
 fn parse_admin_key(text: Option<String>) -> Result<Option<AdminKey>, ConfigError> {

@@ -46,6 +46,10 @@ fn api_routes() -> Router<AppState> {
             "/api/instances/{name}/webhooks/{id}",
             put(api::webhooks::update).get(api::webhooks::get).delete(api::webhooks::delete),
         )
+        .route(
+            "/api/instances/{name}/settings",
+            get(api::settings::get).patch(api::settings::update),
+        )
         .route("/api/instances/{name}/deliveries", get(api::deliveries::list))
         .layer(DefaultBodyLimit::max(JSON_LIMIT))
 }

@@ -28,6 +28,13 @@ pub struct StoredEvent {
     pub deliveries: usize,
 }
 
+/// Most events that one job forgets: others want to write too.
+const SWEEP: usize = 500;
+
+const OUTDATED: &str = "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at < $1 \
+     AND NOT EXISTS (SELECT 1 FROM deliveries WHERE deliveries.event_id = events.id \
+     AND deliveries.state = 'waiting') LIMIT $2)";
+
 impl Store {
     /// Appends events that have no other cause in the database.
     ///
@@ -110,21 +117,23 @@ impl Store {
         .await
     }
 
-    /// Forgets events that happened before `before` and are no longer on their way; returns how many.
+    /// Forgets events that happened before `before` and are no longer on their way; returns how many. In
+    /// small jobs, between which others write.
     pub async fn sweep_events(&self, before: Millis) -> Result<u64, StorageError> {
-        self.write(move |connection| {
-            Box::pin(async move {
-                let swept = query(
-                    "DELETE FROM events WHERE at < $1 AND NOT EXISTS (SELECT 1 FROM deliveries \
-                     WHERE deliveries.event_id = events.id AND deliveries.state = 'waiting')",
-                )
-                .bind(before.0)
-                .execute(connection)
-                .await?;
-                Ok(swept)
-            })
-        })
-        .await
+        let mut swept = 0;
+        loop {
+            let piece = self.write(move |connection| {
+                Box::pin(async move {
+                    let old = query(OUTDATED).bind(before.0).bind(dialect::limit(SWEEP));
+                    old.execute(connection).await
+                })
+            });
+            let piece = piece.await?;
+            swept += piece;
+            if piece < SWEEP as u64 {
+                return Ok(swept);
+            }
+        }
     }
 }
 

@@ -48,6 +48,11 @@ impl World {
         self.gateway = start_gateway(&self.network, self.data.path()).await;
     }
 
+    /// Where the gateway keeps its data.
+    pub(crate) fn data(&self) -> &std::path::Path {
+        self.data.path()
+    }
+
     pub(crate) async fn admin(&self, path: &str, body: Value) -> Value {
         let url = format!("{}{path}", self.network.base_url(false));
         let answer = self.http.post(url).json(&body).send().await.expect("an answer");
@@ -197,6 +202,7 @@ async fn start_gateway(network: &Network, data: &std::path::Path) -> Gateway {
         admin_key: None,
         whatsapp_url: Some(network.socket_url(true)),
         public_url: "http://flowcore.test".into(),
+        keep_events: Duration::from_secs(30 * 24 * 3600),
         allow_private: AllowPrivate::loopback(),
     };
     Gateway::start(config).await.expect("a gateway").gateway

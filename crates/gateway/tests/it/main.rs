@@ -3,5 +3,6 @@
 mod bad_days;
 mod density;
 mod harness;
+mod housekeeping;
 mod main_job;
 mod orphans;

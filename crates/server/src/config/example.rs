@@ -12,7 +12,7 @@ struct Setting {
     about: &'static str,
 }
 
-const SETTINGS: [Setting; 12] = [
+const SETTINGS: [Setting; 13] = [
     Setting {
         name: "host",
         example: "\"127.0.0.1\"",
@@ -58,6 +58,11 @@ const SETTINGS: [Setting; 12] = [
         name: "whatsapp_url",
         example: "\"\"",
         about: "The chat socket to dial instead of WhatsApp's own.",
+    },
+    Setting {
+        name: "keep_events_days",
+        example: "30",
+        about: "How many days events can be followed and replayed. What is not delivered yet stays.",
     },
     Setting {
         name: "allow_private",
@@ -129,13 +134,14 @@ mod tests {
             master_key,
             public_url,
             whatsapp_url,
+            keep_events_days,
             allow_private,
             log,
             log_format,
         } = toml::from_str(&uncommented.join("\n")).expect("the example can be read");
         assert!(host.is_some() && port.is_some() && data_dir.is_some() && admin_key.is_some());
         assert!(master_key.is_some() && public_url.is_some() && whatsapp_url.is_some());
-        assert!(database_url.is_some() && database_schema.is_some());
+        assert!(database_url.is_some() && database_schema.is_some() && keep_events_days.is_some());
         assert!(allow_private.is_some() && log.is_some() && log_format.is_some());
     }
 

@@ -40,6 +40,7 @@ pub(crate) fn config(folder: &Path, network: &Network) -> ServerConfig {
         admin_key: Some(AdminKey::parse(ADMIN_KEY).expect("a good key")),
         master_key: None,
         public_url: None,
+        keep_events: Duration::from_secs(30 * 24 * 3600),
         whatsapp_url: Some(network.socket_url(true)),
         allow_private: AllowPrivate::loopback(),
     }

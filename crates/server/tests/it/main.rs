@@ -8,6 +8,7 @@ mod harness;
 mod instances;
 mod live;
 mod messages;
+mod settings;
 mod stopping;
 mod surface;
 mod webhooks;

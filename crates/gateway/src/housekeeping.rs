@@ -1,0 +1,42 @@
+//! Forgetting what has had its time: old messages where an instance limits them, events, idempotency
+//! keys, sign-ins. Once at the start and then every hour, at a moment of the server's own, so that many
+//! servers on one database do not all come at once.
+
+use crate::Shared;
+use flowcore_domain::clock::Millis;
+use flowcore_storage::StorageError;
+use rand::RngExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+const EVERY: Duration = Duration::from_secs(3600);
+/// Up to so much is added to each pause.
+const SPREAD: Duration = Duration::from_secs(300);
+
+/// Starts the task; it ends with the gateway.
+pub(crate) fn start(shared: Arc<Shared>, events: Duration) {
+    let stopping = shared.lifecycle.stopping().clone();
+    let tracker = shared.lifecycle.tracker().clone();
+    tracker.spawn(stopping.run_until_cancelled_owned(async move {
+        loop {
+            if let Err(error) = tidy(&shared, events).await {
+                tracing::warn!(%error, "not everything that is old could be forgotten; the next round tries again");
+            }
+            let pause = EVERY + SPREAD.mul_f64(rand::rng().random());
+            tokio::time::sleep(pause).await;
+        }
+    }));
+}
+
+async fn tidy(shared: &Shared, events: Duration) -> Result<(), StorageError> {
+    let (store, now) = (&shared.store, shared.now());
+    let age = i64::try_from(events.as_millis()).unwrap_or(i64::MAX);
+    let messages = store.sweep_history(now).await?;
+    let events = store.sweep_events(Millis(now.0.saturating_sub(age))).await?;
+    let keys = store.sweep_idempotency_keys(now).await?;
+    let sessions = store.sweep_login_sessions(now).await?;
+    if messages + events + keys + sessions > 0 {
+        tracing::info!(messages, events, keys, sessions, "what is old was forgotten");
+    }
+    Ok(())
+}

@@ -1,0 +1,95 @@
+//! What an instance's owner can set.
+
+use crate::app::AppState;
+use crate::auth::Authenticated;
+use crate::extract::{Body, Named, instance_name};
+use crate::problem::Problem;
+use axum::Json;
+use axum::extract::State;
+use flowcore_gateway::Retention;
+use serde::{Deserialize, Serialize};
+
+/// A century of days, and more messages than a number sees in one.
+const MOST_DAYS: u32 = 36_500;
+const MOST_MESSAGES: u32 = 1_000_000_000;
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Settings {
+    history: History,
+}
+
+/// How much is kept; null keeps everything.
+#[derive(Debug, Serialize)]
+struct History {
+    days: Option<u32>,
+    messages: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SettingsPatch {
+    history: Option<HistoryPatch>,
+}
+
+/// What is left out stays; null lifts the limit.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HistoryPatch {
+    #[serde(default, deserialize_with = "given")]
+    days: Option<Option<u32>>,
+    #[serde(default, deserialize_with = "given")]
+    messages: Option<Option<u32>>,
+}
+
+/// Tells a null from a field that is not there.
+fn given<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Option<u32>>, D::Error> {
+    Option::deserialize(value).map(Some)
+}
+
+/// `GET /api/instances/{name}/settings`
+pub(crate) async fn get(
+    State(state): State<AppState>,
+    Authenticated(caller): Authenticated,
+    Named(name): Named<String>,
+) -> Result<Json<Settings>, Problem> {
+    let name = instance_name(&name)?;
+    Ok(shown(state.gateway.instances().history(&caller, &name).await?))
+}
+
+/// `PATCH /api/instances/{name}/settings`: what is not named stays as it is.
+pub(crate) async fn update(
+    State(state): State<AppState>,
+    Authenticated(caller): Authenticated,
+    Named(name): Named<String>,
+    Body { value, .. }: Body<SettingsPatch>,
+) -> Result<Json<Settings>, Problem> {
+    let name = instance_name(&name)?;
+    let instances = state.gateway.instances();
+    let mut kept = instances.history(&caller, &name).await?;
+    if let Some(patch) = value.history {
+        kept.days = limited("history.days", patch.days, kept.days, MOST_DAYS)?;
+        kept.messages = limited("history.messages", patch.messages, kept.messages, MOST_MESSAGES)?;
+        instances.set_history(&caller, &name, kept).await?;
+    }
+    Ok(shown(kept))
+}
+
+fn limited(
+    field: &str,
+    new: Option<Option<u32>>,
+    old: Option<u32>,
+    most: u32,
+) -> Result<Option<u32>, Problem> {
+    match new {
+        None => Ok(old),
+        Some(Some(number)) if number == 0 || number > most => {
+            let rule = format!("{field} is a number from 1 to {most}, or null to keep everything");
+            Err(Problem::field("invalid_settings", "The settings do not fit", field, rule))
+        }
+        Some(new) => Ok(new),
+    }
+}
+
+fn shown(kept: Retention) -> Json<Settings> {
+    Json(Settings { history: History { days: kept.days, messages: kept.messages } })
+}
