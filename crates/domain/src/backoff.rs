@@ -20,6 +20,11 @@ impl Backoff {
     pub const RECONNECT: Self =
         Self { first: Duration::from_secs(1), cap: Duration::from_secs(60), jitter_percent: 30 };
 
+    /// Coming back after a write that failed: 1 s, 2 s … 10 s. The store is our own, nobody is
+    /// bothered by being asked, and messages wait for it.
+    pub const STORAGE: Self =
+        Self { first: Duration::from_secs(1), cap: Duration::from_secs(10), jitter_percent: 30 };
+
     /// Webhook retries: 2 s, 4 s … 1 h.
     pub const WEBHOOK: Self =
         Self { first: Duration::from_secs(2), cap: Duration::from_secs(3600), jitter_percent: 20 };

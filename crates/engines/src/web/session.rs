@@ -23,6 +23,7 @@ use super::orphans::Orphans;
 use super::reports::{self, Ending, Listener, News, NewsSender};
 use super::runtime::TrackedRuntime;
 use super::session_store::PortBackend;
+use super::session_store::keys::{PROBE, PROBE_KEY};
 use super::translate;
 use crate::crash_points::{self, CrashPoint};
 use async_trait::async_trait;
@@ -31,7 +32,7 @@ use flowcore_domain::clock::Millis;
 use flowcore_domain::engine::{Account, EngineError, Report, Session, SessionSink, SessionSpec};
 use flowcore_domain::instance::Reason;
 use flowcore_domain::message::{OutgoingText, Sent};
-use flowcore_domain::session_store::SessionStore;
+use flowcore_domain::session_store::{Change, SessionStore, SessionStoreError};
 use rand::RngExt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -235,7 +236,7 @@ impl Supervisor {
                     Some(next) => life = next,
                     None => return,
                 }
-            } else if self.wait(failures).await {
+            } else if self.wait(Backoff::RECONNECT, failures).await {
                 return self.bury(life);
             }
         }
@@ -286,18 +287,28 @@ impl Supervisor {
         Ok(Life { client, listener, store, abandoned, end })
     }
 
-    /// Tries until a client can be built; `None` when the session is stopped meanwhile.
+    /// Tries until a client can be built; `None` when the session is stopped meanwhile. WhatsApp is not
+    /// dialled before the store takes writes: it would only deliver what can't be kept.
     async fn rebuild(&self, failures: &mut u32) -> Option<Life> {
         loop {
-            if self.wait(*failures).await {
+            if self.wait(Backoff::STORAGE, *failures).await {
                 return None;
             }
-            match self.build().await {
+            let restored = match self.try_store().await {
+                Ok(()) => self.build().await,
+                Err(error) => Err(EngineError::Store(error.to_string())),
+            };
+            match restored {
                 Ok(life) => return Some(life),
                 Err(error) => tracing::warn!(%error, "the session can't be restored yet"),
             }
             *failures += 1;
         }
+    }
+
+    async fn try_store(&self) -> Result<(), SessionStoreError> {
+        let now = wacore::time::now_millis().to_string();
+        self.spec.store.apply(vec![Change::put(PROBE, PROBE_KEY, now)]).await
     }
 
     /// Runs one connection of the client to its end.
@@ -363,8 +374,8 @@ impl Supervisor {
     }
 
     /// Waits before the next dial; true when the session is stopped meanwhile.
-    async fn wait(&self, failures: u32) -> bool {
-        let delay = Backoff::RECONNECT.delay(failures, rand::rng().random());
+    async fn wait(&self, backoff: Backoff, failures: u32) -> bool {
+        let delay = backoff.delay(failures, rand::rng().random());
         tokio::select! {
             () = self.session.stop.cancelled() => true,
             () = tokio::time::sleep(delay) => false,

@@ -1,7 +1,9 @@
 //! Tests that need a process of their own: kills, signals, the default binary.
 
 mod certificates;
+mod full_disk;
 mod kills;
 mod network;
+mod operator;
 mod product;
 mod receiver;

@@ -23,8 +23,11 @@ impl Product {
     /// `flowcore-sandbox --network-url`, ready to take traffic. `None` when it died before that, which
     /// an armed crash point may bring about.
     pub(crate) async fn on(network: &Network, data: &Path, crash_at: Option<&str>) -> Option<Self> {
-        let mut command = Command::new(sandbox_binary());
+        // A file that may not grow answers with an error then, as a full disk does, and not by a signal.
+        let mut command = Command::new("sh");
         command
+            .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+            .arg(sandbox_binary())
             .args(["--network-url", &network.socket_url(true), "--json", "--port", "0"])
             .args(["--admin-key", KEY, "--data-dir"])
             .arg(data);
@@ -142,6 +145,15 @@ async fn start(mut command: Command, wanted: fn(&str) -> bool) -> (Child, Option
     };
     let line = timeout(DEADLINE, line).await.expect("the first line in time");
     (child, line)
+}
+
+/// A command of the default binary on a data folder: whether it was done, and what it said.
+pub(crate) async fn flowcore(command: &[&str], data: &Path) -> (bool, String) {
+    let mut flowcore = Command::new(default_binary());
+    let run = flowcore.args(command).arg("--data-dir").arg(data).output();
+    let output = timeout(DEADLINE, run).await.expect("it ends in time").expect("it runs");
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test's own client calls nothing but this machine")]

@@ -31,19 +31,26 @@ pub(crate) struct SettingsPatch {
     history: Option<HistoryPatch>,
 }
 
-/// What is left out stays; null lifts the limit.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 struct HistoryPatch {
-    #[serde(default, deserialize_with = "given")]
-    days: Option<Option<u32>>,
-    #[serde(default, deserialize_with = "given")]
-    messages: Option<Option<u32>>,
+    days: Limit,
+    messages: Limit,
 }
 
-/// Tells a null from a field that is not there.
-fn given<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Option<u32>>, D::Error> {
-    Option::deserialize(value).map(Some)
+/// A limit as a patch gives it: null lifts it, and what is left out stays.
+#[derive(Debug, Clone, Copy, Default)]
+enum Limit {
+    #[default]
+    Unchanged,
+    Lifted,
+    At(u32),
+}
+
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: serde::Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
+        Ok(Option::deserialize(value)?.map_or(Self::Lifted, Self::At))
+    }
 }
 
 /// `GET /api/instances/{name}/settings`
@@ -74,19 +81,15 @@ pub(crate) async fn update(
     Ok(shown(kept))
 }
 
-fn limited(
-    field: &str,
-    new: Option<Option<u32>>,
-    old: Option<u32>,
-    most: u32,
-) -> Result<Option<u32>, Problem> {
+fn limited(field: &str, new: Limit, old: Option<u32>, most: u32) -> Result<Option<u32>, Problem> {
     match new {
-        None => Ok(old),
-        Some(Some(number)) if number == 0 || number > most => {
+        Limit::Unchanged => Ok(old),
+        Limit::Lifted => Ok(None),
+        Limit::At(number) if (1..=most).contains(&number) => Ok(Some(number)),
+        Limit::At(_) => {
             let rule = format!("{field} is a number from 1 to {most}, or null to keep everything");
             Err(Problem::field("invalid_settings", "The settings do not fit", field, rule))
         }
-        Some(new) => Ok(new),
     }
 }
 

@@ -45,6 +45,10 @@ pub(super) const TC_TOKEN: Namespace = Namespace("tc_token");
 pub(super) const SENT_MESSAGE: Namespace = Namespace("sent_message");
 /// Decrypted messages that were not yet committed.
 pub(super) const PENDING_INBOUND: Namespace = Namespace("pending_inbound");
+/// Written to learn whether the store takes writes. One entry.
+pub(in crate::web) const PROBE: Namespace = Namespace("probe");
+/// The key of the one entry of [`PROBE`].
+pub(in crate::web) const PROBE_KEY: &str = "at";
 /// How often the sender of a message was asked for it again.
 pub(in crate::web) const ASKED_AGAIN: Namespace = Namespace("asked_again");
 /// Secrets of messages, for reactions, votes and edits.

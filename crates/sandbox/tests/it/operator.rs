@@ -1,0 +1,60 @@
+//! What an operator does from the command line, on a server that runs.
+
+use crate::network::Phones;
+use crate::product::{DEADLINE, Product, flowcore};
+use crate::receiver::Receiver;
+use serde_json::json;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_of_a_running_server_takes_the_next_message_on_its_old_session() {
+    let phones = Phones::start().await;
+    let ana = phones.contact("Ana").await;
+    let (data, elsewhere) = (tempfile::tempdir().expect("one"), tempfile::tempdir().expect("two"));
+    let receiver = Receiver::start().await;
+    let product = Product::on(&phones.network, data.path(), None).await.expect("it starts");
+    let phone = product.link(&phones.network, "shop").await;
+    let hook = json!({ "url": receiver.url, "events": ["messages.upsert"] });
+    product.post("/api/instances/shop/webhooks", &hook).await.expect("a webhook");
+    let arrives = async |text: &str| {
+        phones.write(&ana, &phone, text).await;
+        let there = |receiver: &Receiver| receiver.messages().iter().any(|(_, got)| got == text);
+        assert!(receiver.until(DEADLINE, there).await, "{text} never came");
+    };
+    arrives("one").await;
+
+    let at = async |command: &[&str]| flowcore(command, data.path()).await;
+    let (done, said) = at(&["migrate", "--check"]).await;
+    assert!(done && said.contains("up to date"), "{said}");
+    let (done, said) = at(&["key", "rotate"]).await;
+    assert!(done, "{said}");
+    arrives("sealed with the new key").await;
+    let file = elsewhere.path().join("backup.db");
+    let file = file.to_str().expect("a path");
+    let (done, said) = at(&["backup", file]).await;
+    assert!(done, "{said}");
+    let (done, said) = at(&["backup", file]).await;
+    assert!(!done && said.contains("exists already"), "{said}");
+    arrives("after the backup").await;
+    assert!(product.terminate().await, "it stops as asked");
+
+    let (done, said) = at(&["restore", file]).await;
+    assert!(!done && said.contains("exists already"), "a database is never overwritten: {said}");
+    let restored = elsewhere.path().join("data");
+    let (done, said) = flowcore(&["restore", file], &restored).await;
+    assert!(done, "{said}");
+    let key = std::fs::copy(data.path().join("master.key"), restored.join("master.key"));
+    key.expect("the operator's copy of the key");
+    let product = Product::on(&phones.network, &restored, None).await.expect("it starts");
+    product.until_status("shop", "connected").await;
+    arrives("and now?").await;
+    let answer = json!({ "instanceName": "shop", "number": ana, "message": "here again" });
+    let (status, body) = product.post("/api/whatsapp/send", &answer).await.expect("an answer");
+    assert_eq!(status, 201, "{body}");
+    let shown = || async { phones.shown_to(&ana).await };
+    let has_it = async {
+        while !shown().await.iter().any(|message| message["text"] == "here again") {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, has_it).await.expect("the answer is on the phone");
+}
