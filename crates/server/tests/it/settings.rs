@@ -9,24 +9,24 @@ async fn history_is_kept_for_ever_until_it_is_limited() {
     let server = TestServer::start().await;
     server.connect("shop").await;
     let path = "/api/instances/shop/settings";
-    let patch = async |body| answer(server.api(Method::PATCH, path).json(&body)).await;
+    let change = async |body| answer(server.api(Method::PATCH, path).json(&body)).await;
     let (status, settings) = answer(server.api(Method::GET, path)).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(settings, json!({ "history": { "days": null, "messages": null } }));
 
-    let (status, settings) = patch(json!({ "history": { "days": 90, "messages": 10_000 } })).await;
+    let (status, settings) = change(json!({ "history": { "days": 90, "messages": 10_000 } })).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(settings, json!({ "history": { "days": 90, "messages": 10_000 } }));
-    let (_, settings) = patch(json!({ "history": { "days": null } })).await;
+    let (_, settings) = change(json!({ "history": { "days": null } })).await;
     assert_eq!(settings, json!({ "history": { "days": null, "messages": 10_000 } }));
 
     for wrong in [0, 36_501] {
-        let (status, problem) = patch(json!({ "history": { "days": wrong } })).await;
+        let (status, problem) = change(json!({ "history": { "days": wrong } })).await;
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
         assert_eq!(problem["code"], "invalid_settings");
         assert_eq!(problem["errors"][0]["field"], "history.days");
     }
-    let (status, _) = patch(json!({ "histroy": {} })).await;
+    let (status, _) = change(json!({ "histroy": {} })).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "a typo is told");
     let (_, settings) = answer(server.api(Method::GET, path)).await;
     assert_eq!(settings, json!({ "history": { "days": null, "messages": 10_000 } }));
