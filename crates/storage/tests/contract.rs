@@ -35,6 +35,8 @@ mod restart;
 mod rotation;
 #[path = "contract/sessions.rs"]
 mod sessions;
+#[path = "contract/torture.rs"]
+mod torture;
 #[path = "contract/webhooks.rs"]
 mod webhooks;
 
@@ -132,6 +134,9 @@ suite! {
         only_what_expired_is_swept
         a_session_whose_instance_is_gone_is_fenced
         an_entry_copied_to_another_row_is_refused_by_name;
+    torture:
+        nothing_acknowledged_is_lost_when_the_process_is_killed
+        a_migration_that_is_cut_off_is_finished_by_the_next_start;
     webhooks:
         an_endpoint_is_read_back_as_it_was_written
         an_instance_has_a_bounded_number_of_endpoints

@@ -1,6 +1,7 @@
 //! Backups, restores, and schemas of earlier versions.
 
 use crate::harness::{ALICE, Harness, Kind, NOW, inbound, options};
+use crate::raw::Raw;
 use flowcore_domain::session_store::{Change, Namespace};
 use flowcore_storage::{BackupError, MasterKey, OpenError, Store, StoreOptions};
 use flowcore_storage::{backup, migration_plan, restore};
@@ -60,14 +61,27 @@ pub(crate) async fn a_schema_of_an_earlier_version_is_brought_up_to_date(kind: K
     let id = harness.instance("shop").await;
     harness.store.commit_inbound(id, vec![inbound(id, ALICE, "1")], NOW).await.expect("stored");
     harness.store.close().await;
-    // What version 1 had: everything of version 2 taken away again.
     let mut raw = harness.raw().await;
-    raw.execute(match kind {
-        Kind::Sqlite => {
+    back_to_the_first_version(&mut raw).await;
+    drop(raw);
+    let plan = migration_plan(harness.directory.path(), &harness.database).await.expect("a plan");
+    assert_eq!((plan.found, plan.pending.len()), (Some(1), 1));
+    assert_eq!(plan.pending[0], (2, "jobs and search".to_owned()));
+    let store = Store::open(harness.options()).await.expect("opens");
+    assert!(store.message(id, "1").await.expect("read").is_some());
+    assert_eq!(store.search_messages(id, "hi", None, 10).await.expect("searched").len(), 1);
+    let plan = migration_plan(harness.directory.path(), &harness.database).await.expect("a plan");
+    assert_eq!(plan.found, Some(2));
+}
+
+/// What version 1 had: everything of the later ones taken away again.
+pub(crate) async fn back_to_the_first_version(raw: &mut Raw) {
+    raw.execute(match raw {
+        Raw::Sqlite(_) => {
             "DROP TRIGGER message_search_insert; DROP TRIGGER message_search_delete; \
              DROP TRIGGER message_search_update; DROP TABLE message_search;"
         }
-        Kind::Postgres => {
+        Raw::Postgres(_) => {
             "DROP INDEX messages_words; DROP FUNCTION message_words; DROP FUNCTION folded;"
         }
     })
@@ -78,15 +92,6 @@ pub(crate) async fn a_schema_of_an_earlier_version_is_brought_up_to_date(kind: K
          DELETE FROM _sqlx_migrations WHERE version = 2",
     )
     .await;
-    drop(raw);
-    let plan = migration_plan(harness.directory.path(), &harness.database).await.expect("a plan");
-    assert_eq!((plan.found, plan.pending.len()), (Some(1), 1));
-    assert_eq!(plan.pending[0], (2, "jobs and search".to_owned()));
-    let store = Store::open(harness.options()).await.expect("opens");
-    assert!(store.message(id, "1").await.expect("read").is_some());
-    assert_eq!(store.search_messages(id, "hi", None, 10).await.expect("searched").len(), 1);
-    let plan = migration_plan(harness.directory.path(), &harness.database).await.expect("a plan");
-    assert_eq!(plan.found, Some(2));
 }
 
 #[tokio::test]
