@@ -28,8 +28,9 @@ const SETTINGS: [Setting; 13] = [
         name: "database_url",
         example: "\"sqlite\"",
         about: "The database: sqlite (a file in the data folder), or PostgreSQL 15 or newer as\n\
-                postgres://user:password@host:5432/name. A pooler must keep sessions. DATABASE_URL\n\
-                is understood too. Better kept in the environment than in a file.",
+                postgres://user:password@host:5432/name. A pooler must keep sessions. Over a network\n\
+                add ?sslmode=verify-full, and &sslrootcert=FILE for a certificate of your own.\n\
+                DATABASE_URL is understood too. Better kept in the environment than in a file.",
     },
     Setting {
         name: "database_schema",

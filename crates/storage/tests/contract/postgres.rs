@@ -5,9 +5,10 @@
 //! once the runner is gone. PostgreSQL refuses to run as root, so there it runs as `postgres` or `nobody`.
 //! Each test has a schema of its own.
 
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::net::TcpListener;
-use std::os::unix::fs::{MetadataExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::{CommandExt as _, parent_id};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -55,6 +56,34 @@ impl Server {
         server
     }
 
+    /// The same with a server that speaks TLS only, by a certificate for `localhost` that vouches for
+    /// itself; where that certificate is.
+    pub(crate) fn start_over_tls(folder: PathBuf) -> (Self, PathBuf) {
+        let server = Self::start(folder);
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]);
+        let rcgen::CertifiedKey { cert, signing_key } = made.expect("a certificate");
+        let certificate = server.folder.join("server.crt");
+        fs::write(&certificate, cert.pem()).expect("written");
+        let key = server.data().join("server.key");
+        fs::write(&key, signing_key.serialize_pem()).expect("written");
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("private");
+        give_away(&key);
+        let settings = server.data().join("postgresql.auto.conf");
+        let mut text = fs::read_to_string(&settings).expect("settings");
+        let _ = write!(
+            text,
+            "ssl = on\nssl_cert_file = '{}'\nssl_key_file = '{}'\n",
+            certificate.display(),
+            key.display()
+        );
+        fs::write(settings, text).expect("settings");
+        let only_tls = "hostssl all all 127.0.0.1/32 trust\n";
+        fs::write(server.data().join("pg_hba.conf"), only_tls).expect("written");
+        server.crash();
+        server.up();
+        (server, certificate)
+    }
+
     /// Starts the server of a cluster that was stopped.
     pub(crate) fn up(&self) {
         let log = self.folder.join("log");
@@ -68,6 +97,11 @@ impl Server {
 
     pub(crate) fn url(&self) -> String {
         format!("postgres://flowcore@127.0.0.1:{}/postgres?sslmode=disable", self.port)
+    }
+
+    /// The address by which its certificate knows it.
+    pub(crate) fn url_by_name(&self) -> String {
+        format!("postgres://flowcore@localhost:{}/postgres", self.port)
     }
 
     fn data(&self) -> PathBuf {

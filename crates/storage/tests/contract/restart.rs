@@ -1,8 +1,8 @@
-//! A PostgreSQL server that goes away and comes back.
+//! PostgreSQL servers of their own: one that goes away and comes back, one that is reached over TLS only.
 
-use crate::harness::{ALICE, Harness, NOW, inbound};
+use crate::harness::{ALICE, Harness, NOW, inbound, options};
 use crate::postgres::Server;
-use flowcore_storage::{DatabaseOptions, StorageError};
+use flowcore_storage::{DatabaseOptions, OpenError, StorageError};
 use std::time::{Duration, Instant};
 use tokio_util::task::TaskTracker;
 
@@ -16,6 +16,12 @@ impl Own {
     fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         Self { server: Server::start(folder.path().to_path_buf()), _folder: folder }
+    }
+
+    fn start_over_tls() -> (Self, std::path::PathBuf) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (server, certificate) = Server::start_over_tls(folder.path().to_path_buf());
+        (Self { server, _folder: folder }, certificate)
     }
 }
 
@@ -60,4 +66,26 @@ async fn a_server_that_crashes_in_a_transaction_is_unavailable_and_comes_back_by
     let stored = harness.store.commit_inbound(id, vec![repeated], NOW).await.expect("stored");
     assert_eq!(stored.len(), 1);
     harness.store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_is_trusted_over_tls_only_by_the_certificate_that_vouches_for_it() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (own, certificate) = Own::start_over_tls();
+    let over = |parameters: String| DatabaseOptions::Postgres {
+        url: format!("{}?{parameters}", own.server.url_by_name()),
+        schema: "flowcore".to_owned(),
+    };
+    let known = format!("sslmode=verify-full&sslrootcert={}", certificate.display());
+    let harness = Harness::on(over(known)).await;
+    let id = harness.instance("shop").await;
+    harness.store.commit_inbound(id, vec![inbound(id, ALICE, "1")], NOW).await.expect("stored");
+    harness.store.close().await;
+
+    for refused in ["sslmode=verify-full", "sslmode=disable"] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let options = options(folder.path(), &over(refused.to_owned()));
+        let error = flowcore_storage::Store::open(options).await.expect_err(refused);
+        assert!(matches!(error, OpenError::Database(_)), "{refused}: {error:?}");
+    }
 }
