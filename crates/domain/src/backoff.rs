@@ -29,6 +29,10 @@ impl Backoff {
     pub const WEBHOOK: Self =
         Self { first: Duration::from_secs(2), cap: Duration::from_secs(3600), jitter_percent: 20 };
 
+    /// Trying an endpoint that is paused: 30 s, 1 min … 1 h.
+    pub const PROBE: Self =
+        Self { first: Duration::from_secs(30), cap: Duration::from_secs(3600), jitter_percent: 20 };
+
     /// The wait after `failures` failures in a row (1 is the first). `dice` is a random number in
     /// `0.0..=1.0`; 0.5 gives the wait without jitter.
     #[must_use]

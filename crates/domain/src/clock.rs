@@ -24,6 +24,12 @@ impl Millis {
         self.0.div_euclid(1000)
     }
 
+    /// Reads RFC 3339 with any offset.
+    #[must_use]
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        text.parse::<Timestamp>().ok().map(|at| Self(at.as_millisecond()))
+    }
+
     /// RFC 3339 in UTC with milliseconds (`2026-01-05T09:00:00.000Z`). A time outside the calendar
     /// (year 9999 and later) is shown as the epoch.
     #[must_use]
@@ -46,6 +52,9 @@ mod tests {
     #[test]
     fn times_are_true_utc_with_milliseconds() {
         assert_eq!(Millis(1_767_603_600_000).rfc3339(), "2026-01-05T09:00:00.000Z");
+        let offset = Millis::parse_rfc3339("2026-01-05T06:00:00-03:00");
+        assert_eq!(offset, Some(Millis(1_767_603_600_000)));
+        assert_eq!(Millis::parse_rfc3339("yesterday"), None);
         assert_eq!(Millis(1_500).seconds(), 1);
         assert_eq!(Millis(i64::MAX).plus(std::time::Duration::from_secs(1)), Millis(i64::MAX));
     }

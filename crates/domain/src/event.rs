@@ -27,11 +27,13 @@ pub enum EventKind {
     InstanceDelete,
     /// An instance was unlinked.
     LogoutInstance,
+    /// A webhook was paused, resumed or switched off.
+    WebhookUpdate,
 }
 
 impl EventKind {
     /// Every kind, for tables and checks.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::MessagesUpsert,
         Self::MessagesUpdate,
         Self::SendMessage,
@@ -40,6 +42,7 @@ impl EventKind {
         Self::InstanceCreate,
         Self::InstanceDelete,
         Self::LogoutInstance,
+        Self::WebhookUpdate,
     ];
 
     /// The name on the wire.
@@ -54,6 +57,7 @@ impl EventKind {
             Self::InstanceCreate => "instance.create",
             Self::InstanceDelete => "instance.delete",
             Self::LogoutInstance => "logout.instance",
+            Self::WebhookUpdate => "webhook.update",
         }
     }
 

@@ -3,9 +3,15 @@
 //! Signatures follow Standard Webhooks 1.0.0: `webhook-id`, `webhook-timestamp`, `webhook-signature`
 //! over `id.timestamp.body` with HMAC-SHA256.
 
+mod chats;
+mod health;
+
+pub use chats::ChatFilter;
+pub use health::{BREAK_AFTER, Health, OffBecause, SWITCH_OFF_AFTER, Turn};
+
 use crate::backoff::Backoff;
 use crate::clock::Millis;
-use crate::event::EventKind;
+use crate::event::{EventKind, NewEvent};
 use crate::id::{InstanceId, WebhookId};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,6 +22,9 @@ use std::time::Duration;
 
 /// A delivery is given up after this long.
 pub const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3600);
+
+/// After a rotation receivers get signatures of both secrets for this long.
+pub const ROTATION_OVERLAP: Duration = Duration::from_secs(24 * 3600);
 
 /// A URL of the user's app.
 #[derive(Clone, PartialEq, Eq)]
@@ -30,21 +39,43 @@ pub struct Webhook {
     pub enabled: bool,
     /// Which events it wants; empty means all.
     pub events: Vec<EventKind>,
+    /// Which chats it hears of.
+    pub chats: ChatFilter,
     /// Headers added to every request.
     pub headers: BTreeMap<String, String>,
     /// One path per event below the URL.
     pub by_events: bool,
     /// Key of the signature.
     pub secret: Secret,
+    /// The secret before the last rotation, and until when it signs too.
+    pub previous_secret: Option<(Secret, Millis)>,
+    /// How it is doing.
+    pub health: Health,
     /// When it was made.
     pub created_at: Millis,
 }
 
 impl Webhook {
-    /// Whether this endpoint gets events of that kind.
+    /// Whether this endpoint gets that event.
     #[must_use]
-    pub fn wants(&self, kind: EventKind) -> bool {
-        self.enabled && (self.events.is_empty() || self.events.contains(&kind))
+    pub fn wants(&self, event: &NewEvent) -> bool {
+        self.enabled
+            && (self.events.is_empty() || self.events.contains(&event.kind))
+            && self.chats.passes(event)
+    }
+
+    /// The value of `webhook-signature`: one signature, and for a day after a rotation also that of the
+    /// old secret, so that a receiver can change at its leisure.
+    #[must_use]
+    pub fn sign(&self, id: &str, now: Millis, body: &[u8]) -> String {
+        let timestamp = now.seconds();
+        let new = self.secret.sign(id, timestamp, body);
+        match &self.previous_secret {
+            Some((old, until)) if now < *until => {
+                format!("{new} {}", old.sign(id, timestamp, body))
+            }
+            _ => new,
+        }
     }
 
     /// Where an event of that kind is posted.

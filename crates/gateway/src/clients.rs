@@ -4,208 +4,69 @@
 //! The guard works twice. A host that is an address literal (in any of its spellings) never reaches
 //! the resolver, so the parsed URL is checked before the request. A name is checked when it is
 //! resolved, and the address that was checked is the one that is dialed: there is no gap for a name
-//! that changes its mind.
+//! that changes its mind. Of an answer only the beginning is read, however much a receiver sends.
+
+mod addresses;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use addresses::check_url;
+pub use addresses::{AllowPrivate, AllowPrivateError};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::str::FromStr;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use url::{Host, Url};
 
 /// How long a receiver may take to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// How long a receiver may take to accept the connection.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+/// How long the body of an answer may take once its status is there: nothing depends on it.
+const BODY_WITHIN: Duration = Duration::from_secs(2);
 /// Idle connections that are kept to one receiver.
 const IDLE_PER_HOST: usize = 8;
+/// No more of a body is read than this.
+const MAX_BODY: usize = 64 << 10;
 
-/// Private addresses that the operator lets users name.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AllowPrivate(Arc<Vec<Rule>>);
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Rule {
-    /// Every address of a network.
-    Network { base: IpAddr, prefix: u8 },
-    /// A host name, on one port or on all.
-    Host { name: String, port: Option<u16> },
+/// How long an exchange may take.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    connect: Duration,
+    answer: Duration,
 }
 
-/// An entry that is neither a host nor a network.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{0}\" is neither a host, host:port, address nor network such as 10.0.0.0/8")]
-pub struct AllowPrivateError(String);
+const LIMITS: Limits = Limits { connect: CONNECT_WITHIN, answer: ANSWER_WITHIN };
 
-impl AllowPrivate {
-    /// Nothing private is allowed.
-    #[must_use]
-    pub fn none() -> Self {
-        Self::default()
-    }
+/// The machine's own resolver.
+struct SystemNames;
 
-    /// This machine itself, for the sandbox.
-    #[must_use]
-    pub fn loopback() -> Self {
-        Self(Arc::new(vec![
-            Rule::Network { base: IpAddr::from([127, 0, 0, 0]), prefix: 8 },
-            Rule::Network { base: Ipv6Addr::LOCALHOST.into(), prefix: 128 },
-        ]))
-    }
-
-    /// What either of two lists allows.
-    #[must_use]
-    pub fn and(&self, other: &Self) -> Self {
-        Self(Arc::new(self.0.iter().chain(other.0.iter()).cloned().collect()))
-    }
-
-    /// Reads a comma-separated list of hosts, `host:port`, addresses and networks.
-    ///
-    /// # Errors
-    /// [`AllowPrivateError`] names the entry that is none of these.
-    pub fn parse(text: &str) -> Result<Self, AllowPrivateError> {
-        let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
-        entries.map(Rule::parse).collect::<Result<Vec<_>, _>>().map(|rules| Self(Arc::new(rules)))
-    }
-
-    fn allows_address(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|rule| rule.covers(address))
-    }
-
-    fn allows_host(&self, host: &str, port: Option<u16>) -> bool {
-        self.0.iter().any(|rule| match rule {
-            Rule::Host { name, port: only } => {
-                name.eq_ignore_ascii_case(host)
-                    && only.is_none_or(|only| port.is_none_or(|p| p == only))
-            }
-            Rule::Network { .. } => false,
+impl Resolve for SystemNames {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found: Vec<SocketAddr> =
+                tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            Ok(Box::new(found.into_iter()) as Addrs)
         })
     }
 }
 
-impl Rule {
-    fn parse(entry: &str) -> Result<Self, AllowPrivateError> {
-        let wrong = || AllowPrivateError(entry.to_owned());
-        if let Some((base, prefix)) = entry.split_once('/') {
-            let base: IpAddr = base.parse().map_err(|_| wrong())?;
-            let prefix: u8 = prefix.parse().map_err(|_| wrong())?;
-            let widest = if base.is_ipv4() { 32 } else { 128 };
-            return if prefix <= widest {
-                Ok(Self::Network { base, prefix })
-            } else {
-                Err(wrong())
-            };
-        }
-        if let Ok(base) = IpAddr::from_str(entry.trim_matches(['[', ']'])) {
-            let prefix = if base.is_ipv4() { 32 } else { 128 };
-            return Ok(Self::Network { base, prefix });
-        }
-        let (name, port) = match entry.rsplit_once(':') {
-            Some((name, port)) => (name, Some(port.parse().map_err(|_| wrong())?)),
-            None => (entry, None),
-        };
-        let fits = !name.is_empty()
-            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
-        if fits { Ok(Self::Host { name: name.to_owned(), port }) } else { Err(wrong()) }
-    }
-
-    fn covers(&self, address: IpAddr) -> bool {
-        let Self::Network { base, prefix } = self else { return false };
-        match (base, address.to_canonical()) {
-            (IpAddr::V4(base), IpAddr::V4(address)) => {
-                let mask = u32::MAX.checked_shl(32 - u32::from(*prefix)).unwrap_or(0);
-                base.to_bits() & mask == address.to_bits() & mask
-            }
-            (IpAddr::V6(base), IpAddr::V6(address)) => {
-                let mask = u128::MAX.checked_shl(128 - u32::from(*prefix)).unwrap_or(0);
-                base.to_bits() & mask == address.to_bits() & mask
-            }
-            _ => false,
-        }
-    }
-}
-
-/// Whether an address belongs to the public internet.
-fn is_public(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => {
-            let [a, b, c, _] = v4.octets();
-            !(v4.is_private()
-                || v4.is_loopback()
-                || v4.is_link_local()
-                || v4.is_multicast()
-                || v4.is_broadcast()
-                || v4.is_documentation()
-                || a == 0
-                || a >= 240
-                || (a == 100 && (64..128).contains(&b))
-                || (a == 198 && (b == 18 || b == 19))
-                || (a == 192 && b == 0 && c == 0)
-                || (a == 192 && b == 88 && c == 99))
-        }
-        IpAddr::V6(v6) => {
-            let s = v6.segments();
-            // Global unicast is 2000::/3; inside it the tunnels (6to4, Teredo) and documentation.
-            (s[0] & 0xe000) == 0x2000
-                && s[0] != 0x2002
-                && !(s[0] == 0x2001 && (s[1] < 0x0200 || s[1] == 0x0db8))
-                && !(s[0] == 0x3fff && s[1] < 0x1000)
-        }
-    }
-}
-
-/// Checks a URL that a user gave: the scheme, no credentials, and the host where it is an address.
-/// Names are checked when they are resolved.
-pub(crate) fn check_url(text: &str, allow: &AllowPrivate) -> Result<Url, String> {
-    const LONGEST: usize = 2048;
-    if text.len() > LONGEST {
-        return Err(format!("it has more than {LONGEST} characters"));
-    }
-    let url = Url::parse(text).map_err(|error| error.to_string())?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err("it must begin with http:// or https://".into());
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("put credentials into headers, not into the URL".into());
-    }
-    let port = url.port_or_known_default();
-    let literal = match url.host() {
-        None => return Err("it has no host".into()),
-        Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
-        Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
-        Some(Host::Domain(name)) => {
-            let local = name == "localhost" || name.ends_with(".localhost");
-            let loopback = IpAddr::from([127, 0, 0, 1]);
-            if local && !allow.allows_host(name, port) && !allow.allows_address(loopback) {
-                return Err("it leads to this machine".into());
-            }
-            None
-        }
-    };
-    if let Some(address) = literal
-        && !is_public(address)
-        && !allow.allows_address(address)
-    {
-        return Err("it leads to a private address; the operator can allow it".into());
-    }
-    Ok(url)
-}
-
 /// Resolves names and gives only addresses that may be dialed.
-struct GuardedResolver {
+struct GuardedNames<N> {
+    names: N,
     allow: AllowPrivate,
 }
 
-impl Resolve for GuardedResolver {
+impl<N: Resolve> Resolve for GuardedNames<N> {
     fn resolve(&self, name: Name) -> Resolving {
         let allow = self.allow.clone();
+        let trusted = allow.allows_host(name.as_str().trim_end_matches('.'), None);
+        let found = self.names.resolve(name);
         Box::pin(async move {
-            let host = name.as_str().to_owned();
-            let found = tokio::net::lookup_host((host.as_str(), 0)).await?;
-            let trusted = allow.allows_host(&host, None);
-            let allowed: Vec<SocketAddr> = found
-                .filter(|at| trusted || is_public(at.ip()) || allow.allows_address(at.ip()))
-                .collect();
+            let may_be_dialed = |at: &SocketAddr| {
+                trusted || addresses::is_public(at.ip()) || allow.allows_address(at.ip())
+            };
+            let allowed: Vec<SocketAddr> = found.await?.filter(may_be_dialed).collect();
             if allowed.is_empty() {
                 return Err("the name leads to private addresses only".into());
             }
@@ -215,73 +76,41 @@ impl Resolve for GuardedResolver {
 }
 
 /// A client for URLs that users give.
-#[expect(clippy::disallowed_methods, reason = "this is where clients are made")]
 pub(crate) fn guarded(allow: &AllowPrivate) -> Result<reqwest::Client, reqwest::Error> {
+    client(GuardedNames { names: SystemNames, allow: allow.clone() }, LIMITS)
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is where clients are made")]
+fn client<N: Resolve + 'static>(
+    names: GuardedNames<N>,
+    limits: Limits,
+) -> Result<reqwest::Client, reqwest::Error> {
     reqwest::Client::builder()
-        .dns_resolver(Arc::new(GuardedResolver { allow: allow.clone() }))
+        .dns_resolver(Arc::new(names))
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
-        .connect_timeout(CONNECT_WITHIN)
-        .timeout(ANSWER_WITHIN)
+        .connect_timeout(limits.connect)
+        .timeout(limits.answer)
         .pool_max_idle_per_host(IDLE_PER_HOST)
         .user_agent(concat!("Flowcore/", env!("CARGO_PKG_VERSION")))
         .build()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn private_literals_are_refused_in_every_spelling() {
-        for url in [
-            "http://127.0.0.1/",
-            "http://2130706433/",
-            "http://0x7f.1/",
-            "http://017700000001/",
-            "http://127.1/",
-            "http://[::1]/",
-            "http://[::ffff:127.0.0.1]/",
-            "http://0.0.0.0/",
-            "http://10.1.2.3/",
-            "http://172.16.0.1/",
-            "http://192.168.1.1/",
-            "http://169.254.169.254/",
-            "http://100.64.0.1/",
-            "http://198.18.0.1/",
-            "http://[fc00::1]/",
-            "http://[fe80::1]/",
-            "http://[64:ff9b::7f00:1]/",
-            "http://[2002:7f00:1::]/",
-            "http://[::]/",
-            "http://240.0.0.1/",
-            "http://localhost/",
-            "http://a.localhost/",
-            "ftp://example.com/",
-            "http://u:p@example.com/",
-            "file:///etc/passwd",
-            "http://",
-            "not a url",
-        ] {
-            assert!(check_url(url, &AllowPrivate::none()).is_err(), "{url}");
+/// The first `keep` bytes of an answer's body. A short body is read to its end, so that the connection
+/// can be used again; of a long or slow one the rest stays unread and the connection is closed.
+pub(crate) async fn beginning(mut answer: reqwest::Response, keep: usize) -> Vec<u8> {
+    let mut kept = Vec::new();
+    let read = async {
+        let mut seen = 0;
+        while let Ok(Some(chunk)) = answer.chunk().await {
+            seen += chunk.len();
+            kept.extend_from_slice(&chunk[..chunk.len().min(keep - kept.len())]);
+            if seen > MAX_BODY {
+                break;
+            }
         }
-        for url in
-            ["https://example.com/hook", "http://93.184.216.34/", "http://[2606:4700::1111]/"]
-        {
-            assert!(check_url(url, &AllowPrivate::none()).is_ok(), "{url}");
-        }
-    }
-
-    #[test]
-    fn the_operator_can_open_a_network() {
-        let lan = AllowPrivate::parse("10.0.0.0/8, hooks.lan:8080, [::1]").expect("a list");
-        assert!(check_url("http://10.9.9.9/x", &lan).is_ok());
-        assert!(check_url("http://[::1]/x", &lan).is_ok());
-        assert!(check_url("http://192.168.0.1/x", &lan).is_err());
-        assert!(lan.allows_host("hooks.lan", Some(8080)));
-        assert!(!lan.allows_host("hooks.lan", Some(80)));
-        assert!(AllowPrivate::parse("10.0.0.0/33").is_err());
-        assert!(check_url("http://127.0.0.1:9/", &AllowPrivate::loopback()).is_ok());
-        assert!(check_url("http://localhost:9/", &AllowPrivate::loopback()).is_ok());
-    }
+    };
+    // The status has arrived; a body that does not come changes nothing.
+    let _ = tokio::time::timeout(BODY_WITHIN, read).await;
+    kept
 }

@@ -51,6 +51,12 @@ pub enum ServiceError {
     /// No webhook of that id at this instance.
     #[error("there is no such webhook")]
     WebhookNotFound,
+    /// No delivery of that id at this instance.
+    #[error("there is no such delivery")]
+    DeliveryNotFound,
+    /// The webhook is switched off: nothing is posted to it.
+    #[error("the webhook is switched off")]
+    WebhookDisabled,
     /// There are enough of them.
     #[error("the limit of {limit} {what} is reached")]
     LimitReached {

@@ -23,6 +23,7 @@ mod qr;
 pub use accounts::{Accounts, AdminKey, BrowserSession, Caller, Role, WeakKey};
 pub use clients::{AllowPrivate, AllowPrivateError};
 pub use error::{ServiceError, StartError};
+pub use events::trial::Trial;
 pub use events::webhooks::{NewWebhook, WebhookPatch, Webhooks};
 pub use flowcore_engines::{crash_points, verifies_certificates};
 pub use flowcore_storage::{
@@ -31,10 +32,12 @@ pub use flowcore_storage::{
 };
 pub use instances::{InstanceFilter, InstanceView, Instances};
 pub use messages::{Idempotency, MAX_TEXT, Messages, SentView};
-pub use outbox::live::{Live, LiveEvent};
+pub use outbox::follower::{Follower, Seen};
+pub use outbox::live::{FollowFilter, Live, LiveEvent};
 pub use qr::png_data_url;
 
 use clock::SystemClock;
+use events::post::Poster;
 use flowcore_domain::clock::{Clock, Millis};
 use flowcore_engines::{WebEngine, WebEngineConfig};
 use flowcore_storage::{Store, StoreOptions};
@@ -153,19 +156,16 @@ impl Gateway {
             waiting: messages::Waiting::default(),
             lifecycle,
         });
+        let poster = Poster::new(config.allow_private, config.public_url)?;
         let gateway = Self {
             accounts: Accounts::new(Arc::clone(&shared), admin),
             instances: Instances::new(Arc::clone(&shared)),
             messages: Messages::new(Arc::clone(&shared)),
-            webhooks: Webhooks::new(Arc::clone(&shared), config.allow_private.clone()),
-            live: Live::new(Arc::clone(&shared)),
+            webhooks: Webhooks::new(Arc::clone(&shared), poster.clone()),
+            live: Live::new(Arc::clone(&shared), &poster.server_url),
             shared,
         };
-        let posting = events::delivery::Posting {
-            server_url: config.public_url,
-            allow: config.allow_private,
-        };
-        events::delivery::start(Arc::clone(&gateway.shared), posting)?;
+        events::delivery::start(Arc::clone(&gateway.shared), poster);
         gateway.instances.bring_back().await?;
         housekeeping::start(Arc::clone(&gateway.shared), config.keep_events);
         Ok(Started { gateway, new_admin_key })

@@ -1,8 +1,9 @@
 //! Events on their way out: rendered once, committed with their cause, then told to who watches.
 //!
-//! [`render`] makes the particulars, [`live`] tells who watches, and the worker of `events` is woken
+//! [`render`] makes the particulars, [`live`] tells who watches, [`follower`] reads for who comes back, and the worker of `events` is woken
 //! when something waits for a webhook. Nothing is told before its cause is committed.
 
+pub(crate) mod follower;
 pub(crate) mod live;
 pub(crate) mod render;
 

@@ -2,6 +2,7 @@
 //! the shapes of `docs/api.md`. No rules live here.
 
 pub(crate) mod deliveries;
+pub(crate) mod events;
 pub(crate) mod instances;
 pub(crate) mod messages;
 pub(crate) mod settings;

@@ -50,7 +50,13 @@ fn api_routes() -> Router<AppState> {
             "/api/instances/{name}/settings",
             get(api::settings::get).patch(api::settings::update),
         )
+        .route("/api/instances/{name}/webhooks/{id}/test", post(api::webhooks::test))
+        .route("/api/instances/{name}/webhooks/{id}/rotate", post(api::webhooks::rotate))
         .route("/api/instances/{name}/deliveries", get(api::deliveries::list))
+        .route("/api/instances/{name}/deliveries/{id}/retry", post(api::deliveries::retry))
+        .route("/api/events", get(api::events::stream))
+        .route("/api/ws", get(api::events::socket))
+        .route("/api/instances/{name}/replay", post(api::deliveries::replay))
         .layer(DefaultBodyLimit::max(JSON_LIMIT))
 }
 

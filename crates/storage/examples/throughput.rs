@@ -9,7 +9,7 @@ use flowcore_domain::id::{InstanceId, UserId, WebhookId};
 use flowcore_domain::jid::Jid;
 use flowcore_domain::message::{Addressing, InboundMessage};
 use flowcore_domain::session_store::{Change, Namespace};
-use flowcore_domain::webhook::{Secret, Webhook};
+use flowcore_domain::webhook::{ChatFilter, Health, Secret, Webhook};
 use flowcore_storage::{
     DatabaseOptions, InboundRow, Mark, MasterKey, NewInstance, Store, StoreOptions,
 };
@@ -80,6 +80,9 @@ async fn prepare(
         headers: BTreeMap::new(),
         by_events: false,
         secret: Secret::from_bytes([1; 32]),
+        previous_secret: None,
+        chats: ChatFilter::default(),
+        health: Health::default(),
         created_at: NOW,
     };
     store.create_webhook(webhook).await?;

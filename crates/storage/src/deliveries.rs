@@ -6,9 +6,12 @@
 //! nothing. Finishing a head makes the next of its chain the head. So claiming looks only at heads that
 //! are due, however many wait behind them.
 
+mod again;
+pub(crate) mod health;
 mod list;
 pub(crate) mod queue;
 
+pub use health::RenderTurn;
 pub use list::{Delivery, DeliveryAttempt, DeliveryFilter, DeliveryState};
 
 use crate::Store;
@@ -17,7 +20,7 @@ use crate::error::StorageError;
 use crate::events::{self, StoredEvent};
 use crate::row::Record;
 use flowcore_domain::clock::Millis;
-use flowcore_domain::id::{DeliveryId, WebhookId};
+use flowcore_domain::id::{DeliveryId, InstanceId, UserId, WebhookId};
 use flowcore_domain::instance::InstanceName;
 use flowcore_domain::jid::Jid;
 use flowcore_domain::webhook::{NextStep, Webhook};
@@ -39,9 +42,10 @@ const CLAIM: [&str; 2] = [
 
 /// A delivery that waits. On PostgreSQL, nobody else changes its instance's chains until the commit.
 const WAITING: [&str; 2] = [
-    "SELECT id, webhook_id, ordering_key, attempts FROM deliveries \
+    "SELECT id, instance_id, webhook_id, ordering_key, attempts FROM deliveries \
      WHERE id = $1 AND state = 'waiting'",
-    "SELECT deliveries.id AS id, deliveries.webhook_id AS webhook_id, \
+    "SELECT deliveries.id AS id, deliveries.instance_id AS instance_id, \
+     deliveries.webhook_id AS webhook_id, \
      deliveries.ordering_key AS ordering_key, deliveries.attempts AS attempts FROM deliveries \
      JOIN whatsapp_instances ON whatsapp_instances.id = deliveries.instance_id \
      WHERE deliveries.id = $1 AND deliveries.state = 'waiting' \
@@ -58,6 +62,8 @@ pub struct ClaimedDelivery {
     pub delivery_id: DeliveryId,
     /// Where it goes.
     pub webhook: Webhook,
+    /// Whose instance it is.
+    pub user_id: UserId,
     /// The name of the instance.
     pub instance_name: InstanceName,
     /// The instance's own address, once linked.
@@ -79,6 +85,12 @@ pub struct Settlement {
     pub duration_ms: u64,
     /// What went wrong, in words.
     pub error: Option<String>,
+    /// The beginning of the answer.
+    pub answer: Option<String>,
+    /// A random number in `0.0..=1.0` for the length of a pause.
+    pub dice: f64,
+    /// Makes the event when the endpoint is paused, resumed or switched off by this.
+    pub render: RenderTurn,
     /// When.
     pub at: Millis,
 }
@@ -117,7 +129,8 @@ impl Store {
             let sql = format!(
                 "SELECT {}, deliveries.id AS delivery_id, deliveries.webhook_id AS webhook_id, \
                  deliveries.attempts AS attempts, whatsapp_instances.instance_name AS \
-                 instance_name, whatsapp_instances.jid AS jid \
+                 instance_name, whatsapp_instances.jid AS jid, \
+                 whatsapp_instances.user_id AS user_id \
                  FROM deliveries JOIN events ON events.id = deliveries.event_id \
                  JOIN whatsapp_instances ON whatsapp_instances.id = deliveries.instance_id \
                  WHERE deliveries.id IN ({}) ORDER BY events.position",
@@ -156,29 +169,37 @@ impl Store {
         Ok(webhook)
     }
 
-    /// Notes how an attempt ended. What is finished or deleted meanwhile stays as it is.
+    /// Notes how an attempt ended, and what it says about the endpoint; returns the events that tell of
+    /// that. What is finished or deleted meanwhile stays as it is.
     pub async fn settle_delivery(
         &self,
         id: DeliveryId,
         settlement: Settlement,
-    ) -> Result<(), StorageError> {
+    ) -> Result<Vec<StoredEvent>, StorageError> {
         self.write(move |connection| {
             Box::pin(async move {
                 let id = id.text();
                 let [sqlite, postgres] = WAITING;
                 let found = query(connection.pick(sqlite, postgres));
                 let found = found.bind(&id).fetch_optional(&mut *connection).await?;
-                let Some(row) = found else { return Ok(()) };
+                let Some(row) = found else { return Ok(vec![]) };
                 let record = Record::new(TABLE, &row);
                 queue::note_attempt(connection, &id, record.get("attempts")?, &settlement).await?;
+                let (webhook, chain) = (record.get("webhook_id")?, record.get("ordering_key")?);
                 let outcome = match settlement.step {
-                    NextStep::RetryAt(at) => return queue::retry(connection, &id, at).await,
-                    NextStep::Delivered => "delivered",
-                    NextStep::Dead => "dead",
+                    NextStep::RetryAt(at) => {
+                        queue::retry(connection, &id, at).await?;
+                        None
+                    }
+                    NextStep::Delivered => Some("delivered"),
+                    NextStep::Dead => Some("dead"),
                 };
-                queue::finish(connection, &id, outcome, settlement.at).await?;
-                queue::promote(connection, record.get("webhook_id")?, record.get("ordering_key")?)
-                    .await
+                if let Some(outcome) = outcome {
+                    queue::finish(connection, &id, outcome, settlement.at).await?;
+                    queue::promote(connection, webhook, chain, settlement.at).await?;
+                }
+                let instance: InstanceId = record.parsed("instance_id")?;
+                health::note(connection, (instance, webhook), &settlement).await
             })
         })
         .await
@@ -190,7 +211,8 @@ impl Store {
             query("SELECT next_at FROM deliveries WHERE head ORDER BY next_at LIMIT 1")
                 .scalar(self.readers())
                 .await?;
-        Ok(due.map(|due| Millis(due).max(now)))
+        let due = due.map(Millis).filter(|due| *due != health::PARKED);
+        Ok(due.map(|due| due.max(now)))
     }
 
     /// Gives back everything that is claimed. For the start of a process that is alone on its database:
@@ -212,6 +234,7 @@ fn read_claimed(record: &Record<'_>, webhook: Webhook) -> Result<ClaimedDelivery
     Ok(ClaimedDelivery {
         delivery_id: record.parsed("delivery_id")?,
         webhook,
+        user_id: record.parsed("user_id")?,
         instance_name: record.parsed("instance_name")?,
         sender: record.parsed_option("jid")?,
         event: events::read_event(record)?,

@@ -1,6 +1,10 @@
 //! The outbox: events appended in the transaction of their cause, each with a delivery for every webhook
 //! that wants it.
 
+mod follow;
+
+pub use follow::{Followed, FollowedEvent, Place};
+
 use crate::Store;
 use crate::deliveries::queue::{self, Target};
 use crate::dialect::{self, Batch, Connection, Query, Readers, Row, query};
@@ -198,7 +202,7 @@ impl Appending {
         batch: &mut Batch,
     ) -> Result<StoredEvent, StorageError> {
         debug_assert_eq!(event.instance_id, self.instance, "events go with what they are about");
-        let wanted: Vec<_> = self.targets.iter().filter(|one| one.wants(event.kind)).collect();
+        let wanted: Vec<_> = self.targets.iter().filter(|one| one.wants(&event)).collect();
         let stored = StoredEvent { seq: self.next, event, deliveries: wanted.len() };
         self.next += 1;
         batch.add(insertion(&stored)?);

@@ -34,10 +34,11 @@ mod webhooks;
 pub use accounts::{Admin, ApiKey, LoginSession};
 pub use contacts::{Chat, ChatCursor};
 pub use deliveries::{
-    ClaimedDelivery, Delivery, DeliveryAttempt, DeliveryFilter, DeliveryState, Settlement,
+    ClaimedDelivery, Delivery, DeliveryAttempt, DeliveryFilter, DeliveryState, RenderTurn,
+    Settlement,
 };
 pub use error::{OpenError, StorageError};
-pub use events::StoredEvent;
+pub use events::{Followed, FollowedEvent, Place, StoredEvent};
 pub use history::Retention;
 pub use inbox::InboundRow;
 pub use instances::{InstanceChange, InstanceFilter, NewInstance};

@@ -109,6 +109,12 @@ impl Store {
                 "secret",
                 "UPDATE webhook_endpoints SET secret = $2 WHERE secret = $1 AND id = $3",
             ),
+            (
+                "SELECT id, previous_secret FROM webhook_endpoints WHERE previous_secret IS NOT NULL",
+                "previous_secret",
+                "UPDATE webhook_endpoints SET previous_secret = $2 \
+                 WHERE previous_secret = $1 AND id = $3",
+            ),
         ] {
             for row in old(select, column, id).fetch_all(self.readers()).await? {
                 let webhook: String = Record::new("webhook_endpoints", &row).get("id")?;
@@ -198,7 +204,7 @@ impl Store {
                 }
                 // Held only while there is something to do: who drops the store closes it.
                 let Some(inner) = weak.upgrade() else { return };
-                match (Self { inner }).follow(file.as_ref()).await {
+                match (Self { inner }).follow_key(file.as_ref()).await {
                     Ok(()) => seen = Some(now),
                     Err(error) => tracing::error!(%error, "the master key is not changed"),
                 }
@@ -207,7 +213,7 @@ impl Store {
     }
 
     /// Takes over a key file that changed, and finishes what it begins.
-    async fn follow(&self, file: Option<&PathBuf>) -> Result<(), OpenError> {
+    async fn follow_key(&self, file: Option<&PathBuf>) -> Result<(), OpenError> {
         if let Some(file) = file {
             let keys = open::read_key_file(file)?;
             if !keys.covers(&self.inner.vault.master()) {

@@ -1,7 +1,7 @@
 //! Webhook endpoints. Secrets and headers are sealed.
 
 use crate::Store;
-use crate::deliveries::queue;
+use crate::deliveries::{health, queue};
 use crate::dialect::{self, query};
 use crate::error::StorageError;
 use crate::events::read_kind;
@@ -21,6 +21,7 @@ struct Sealed {
     events: String,
     headers: Vec<u8>,
     secret: Vec<u8>,
+    previous_secret: Option<Vec<u8>>,
 }
 
 impl Store {
@@ -80,8 +81,8 @@ impl Store {
         row.map(|row| self.read_webhook(&Record::new(TABLE, &row))).transpose()
     }
 
-    /// Replaces what an endpoint says; its instance and time of creation stay. Switching it off ends
-    /// what waits for it.
+    /// Replaces what an endpoint says; its instance and time of creation stay. Whatever made it fail is
+    /// taken for mended: a pause ends. Switching it off ends what waits for it.
     ///
     /// # Errors
     /// `NotFound` when it was deleted.
@@ -92,7 +93,9 @@ impl Store {
                 dialect::lock_instance(connection, webhook.instance_id).await?;
                 let changed = query(
                     "UPDATE webhook_endpoints SET url = $3, enabled = $4, events = $5, \
-                     headers = $6, by_events = $7, secret = $8 WHERE id = $1 AND instance_id = $2",
+                     headers = $6, by_events = $7, secret = $8, previous_secret = $9, \
+                     previous_until = $10, failures = 0, failing_since = NULL, \
+                     paused_until = NULL, off_because = NULL WHERE id = $1 AND instance_id = $2",
                 )
                 .bind(webhook.id.text())
                 .bind(webhook.instance_id)
@@ -102,15 +105,18 @@ impl Store {
                 .bind(sealed.headers)
                 .bind(webhook.by_events)
                 .bind(sealed.secret)
+                .bind(sealed.previous_secret)
+                .bind(webhook.previous_secret.map(|(_, until)| until.0))
                 .execute(&mut *connection)
                 .await?;
                 if changed == 0 {
                     return Err(StorageError::NotFound("the webhook"));
                 }
-                if !webhook.enabled {
-                    queue::abandon(connection, webhook.id, now).await?;
+                if webhook.enabled {
+                    health::release(connection, &webhook.id.text(), now).await
+                } else {
+                    queue::abandon(connection, webhook.id, now).await
                 }
-                Ok(())
             })
         })
         .await
@@ -139,33 +145,54 @@ impl Store {
 
     fn seal_webhook(&self, webhook: &Webhook) -> Result<Sealed, StorageError> {
         let sealer = &self.inner.webhooks;
-        let events: Vec<&str> = webhook.events.iter().map(|kind| kind.as_str()).collect();
+        let mut events: Vec<&str> = webhook.events.iter().map(|kind| kind.as_str()).collect();
+        let chats = webhook.chats;
+        let left_out = [("!groups", chats.groups), ("!own", chats.own), ("!status", chats.status)];
+        events.extend(left_out.iter().filter(|(_, wanted)| !wanted).map(|(word, _)| word));
         let headers = json_text(&webhook.headers)?;
         Ok(Sealed {
             events: json_text(&events)?,
             headers: sealer.seal(&row_of(webhook.id, "headers"), headers.as_bytes())?,
             secret: sealer
                 .seal(&row_of(webhook.id, "secret"), webhook.secret.reveal().as_bytes())?,
+            previous_secret: webhook
+                .previous_secret
+                .as_ref()
+                .map(|(old, _)| {
+                    sealer.seal(&row_of(webhook.id, "previous_secret"), old.reveal().as_bytes())
+                })
+                .transpose()?,
         })
     }
 
     fn read_webhook(&self, record: &Record<'_>) -> Result<Webhook, StorageError> {
         let id: WebhookId = record.parsed("id")?;
-        let open = |column| {
-            self.inner.webhooks.open(TABLE, &row_of(id, column), record.get::<&[u8]>(column)?)
+        let open = |column, sealed| self.inner.webhooks.open(TABLE, &row_of(id, column), sealed);
+        let secret = |column, sealed| {
+            let text = String::from_utf8(open(column, sealed)?).map_err(|_| record.corrupt())?;
+            Secret::parse(&text).map_err(|_| record.corrupt())
         };
-        let secret = String::from_utf8(open("secret")?).map_err(|_| record.corrupt())?;
-        let events: Vec<String> = record.json("events")?;
-        let events: Option<Vec<EventKind>> = events.iter().map(|word| read_kind(word)).collect();
+        let previous = record.get::<Option<&[u8]>>("previous_secret")?;
+        let until = record.get::<Option<i64>>("previous_until")?.map(Millis);
+        let previous = previous.zip(until).map(|(sealed, until)| {
+            Ok::<_, StorageError>((secret("previous_secret", sealed)?, until))
+        });
+        let words: Vec<String> = record.json("events")?;
+        let (kinds, chats) = queue::split_selection(&words);
+        let events: Option<Vec<EventKind>> = kinds.into_iter().map(read_kind).collect();
+        let headers = open("headers", record.get::<&[u8]>("headers")?)?;
         Ok(Webhook {
             id,
             instance_id: record.parsed("instance_id")?,
             url: record.get("url")?,
             enabled: record.get("enabled")?,
             events: events.ok_or_else(|| record.corrupt())?,
-            headers: serde_json::from_slice(&open("headers")?).map_err(|_| record.corrupt())?,
+            chats,
+            headers: serde_json::from_slice(&headers).map_err(|_| record.corrupt())?,
             by_events: record.get("by_events")?,
-            secret: Secret::parse(&secret).map_err(|_| record.corrupt())?,
+            secret: secret("secret", record.get::<&[u8]>("secret")?)?,
+            previous_secret: previous.transpose()?,
+            health: health::read(record)?,
             created_at: Millis(record.get("created_at")?),
         })
     }

@@ -77,7 +77,12 @@ suite! {
         who_dies_gives_its_work_back_when_the_lease_ends_or_the_process_starts
         a_list_tells_every_attempt
         switching_an_endpoint_off_ends_what_waits_for_it
-        claiming_looks_only_at_heads_that_are_due;
+        claiming_looks_only_at_heads_that_are_due
+        a_paused_endpoint_is_tried_by_one_delivery_and_loses_none
+        an_endpoint_that_is_gone_is_switched_off_and_its_owner_told
+        changing_an_endpoint_ends_its_pause
+        what_was_finished_can_be_asked_for_again
+        chats_that_are_left_out_are_not_delivered;
     durability:
         many_writers_commit_together_and_the_failing_ones_fail_alone
         a_store_that_was_dropped_without_being_closed_has_lost_nothing
@@ -87,7 +92,8 @@ suite! {
     events:
         events_are_numbered_per_instance_and_followed_over_all
         events_of_a_deleted_instance_are_refused_together
-        old_events_are_swept_unless_they_are_still_on_their_way;
+        old_events_are_swept_unless_they_are_still_on_their_way
+        a_follower_goes_on_where_it_was;
     inbox:
         a_message_that_comes_twice_is_stored_once
         both_addresses_of_a_person_share_one_chat_and_one_contact

@@ -3,20 +3,17 @@
 //! One task claims what is due and posts a bounded number at a time. A claim is a lease in the store:
 //! what a killed process had claimed comes back by itself. Only the oldest unfinished delivery of a
 //! chat and endpoint can be claimed, which is what keeps the order; a receiver that fails holds up its
-//! own chats and nobody else's.
+//! own chats and nobody else's, and one that fails again and again is paused by the store.
 
+use super::post::{Posted, Poster};
 use crate::Shared;
-use crate::clients::{self, AllowPrivate};
-use crate::error::StartError;
-use flowcore_domain::clock::Millis;
+use crate::outbox::render;
 use flowcore_domain::event::Envelope;
-use flowcore_domain::webhook::{Attempt, NextStep, after_attempt};
+use flowcore_domain::webhook::{Attempt, after_attempt};
 use flowcore_storage::{ClaimedDelivery, Settlement, StorageError};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
 /// How many requests are under way at once.
 const AT_ONCE: usize = 64;
@@ -26,32 +23,16 @@ const LEASE: Duration = Duration::from_secs(60);
 const IDLE: Duration = Duration::from_secs(30);
 /// How long the worker waits after the store failed.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
-/// How much of an error is kept for the log.
-const ERROR_LENGTH: usize = 200;
-
-/// What every post needs to know.
-#[derive(Debug, Clone)]
-pub(crate) struct Posting {
-    /// The address of this server, for the body.
-    pub(crate) server_url: String,
-    /// Private addresses that may be posted to.
-    pub(crate) allow: AllowPrivate,
-}
-
 /// Starts the worker.
-pub(crate) fn start(shared: Arc<Shared>, posting: Posting) -> Result<(), StartError> {
-    let client =
-        clients::guarded(&posting.allow).map_err(|error| StartError::Http(error.to_string()))?;
+pub(crate) fn start(shared: Arc<Shared>, poster: Poster) {
     let tracker = shared.lifecycle.tracker().clone();
-    tracker.spawn(Worker { shared, client, posting: Arc::new(posting) }.run());
-    Ok(())
+    tracker.spawn(Worker { shared, poster: Arc::new(poster) }.run());
 }
 
 #[derive(Clone)]
 struct Worker {
     shared: Arc<Shared>,
-    client: reqwest::Client,
-    posting: Arc<Posting>,
+    poster: Arc<Poster>,
 }
 
 impl Worker {
@@ -100,119 +81,74 @@ impl Worker {
     }
 
     async fn deliver(self, delivery: ClaimedDelivery) {
-        let began = Instant::now();
-        let outcome = self.post(&delivery).await;
+        let posted = self.post(&delivery).await;
         let now = self.shared.now();
-        let (attempt, wait, error) = match outcome {
-            Ok((status, wait)) => (Attempt::Answered(status), wait, None),
-            Err(error) => (Attempt::Unreachable, None, Some(error)),
-        };
+        let Posted { status, wait, answer, duration_ms } = posted;
+        let attempt = status.as_ref().map_or(Attempt::Unreachable, |code| Attempt::Answered(*code));
         let event_at = delivery.event.event.at;
         let dice = (rand::random(), wait);
-        let step = after_attempt(attempt, delivery.attempts + 1, event_at, now, dice);
         let settlement = Settlement {
-            step,
-            status: match attempt {
-                Attempt::Answered(status) => Some(status),
-                Attempt::Unreachable => None,
-            },
-            duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-            error,
+            step: after_attempt(attempt, delivery.attempts + 1, event_at, now, dice),
+            status: status.as_ref().ok().copied(),
+            duration_ms,
+            error: status.err(),
+            answer,
+            dice: rand::random(),
+            render: render::webhook_turn,
             at: now,
         };
         self.settle(&delivery, settlement).await;
     }
 
     async fn settle(&self, delivery: &ClaimedDelivery, settlement: Settlement) {
-        let dead = matches!(settlement.step, NextStep::Dead);
+        let webhook = delivery.webhook.id;
         match self.shared.store.settle_delivery(delivery.delivery_id, settlement).await {
-            Ok(()) => self.shared.outbox.work.notify_one(),
+            Ok(told) => {
+                for event in &told {
+                    tracing::warn!(%webhook, turn = %event.event.data["state"], "a webhook turned");
+                }
+                let (user, name) = (delivery.user_id, &delivery.instance_name);
+                self.shared.outbox.published(user, name, &told);
+                self.shared.outbox.work.notify_one();
+            }
             // Deleted meanwhile with its endpoint.
             Err(StorageError::NotFound(_)) => {}
             Err(error) => {
                 tracing::error!(%error, "a delivery could not be settled; it will be repeated");
             }
         }
-        if dead {
-            tracing::warn!(webhook = %delivery.webhook.id, "a delivery was given up after a day");
-        }
     }
 
-    /// One request; the receiver's status and the wait it asked for.
-    async fn post(&self, delivery: &ClaimedDelivery) -> Result<(u16, Option<Duration>), String> {
-        let event = &delivery.event.event;
-        let destination = delivery.webhook.destination(event.kind);
-        let url = clients::check_url(&destination, &self.posting.allow)?;
-        let body = self.body(delivery, &destination)?;
-        let id = event.id.text();
-        let timestamp = self.shared.now().seconds();
-        let signature = delivery.webhook.secret.sign(&id, timestamp, &body);
-        let request = self
-            .client
-            .post(url)
-            .headers(own_headers(delivery))
-            .header("content-type", "application/json")
-            .header("webhook-id", id)
-            .header("webhook-timestamp", timestamp.to_string())
-            .header("webhook-signature", signature)
-            .body(body);
-        let answer = request.send().await.map_err(|error| describe(&error))?;
-        Ok((answer.status().as_u16(), retry_after(answer.headers(), self.shared.now())))
+    async fn post(&self, delivery: &ClaimedDelivery) -> Posted {
+        let (webhook, event) = (&delivery.webhook, &delivery.event.event);
+        let destination = webhook.destination(event.kind);
+        let now = self.shared.now();
+        let body = match self.body(delivery, &destination) {
+            Ok(body) => body,
+            Err(error) => {
+                let status = Err(error.to_string());
+                return Posted { status, wait: None, answer: None, duration_ms: 0 };
+            }
+        };
+        let signed = Poster::sign(webhook, &event.id.text(), now, &body);
+        self.poster.post(webhook, &destination, &signed, (body, now)).await
     }
 
-    fn body(&self, delivery: &ClaimedDelivery, destination: &str) -> Result<Vec<u8>, String> {
+    fn body(
+        &self,
+        delivery: &ClaimedDelivery,
+        destination: &str,
+    ) -> Result<Vec<u8>, serde_json::Error> {
         let event = &delivery.event.event;
-        let envelope = Envelope {
+        serde_json::to_vec(&Envelope {
             event: event.kind.as_str(),
             instance: delivery.instance_name.as_str(),
             data: event.data.clone(),
             destination,
             date_time: event.at.rfc3339(),
             sender: delivery.sender.as_ref().map(ToString::to_string),
-            server_url: &self.posting.server_url,
+            server_url: &self.poster.server_url,
             apikey: None,
-        };
-        serde_json::to_vec(&envelope).map_err(|error| error.to_string())
-    }
-}
-
-/// The user's headers; those that can't be sent were refused when they were set.
-fn own_headers(delivery: &ClaimedDelivery) -> HeaderMap {
-    delivery
-        .webhook
-        .headers
-        .iter()
-        .filter_map(|(name, value)| {
-            Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?))
         })
-        .collect()
-}
-
-/// `Retry-After` in seconds or as a date.
-fn retry_after(headers: &HeaderMap, now: Millis) -> Option<Duration> {
-    let value = headers.get("retry-after")?.to_str().ok()?;
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
     }
-    let at = jiff::fmt::rfc2822::parse(value).ok()?.timestamp().as_millisecond();
-    Some(Duration::from_millis(u64::try_from(at - now.0).unwrap_or(0)))
-}
-
-/// What went wrong, without the URL: it may carry a secret.
-fn describe(error: &reqwest::Error) -> String {
-    let what = if error.is_timeout() {
-        "no answer in time".to_owned()
-    } else {
-        let source = std::error::Error::source(error);
-        source.map_or_else(|| "the request failed".to_owned(), innermost)
-    };
-    what.chars().take(ERROR_LENGTH).collect()
-}
-
-fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut last = error;
-    while let Some(source) = last.source() {
-        last = source;
-    }
-    last.to_string()
 }

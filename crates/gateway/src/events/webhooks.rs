@@ -1,16 +1,22 @@
 //! The endpoints that events are posted to.
 
+use super::post::Poster;
+use super::trial::{self, Trial};
 use crate::accounts::Caller;
-use crate::clients::{self, AllowPrivate};
+use crate::clients;
 use crate::error::ServiceError;
 use crate::{Instances, Shared, fresh_id};
+use flowcore_domain::clock::Millis;
 use flowcore_domain::event::EventKind;
-use flowcore_domain::id::{InstanceId, WebhookId};
+use flowcore_domain::id::{DeliveryId, InstanceId, WebhookId};
 use flowcore_domain::instance::InstanceName;
-use flowcore_domain::webhook::{Secret, Webhook};
+use flowcore_domain::webhook::{ChatFilter, Health, ROTATION_OVERLAP, Secret, Webhook};
 use flowcore_storage::{Delivery, DeliveryFilter, MAX_WEBHOOKS};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// Most deliveries that one replay makes.
+const MAX_REPLAY: usize = 10_000;
 
 /// An endpoint to be made.
 #[derive(Debug, Clone)]
@@ -19,6 +25,8 @@ pub struct NewWebhook {
     pub url: String,
     /// Which events; empty means all.
     pub events: Vec<EventKind>,
+    /// Which chats.
+    pub chats: ChatFilter,
     /// Headers added to every request.
     pub headers: BTreeMap<String, String>,
     /// Key of the signature; `None` makes one.
@@ -36,6 +44,8 @@ pub struct WebhookPatch {
     pub url: Option<String>,
     /// Which events.
     pub events: Option<Vec<EventKind>>,
+    /// Which chats.
+    pub chats: Option<ChatFilter>,
     /// Headers added to every request.
     pub headers: Option<BTreeMap<String, String>>,
     /// Key of the signature.
@@ -51,13 +61,13 @@ pub struct WebhookPatch {
 pub struct Webhooks {
     shared: Arc<Shared>,
     instances: Instances,
-    allow: AllowPrivate,
+    poster: Poster,
 }
 
 impl Webhooks {
-    pub(crate) fn new(shared: Arc<Shared>, allow: AllowPrivate) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, poster: Poster) -> Self {
         let instances = Instances::new(Arc::clone(&shared));
-        Self { shared, instances, allow }
+        Self { shared, instances, poster }
     }
 
     /// Makes an endpoint.
@@ -78,9 +88,12 @@ impl Webhooks {
             url: new.url,
             enabled: new.enabled,
             events: new.events,
+            chats: new.chats,
             headers: new.headers,
             by_events: new.by_events,
             secret: new.secret.unwrap_or_else(|| Secret::from_bytes(rand::random())),
+            previous_secret: None,
+            health: Health::default(),
             created_at: self.shared.now(),
         };
         if self.shared.store.create_webhook(webhook.clone()).await? {
@@ -117,7 +130,7 @@ impl Webhooks {
         self.of(instance.id, id).await
     }
 
-    /// Changes what the patch names.
+    /// Changes what the patch names. A pause ends: what made the endpoint fail is taken for mended.
     ///
     /// # Errors
     /// [`ServiceError::UrlNotAllowed`], [`ServiceError::WebhookNotFound`].
@@ -133,16 +146,21 @@ impl Webhooks {
         if let Some(url) = &patch.url {
             self.check(url)?;
         }
+        let kept = if patch.secret.is_some() { None } else { old.previous_secret };
         let webhook = Webhook {
             url: patch.url.unwrap_or(old.url),
             events: patch.events.unwrap_or(old.events),
+            chats: patch.chats.unwrap_or(old.chats),
             headers: patch.headers.unwrap_or(old.headers),
             secret: patch.secret.unwrap_or(old.secret),
+            previous_secret: kept,
+            health: Health::default(),
             by_events: patch.by_events.unwrap_or(old.by_events),
             enabled: patch.enabled.unwrap_or(old.enabled),
             ..old
         };
         self.shared.store.update_webhook(webhook.clone(), self.shared.now()).await?;
+        self.shared.outbox.work.notify_one();
         Ok(webhook)
     }
 
@@ -162,6 +180,90 @@ impl Webhooks {
         } else {
             Err(ServiceError::WebhookNotFound)
         }
+    }
+
+    /// Gives an endpoint a new secret. For a day the old one signs too.
+    ///
+    /// # Errors
+    /// [`ServiceError::WebhookNotFound`].
+    pub async fn rotate(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+        id: WebhookId,
+    ) -> Result<Webhook, ServiceError> {
+        let instance = self.instances.find(caller, name).await?;
+        let old = self.of(instance.id, id).await?;
+        let now = self.shared.now();
+        let webhook = Webhook {
+            secret: Secret::from_bytes(rand::random()),
+            previous_secret: Some((old.secret, now.plus(ROTATION_OVERLAP))),
+            health: Health::default(),
+            ..old
+        };
+        self.shared.store.update_webhook(webhook.clone(), now).await?;
+        self.shared.outbox.work.notify_one();
+        Ok(webhook)
+    }
+
+    /// Posts a signed sample, also to an endpoint that is switched off.
+    ///
+    /// # Errors
+    /// [`ServiceError::WebhookNotFound`]. What the receiver does is no error.
+    pub async fn test(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+        id: WebhookId,
+    ) -> Result<Trial, ServiceError> {
+        let instance = self.instances.find(caller, name).await?;
+        let webhook = self.of(instance.id, id).await?;
+        trial::run(&self.shared, &self.poster, &instance.name, &webhook).await
+    }
+
+    /// Posts a delivery once more, finished or not, as soon as its chat's turn comes.
+    ///
+    /// # Errors
+    /// [`ServiceError::DeliveryNotFound`].
+    pub async fn retry(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+        id: DeliveryId,
+    ) -> Result<(), ServiceError> {
+        let instance = self.instances.find(caller, name).await?;
+        if !self.shared.store.retry_delivery(instance.id, id, self.shared.now()).await? {
+            return Err(ServiceError::DeliveryNotFound);
+        }
+        self.shared.outbox.work.notify_one();
+        Ok(())
+    }
+
+    /// Puts the events of a time on their way again, under their old ids, to one endpoint or to all that
+    /// want them; how many deliveries that makes, at most 10,000.
+    ///
+    /// # Errors
+    /// [`ServiceError::WebhookNotFound`], [`ServiceError::WebhookDisabled`].
+    pub async fn replay(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+        (from, to): (Millis, Option<Millis>),
+        webhook: Option<WebhookId>,
+    ) -> Result<usize, ServiceError> {
+        let instance = self.instances.find(caller, name).await?;
+        let targets = match webhook {
+            Some(id) => vec![self.of(instance.id, id).await?],
+            None => self.shared.store.webhooks(instance.id).await?,
+        };
+        if webhook.is_some() && targets.iter().any(|target| !target.enabled) {
+            return Err(ServiceError::WebhookDisabled);
+        }
+        let now = self.shared.now();
+        let range = (from, to.unwrap_or(now));
+        let made = self.shared.store.replay(instance.id, range, targets, MAX_REPLAY, now).await?;
+        self.shared.outbox.work.notify_one();
+        Ok(made)
     }
 
     /// What was posted and what waits, newest first.
@@ -185,6 +287,6 @@ impl Webhooks {
     }
 
     fn check(&self, url: &str) -> Result<(), ServiceError> {
-        clients::check_url(url, &self.allow).map(drop).map_err(ServiceError::UrlNotAllowed)
+        clients::check_url(url, &self.poster.allow).map(drop).map_err(ServiceError::UrlNotAllowed)
     }
 }

@@ -1,12 +1,30 @@
 //! Events as they happen, for dashboards and streams.
 
-use crate::Shared;
+use super::follower::Follower;
+use crate::accounts::Caller;
+use crate::error::ServiceError;
+use crate::{Instances, Shared};
 use flowcore_domain::event::EventKind;
 use flowcore_domain::id::{EventId, InstanceId, UserId};
 use flowcore_domain::instance::InstanceName;
+use flowcore_storage::Followed;
 use serde_json::Value;
 use std::sync::Arc;
-use tokio::sync::broadcast;
+use tokio::sync::{Semaphore, broadcast};
+
+/// How many streams of events may be open at once.
+const MAX_FOLLOWERS: usize = 1000;
+
+/// Which events a stream has.
+#[derive(Debug, Clone, Default)]
+pub struct FollowFilter {
+    /// Only those of this instance.
+    pub instance: Option<InstanceName>,
+    /// Only these kinds; empty means all.
+    pub kinds: Vec<EventKind>,
+    /// Those after this one; `None` begins now.
+    pub after: Option<EventId>,
+}
 
 /// Something that happened, after it was committed.
 #[derive(Debug, Clone)]
@@ -29,11 +47,36 @@ pub struct LiveEvent {
 #[derive(Debug, Clone)]
 pub struct Live {
     shared: Arc<Shared>,
+    instances: Instances,
+    server_url: Arc<str>,
+    open: Arc<Semaphore>,
 }
 
 impl Live {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
+    pub(crate) fn new(shared: Arc<Shared>, server_url: &str) -> Self {
+        let instances = Instances::new(Arc::clone(&shared));
+        let open = Arc::new(Semaphore::new(MAX_FOLLOWERS));
+        Self { shared, instances, server_url: server_url.into(), open }
+    }
+
+    /// Follows the caller's events.
+    ///
+    /// # Errors
+    /// [`ServiceError::InstanceNotFound`] also for those of others; [`ServiceError::LimitReached`].
+    pub async fn follow(
+        &self,
+        caller: &Caller,
+        filter: FollowFilter,
+    ) -> Result<Follower, ServiceError> {
+        let limit = ServiceError::LimitReached { what: "streams", limit: MAX_FOLLOWERS };
+        let permit = Arc::clone(&self.open).try_acquire_owned().map_err(|_| limit)?;
+        let instance = match &filter.instance {
+            Some(name) => Some(self.instances.find(caller, name).await?.id),
+            None => None,
+        };
+        let whose = Followed { user_id: caller.user_id, instance, kinds: filter.kinds };
+        let (shared, url) = (Arc::clone(&self.shared), Arc::clone(&self.server_url));
+        Follower::start(shared, url, whose, filter.after, permit).await
     }
 
     /// Everything from now on. A receiver that falls behind is told so by `Lagged` and has to look at

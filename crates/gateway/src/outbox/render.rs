@@ -3,11 +3,12 @@
 use crate::fresh_id;
 use flowcore_domain::clock::Millis;
 use flowcore_domain::event::{EventKind, NewEvent};
-use flowcore_domain::id::{InstanceId, MessageRowId};
+use flowcore_domain::id::{InstanceId, MessageRowId, WebhookId};
 use flowcore_domain::instance::pairing::QrCode;
 use flowcore_domain::instance::{InstanceName, Reason, Status};
 use flowcore_domain::jid::{Jid, Server};
 use flowcore_domain::message::{Addressing, DeliveryStatus, InboundMessage, source_of};
+use flowcore_domain::webhook::Turn;
 use flowcore_storage::StoredMessage;
 use serde_json::{Map, Value, json};
 
@@ -52,6 +53,17 @@ pub(crate) fn connection(
 /// The instance was unlinked.
 pub(crate) fn logged_out(id: InstanceId, at: Millis) -> NewEvent {
     event(id, EventKind::LogoutInstance, "", at, Value::Null)
+}
+
+/// A webhook was paused, resumed or switched off.
+pub(crate) fn webhook_turn(id: InstanceId, webhook: WebhookId, turn: Turn, at: Millis) -> NewEvent {
+    let (state, reason) = match turn {
+        Turn::Paused => ("paused", Value::Null),
+        Turn::Resumed => ("active", Value::Null),
+        Turn::SwitchedOff(why) => ("disabled", json!(why.as_str())),
+    };
+    let data = json!({ "webhookId": webhook.text(), "state": state, "reason": reason });
+    event(id, EventKind::WebhookUpdate, "", at, data)
 }
 
 /// There is a code to show.

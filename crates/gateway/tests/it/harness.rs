@@ -5,6 +5,7 @@ use axum::http::HeaderMap;
 use axum::routing::post;
 use axum::{Json, Router};
 use flowcore_domain::instance::InstanceName;
+use flowcore_domain::webhook::ChatFilter;
 use flowcore_gateway::{
     AllowPrivate, Caller, DatabaseOptions, Gateway, GatewayConfig, InstanceView, Mark, NewWebhook,
 };
@@ -161,6 +162,7 @@ impl World {
         let new = NewWebhook {
             url: self.receiver.url.clone(),
             events: vec![],
+            chats: ChatFilter::default(),
             headers: [("x-shop".to_owned(), "one".to_owned())].into(),
             secret: None,
             by_events: false,

@@ -4,5 +4,6 @@ mod bad_days;
 mod density;
 mod harness;
 mod housekeeping;
+mod hooks;
 mod main_job;
 mod orphans;

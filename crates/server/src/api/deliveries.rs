@@ -1,13 +1,15 @@
 //! What became of the events on their way to webhooks.
 
+use super::webhooks::webhook_id;
 use crate::app::AppState;
 use crate::auth::Authenticated;
-use crate::extract::{Asked, Named, instance_name};
+use crate::extract::{Asked, Body, Named, instance_name};
 use crate::problem::Problem;
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use flowcore_domain::clock::Millis;
-use flowcore_gateway::{Delivery, DeliveryFilter, DeliveryState};
+use flowcore_gateway::{Delivery, DeliveryFilter, DeliveryState, Role, ServiceError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -54,18 +56,66 @@ pub(crate) async fn list(
     let more = deliveries.len() > limit;
     deliveries.truncate(limit);
     let next = deliveries.last().filter(|_| more).map(|last| last.seq.to_string());
-    let data: Vec<Value> = deliveries.iter().map(shown).collect();
+    let data: Vec<Value> = deliveries.iter().map(|one| shown(one, caller.role)).collect();
     Ok(Json(json!({ "data": data, "nextCursor": next })))
 }
 
-fn shown(delivery: &Delivery) -> Value {
+/// `POST /api/instances/{name}/deliveries/{id}/retry`
+pub(crate) async fn retry(
+    State(state): State<AppState>,
+    Authenticated(caller): Authenticated,
+    Named((name, id)): Named<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    let name = instance_name(&name)?;
+    let id = id.parse().map_err(|_| ServiceError::DeliveryNotFound)?;
+    state.gateway.webhooks().retry(&caller, &name, id).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// What is replayed: the events of a time, both ends included; without an end, until now.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Replay {
+    from: String,
+    to: Option<String>,
+    webhook_id: Option<String>,
+}
+
+/// `POST /api/instances/{name}/replay`
+pub(crate) async fn replay(
+    State(state): State<AppState>,
+    Authenticated(caller): Authenticated,
+    Named(name): Named<String>,
+    Body { value, .. }: Body<Replay>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let name = instance_name(&name)?;
+    let time = |field: &'static str, text: &str| {
+        Millis::parse_rfc3339(text).ok_or_else(|| {
+            let rule = "give a time as 2026-01-05T09:00:00Z";
+            Problem::field("invalid_body", "The body does not fit", field, rule)
+        })
+    };
+    let from = time("from", &value.from)?;
+    let to = value.to.map(|text| time("to", &text)).transpose()?;
+    let webhook = value.webhook_id.map(|id| webhook_id(&id)).transpose()?;
+    let webhooks = state.gateway.webhooks();
+    let count = webhooks.replay(&caller, &name, (from, to), webhook).await?;
+    Ok((StatusCode::ACCEPTED, Json(json!({ "count": count }))))
+}
+
+/// What a receiver answered may hold what its owner would not show: for admins only.
+fn shown(delivery: &Delivery, role: Role) -> Value {
     let attempts = delivery.attempts.iter().map(|attempt| {
-        json!({
+        let mut shown = json!({
             "at": attempt.at.rfc3339(),
             "status": attempt.status,
             "durationMs": attempt.duration_ms,
             "error": attempt.error,
-        })
+        });
+        if role == Role::Admin {
+            shown["answer"] = attempt.answer.clone().into();
+        }
+        shown
     });
     json!({
         "id": delivery.id,

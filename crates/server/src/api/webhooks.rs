@@ -8,10 +8,11 @@ use crate::replay::ReplayKey;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
+use flowcore_domain::clock::Millis;
 use flowcore_domain::event::EventKind;
 use flowcore_domain::id::WebhookId;
-use flowcore_domain::webhook::{Secret, Webhook};
-use flowcore_gateway::{NewWebhook, WebhookPatch};
+use flowcore_domain::webhook::{ChatFilter, OffBecause, Secret, Webhook};
+use flowcore_gateway::{NewWebhook, Role, WebhookPatch};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -22,10 +23,32 @@ use std::collections::BTreeMap;
 pub(crate) struct Fields {
     url: Option<String>,
     events: Option<Vec<String>>,
+    chats: Option<Chats>,
     headers: Option<BTreeMap<String, String>>,
     secret: Option<String>,
     by_events: Option<bool>,
     enabled: Option<bool>,
+}
+
+/// Which chats; what is not named is in.
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Chats {
+    groups: bool,
+    own: bool,
+    status: bool,
+}
+
+impl Default for Chats {
+    fn default() -> Self {
+        Self { groups: true, own: true, status: true }
+    }
+}
+
+impl From<Chats> for ChatFilter {
+    fn from(chats: Chats) -> Self {
+        Self { groups: chats.groups, own: chats.own, status: chats.status }
+    }
 }
 
 /// `GET /api/instances/{name}/webhooks`
@@ -63,6 +86,7 @@ pub(crate) async fn create(
     let new = NewWebhook {
         url,
         events: parse_events(value.events)?.unwrap_or_default(),
+        chats: value.chats.map(ChatFilter::from).unwrap_or_default(),
         headers: value.headers.unwrap_or_default(),
         secret: parse_secret(value.secret)?,
         by_events: value.by_events.unwrap_or(false),
@@ -99,6 +123,7 @@ pub(crate) async fn update(
     let patch = WebhookPatch {
         url: value.url,
         events: parse_events(value.events)?,
+        chats: value.chats.map(ChatFilter::from),
         headers: value.headers,
         secret: parse_secret(value.secret)?,
         by_events: value.by_events,
@@ -120,6 +145,48 @@ pub(crate) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// `POST /api/instances/{name}/webhooks/{id}/rotate`: shows the new secret, and never again.
+pub(crate) async fn rotate(
+    State(state): State<AppState>,
+    Authenticated(caller): Authenticated,
+    Named((name, id)): Named<(String, String)>,
+) -> Result<Json<Value>, Problem> {
+    let name = instance_name(&name)?;
+    let webhook = state.gateway.webhooks().rotate(&caller, &name, webhook_id(&id)?).await?;
+    let mut answer = shown(&webhook);
+    answer["secret"] = webhook.secret.reveal().into();
+    let until = webhook.previous_secret.map(|(_, until)| until.rfc3339());
+    answer["previousSecretUntil"] = until.into();
+    Ok(Json(answer))
+}
+
+/// `POST /api/instances/{name}/webhooks/{id}/test`: whatever the receiver does, the answer is 200.
+pub(crate) async fn test(
+    State(state): State<AppState>,
+    Authenticated(caller): Authenticated,
+    Named((name, id)): Named<(String, String)>,
+) -> Result<Json<Value>, Problem> {
+    let name = instance_name(&name)?;
+    let trial = state.gateway.webhooks().test(&caller, &name, webhook_id(&id)?).await?;
+    let mut answer = json!({
+        "status": trial.status,
+        "durationMs": trial.duration_ms,
+        "request": {
+            "method": "POST",
+            "url": trial.url,
+            "headers": trial.headers,
+            "body": trial.body,
+        },
+    });
+    if let Some(error) = trial.error {
+        answer["error"] = error.into();
+    }
+    if caller.role == Role::Admin {
+        answer["answer"] = trial.answer.into();
+    }
+    Ok(Json(answer))
+}
+
 /// Headers may hold the receiver's credentials: their names are shown, their values are not.
 fn shown(webhook: &Webhook) -> Value {
     let headers: Vec<&String> = webhook.headers.keys().collect();
@@ -129,30 +196,46 @@ fn shown(webhook: &Webhook) -> Value {
         "enabled": webhook.enabled,
         "events": webhook.events.iter().map(|kind| kind.as_str()).collect::<Vec<_>>(),
         "byEvents": webhook.by_events,
+        "chats": {
+            "groups": webhook.chats.groups,
+            "own": webhook.chats.own,
+            "status": webhook.chats.status,
+        },
         "headerNames": headers,
+        "state": state_of(webhook),
+        "stateReason": webhook.health.off_because.map(OffBecause::as_str),
+        "failures": webhook.health.failures,
+        "pausedUntil": webhook.health.paused_until.map(Millis::rfc3339),
         "createdAt": webhook.created_at.rfc3339(),
     })
 }
 
+fn state_of(webhook: &Webhook) -> &'static str {
+    match (webhook.enabled, webhook.health.paused_until) {
+        (false, _) => "disabled",
+        (true, Some(_)) => "paused",
+        (true, None) => "active",
+    }
+}
+
 /// An id that is none can't be that of a webhook.
-fn webhook_id(text: &str) -> Result<WebhookId, Problem> {
+pub(super) fn webhook_id(text: &str) -> Result<WebhookId, Problem> {
     text.parse().map_err(|_| flowcore_gateway::ServiceError::WebhookNotFound.into())
 }
 
 fn parse_events(names: Option<Vec<String>>) -> Result<Option<Vec<EventKind>>, Problem> {
     let Some(names) = names else { return Ok(None) };
     let parse = |(at, name): (usize, &String)| {
-        EventKind::parse(name).ok_or_else(|| {
-            let known = EventKind::ALL.map(EventKind::as_str).join(", ");
-            Problem::field(
-                "unknown_event",
-                "No such event",
-                format!("events[{at}]"),
-                format!("there is no such event; there are: {known}"),
-            )
-        })
+        EventKind::parse(name).ok_or_else(|| unknown_event(format!("events[{at}]")))
     };
     names.iter().enumerate().map(parse).collect::<Result<_, _>>().map(Some)
+}
+
+/// No event of that name.
+pub(super) fn unknown_event(field: String) -> Problem {
+    let known = EventKind::ALL.map(EventKind::as_str).join(", ");
+    let rule = format!("there is no such event; there are: {known}");
+    Problem::field("unknown_event", "No such event", field, rule)
 }
 
 fn parse_secret(text: Option<String>) -> Result<Option<Secret>, Problem> {

@@ -27,6 +27,18 @@ impl From<ServiceError> for Problem {
                 "No such webhook",
                 "This instance has no webhook of this id. GET the list for those it has.",
             ),
+            ServiceError::DeliveryNotFound => Self::new(
+                StatusCode::NOT_FOUND,
+                "delivery_not_found",
+                "No such delivery",
+                "This instance has no delivery of this id. GET the list for those it has.",
+            ),
+            ServiceError::WebhookDisabled => Self::new(
+                StatusCode::CONFLICT,
+                "webhook_disabled",
+                "The webhook is switched off",
+                "Nothing is posted to a webhook that is switched off. PUT {\"enabled\": true} first.",
+            ),
             ServiceError::Forbidden => Self::new(
                 StatusCode::FORBIDDEN,
                 "forbidden",
@@ -158,6 +170,8 @@ mod tests {
             ServiceError::IdempotencyConflict,
             ServiceError::UrlNotAllowed("the address is a private one".into()),
             ServiceError::WebhookNotFound,
+            ServiceError::DeliveryNotFound,
+            ServiceError::WebhookDisabled,
             ServiceError::LimitReached { what: "instances", limit: 5 },
             ServiceError::Forbidden,
             ServiceError::Unavailable("the database is locked".into()),

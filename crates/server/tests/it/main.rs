@@ -4,6 +4,7 @@ mod architecture;
 mod auth;
 mod dashboard;
 mod errors;
+mod events;
 mod harness;
 mod instances;
 mod live;

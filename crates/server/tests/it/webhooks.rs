@@ -1,10 +1,11 @@
 //! Webhooks over the API, and what they get.
 
 use crate::harness::{DEADLINE, TestServer, answer, text};
+use axum::Router;
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderValue};
 use axum::routing::post;
-use axum::{Json, Router};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -15,7 +16,7 @@ use tokio_util::task::TaskTracker;
 /// The user's app: takes what is posted to it.
 pub(crate) struct Receiver {
     url: String,
-    events: mpsc::Receiver<(HeaderMap, Value)>,
+    events: mpsc::Receiver<(HeaderMap, Bytes)>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -26,9 +27,7 @@ impl Receiver {
         let url =
             format!("http://{}/webhook/evolution", listener.local_addr().expect("an address"));
         let (sender, events) = mpsc::channel(64);
-        let take = |State(sender): State<mpsc::Sender<_>>,
-                    headers: HeaderMap,
-                    Json(body): Json<Value>| async move {
+        let take = |State(sender): State<mpsc::Sender<_>>, headers: HeaderMap, body: Bytes| async move {
             let _ = sender.send((headers, body)).await;
             "ok"
         };
@@ -44,9 +43,19 @@ impl Receiver {
         &self.url
     }
 
-    pub(crate) async fn next_with_headers(&mut self) -> (HeaderMap, Value) {
+    pub(crate) async fn next_with_bytes(&mut self) -> (HeaderMap, Bytes) {
         let next = tokio::time::timeout(DEADLINE, self.events.recv()).await;
         next.expect("an event in time").expect("the receiver runs")
+    }
+
+    pub(crate) async fn next_with_headers(&mut self) -> (HeaderMap, Value) {
+        let (headers, body) = self.next_with_bytes().await;
+        (headers, serde_json::from_slice(&body).expect("JSON"))
+    }
+
+    /// Waits for an event of that id.
+    async fn until_id(&mut self, id: &HeaderValue) {
+        while self.next_with_headers().await.0["webhook-id"] != id {}
     }
 
     pub(crate) async fn next(&mut self) -> Value {
@@ -169,6 +178,129 @@ async fn the_connection_is_reported_and_its_deliveries_listed() {
         }
         assert!(began.elapsed() < DEADLINE, "no delivery is listed");
     }
+    receiver.stop().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_test_shows_the_request_and_what_came_of_it() {
+    let server = TestServer::start().await;
+    let mut receiver = Receiver::start().await;
+    server.connect("shop").await;
+    let path = "/api/instances/shop/webhooks";
+    let body = json!({ "url": receiver.url(), "headers": { "x-token": "hush" } });
+    let (_, made) = server.post(path, body).await;
+    let test = format!("{path}/{}/test", text(&made["id"]));
+    let (status, shown) = server.post(&test, json!({})).await;
+    assert_eq!((status, shown["status"].as_u64()), (StatusCode::OK, Some(200)), "{shown}");
+    assert!(shown["durationMs"].is_u64() && shown.get("error").is_none(), "{shown}");
+    assert_eq!(shown["answer"], "ok");
+    assert!(!shown.to_string().contains("hush"), "{shown}");
+    let (headers, event) = loop {
+        let (headers, event) = receiver.next_with_headers().await;
+        if event["event"] == "webhook.test" {
+            break (headers, event);
+        }
+    };
+    let sent: Value = serde_json::from_str(&text(&shown["request"]["body"])).expect("JSON");
+    assert_eq!(sent, event);
+    assert_eq!(
+        headers["webhook-signature"],
+        text(&shown["request"]["headers"]["webhook-signature"])
+    );
+    receiver.stop().await;
+    let (status, shown) = server.post(&test, json!({})).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(shown["status"].is_null() && shown["error"].is_string(), "{shown}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn after_a_rotation_both_secrets_sign() {
+    let server = TestServer::start().await;
+    let mut receiver = Receiver::start().await;
+    server.connect("shop").await;
+    let path = "/api/instances/shop/webhooks";
+    let (_, made) = server.post(path, json!({ "url": receiver.url() })).await;
+    let one = format!("{path}/{}", text(&made["id"]));
+    let (status, rotated) = server.post(&format!("{one}/rotate"), json!({})).await;
+    assert_eq!(status, StatusCode::OK, "{rotated}");
+    assert!(rotated["previousSecretUntil"].is_string());
+    let (old, new) = (text(&made["secret"]), text(&rotated["secret"]));
+    assert_ne!(old, new);
+    server.post(&format!("{one}/test"), json!({})).await;
+    let (headers, body) = loop {
+        let (headers, body) = receiver.next_with_bytes().await;
+        if String::from_utf8_lossy(&body).contains("webhook.test") {
+            break (headers, body);
+        }
+    };
+    assert_eq!(headers["webhook-signature"].to_str().expect("ASCII").split(' ').count(), 2);
+    for secret in [old, new] {
+        let independent = standardwebhooks::Webhook::new(&secret).expect("a secret");
+        independent.verify(&body, &headers).expect("signed");
+    }
+    receiver.stop().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn chats_are_chosen_and_kept() {
+    let server = TestServer::start().await;
+    server.connect("shop").await;
+    let path = "/api/instances/shop/webhooks";
+    let body = json!({ "url": "http://127.0.0.1:9/", "chats": { "groups": false } });
+    let (_, made) = server.post(path, body).await;
+    assert_eq!(made["chats"], json!({ "groups": false, "own": true, "status": true }));
+    assert_eq!((&made["state"], &made["stateReason"]), (&json!("active"), &Value::Null));
+    let (status, problem) = server
+        .post(path, json!({ "url": "http://127.0.0.1:9/", "chats": { "lists": true } }))
+        .await;
+    assert_eq!(
+        (status, problem["code"].as_str()),
+        (StatusCode::UNPROCESSABLE_ENTITY, Some("invalid_body"))
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_delivery_and_a_range_are_sent_again_under_the_same_ids() {
+    let server = TestServer::start().await;
+    let mut receiver = Receiver::start().await;
+    let shown = server.connect("shop").await;
+    let hook = json!({ "url": receiver.url(), "events": ["connection.update"] });
+    let (_, made) = server.post("/api/instances/shop/webhooks", hook).await;
+    server.scan(&text(&shown["qrcode"])).await;
+    server.until_status("shop", "connected").await;
+    let (headers, event) = receiver.next_with_headers().await;
+    let id = headers["webhook-id"].clone();
+    let began = std::time::Instant::now();
+    let delivery = loop {
+        let (_, list) = server.get("/api/instances/shop/deliveries?status=delivered").await;
+        let rows = list["data"].as_array().expect("rows").clone();
+        if let Some(row) = rows.iter().find(|row| row["eventId"] == id.to_str().expect("ASCII")) {
+            assert_eq!(row["attempts"][0]["answer"], "ok");
+            break text(&row["id"]);
+        }
+        assert!(began.elapsed() < DEADLINE, "no delivery is listed");
+    };
+    let retry = format!("/api/instances/shop/deliveries/{delivery}/retry");
+    assert_eq!(server.post(&retry, json!({})).await.0, StatusCode::ACCEPTED);
+    receiver.until_id(&id).await;
+    let replay = json!({ "from": event["date_time"], "webhookId": made["id"] });
+    let (status, answer) = server.post("/api/instances/shop/replay", replay).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
+    assert!(answer["count"].as_u64().is_some_and(|count| count >= 1), "{answer}");
+    receiver.until_id(&id).await;
+    let nowhere = "/api/instances/shop/deliveries/nowhere/retry";
+    let (status, problem) = server.post(nowhere, json!({})).await;
+    assert_eq!(
+        (status, problem["code"].as_str()),
+        (StatusCode::NOT_FOUND, Some("delivery_not_found"))
+    );
+    let bad = json!({ "from": "yesterday" });
+    let (status, _) = server.post("/api/instances/shop/replay", bad).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
     receiver.stop().await;
     server.stop().await;
 }

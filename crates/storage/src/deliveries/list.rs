@@ -1,6 +1,7 @@
 //! Deliveries as their owner looks at them: how far each got, with every attempt.
 
 use super::TABLE;
+use super::health::PARKED;
 use crate::Store;
 use crate::dialect::{self, query};
 use crate::error::StorageError;
@@ -70,7 +71,7 @@ pub struct Delivery {
     pub kind: EventKind,
     /// How far it got.
     pub state: DeliveryState,
-    /// When it is tried next, while it is not finished.
+    /// When it is tried next, while it is not finished and its endpoint is not paused.
     pub next_at: Option<Millis>,
     /// The attempts, oldest first.
     pub attempts: Vec<DeliveryAttempt>,
@@ -87,6 +88,8 @@ pub struct DeliveryAttempt {
     pub duration_ms: u64,
     /// What went wrong.
     pub error: Option<String>,
+    /// The beginning of what the receiver answered.
+    pub answer: Option<String>,
 }
 
 impl Store {
@@ -135,7 +138,7 @@ impl Store {
 
     async fn attempts(&self, id: DeliveryId) -> Result<Vec<DeliveryAttempt>, StorageError> {
         let rows = query(
-            "SELECT delivery_id AS id, at, status, duration_ms, error FROM delivery_attempts \
+            "SELECT delivery_id AS id, at, status, duration_ms, error, answer FROM delivery_attempts \
              WHERE delivery_id = $1 ORDER BY number",
         )
         .bind(id.text())
@@ -162,7 +165,7 @@ fn read_delivery(record: &Record<'_>) -> Result<Delivery, StorageError> {
         seq: record.get("seq")?,
         kind: record.word("kind", events::read_kind)?,
         state,
-        next_at: waits.then_some(Millis(record.get("next_at")?)),
+        next_at: waits.then_some(Millis(record.get("next_at")?)).filter(|at| *at != PARKED),
         attempts: Vec::new(),
     })
 }
@@ -176,5 +179,6 @@ fn read_attempt(record: &Record<'_>) -> Result<DeliveryAttempt, StorageError> {
         status: status.transpose()?,
         duration_ms: u64::try_from(duration).unwrap_or_default(),
         error: record.get("error")?,
+        answer: record.get("answer")?,
     })
 }

@@ -2,13 +2,15 @@
 //! inside a job of the writer.
 
 use super::Settlement;
+use super::health::PARKED;
 use crate::dialect::{Connection, Query, query};
 use crate::error::StorageError;
 use crate::events::StoredEvent;
 use crate::new_id;
 use flowcore_domain::clock::Millis;
-use flowcore_domain::event::EventKind;
+use flowcore_domain::event::NewEvent;
 use flowcore_domain::id::WebhookId;
+use flowcore_domain::webhook::ChatFilter;
 
 /// A webhook of an instance as the outbox sees it.
 #[derive(Debug)]
@@ -28,9 +30,23 @@ impl Target {
         &self.id
     }
 
-    pub(crate) fn wants(&self, kind: EventKind) -> bool {
-        self.events.is_empty() || self.events.iter().any(|wanted| wanted == kind.as_str())
+    pub(crate) fn wants(&self, event: &NewEvent) -> bool {
+        let (kinds, chats) = split_selection(&self.events);
+        let kind = event.kind.as_str();
+        (kinds.is_empty() || kinds.contains(&kind)) && chats.passes(event)
     }
+}
+
+/// What of the column `events` names kinds, and which chats its words with `!` leave out.
+pub(crate) fn split_selection(words: &[String]) -> (Vec<&str>, ChatFilter) {
+    let (out, kinds): (Vec<&str>, Vec<&str>) =
+        words.iter().map(String::as_str).partition(|word| word.starts_with('!'));
+    let chats = ChatFilter {
+        groups: !out.contains(&"!groups"),
+        own: !out.contains(&"!own"),
+        status: !out.contains(&"!status"),
+    };
+    (kinds, chats)
 }
 
 /// Puts an event at the end of its chain.
@@ -39,7 +55,8 @@ pub(crate) fn enqueuing(webhook_id: &str, stored: &StoredEvent, now: Millis) -> 
         "INSERT INTO deliveries (id, instance_id, webhook_id, event_id, seq, ordering_key, state, \
          head, leased, attempts, next_at) VALUES ($1, $2, $3, $4, $5, $6, 'waiting', \
          NOT EXISTS (SELECT 1 FROM deliveries WHERE webhook_id = $3 AND ordering_key = $6 \
-         AND state = 'waiting'), FALSE, 0, $7)",
+         AND state = 'waiting'), FALSE, 0, CASE WHEN EXISTS (SELECT 1 FROM webhook_endpoints \
+         WHERE id = $3 AND paused_until IS NOT NULL) THEN $8 ELSE $7 END)",
     )
     .bind(new_id(now).to_string())
     .bind(stored.event.instance_id)
@@ -48,6 +65,7 @@ pub(crate) fn enqueuing(webhook_id: &str, stored: &StoredEvent, now: Millis) -> 
     .bind(stored.seq)
     .bind(&stored.event.ordering_key)
     .bind(now.0)
+    .bind(PARKED.0)
 }
 
 /// Ends everything that waits for a webhook which is switched off: switched on again, it does not get
@@ -75,8 +93,8 @@ pub(super) async fn note_attempt(
     settlement: &Settlement,
 ) -> Result<(), StorageError> {
     query(
-        "INSERT INTO delivery_attempts (delivery_id, number, at, status, duration_ms, error) \
-         VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO delivery_attempts (delivery_id, number, at, status, duration_ms, error, answer) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
     )
     .bind(id)
     .bind(attempts_before + 1)
@@ -84,6 +102,7 @@ pub(super) async fn note_attempt(
     .bind(settlement.status.map(i64::from))
     .bind(i64::try_from(settlement.duration_ms).unwrap_or(i64::MAX))
     .bind(settlement.error.as_deref())
+    .bind(settlement.answer.as_deref())
     .execute(connection)
     .await?;
     Ok(())
@@ -122,19 +141,23 @@ pub(super) async fn finish(
     Ok(())
 }
 
-/// Makes the oldest unfinished delivery of a chain its head.
+/// Makes the oldest unfinished delivery of a chain its head, due now at the latest: a pause that it was
+/// made in may be over.
 pub(super) async fn promote(
     connection: &mut Connection,
     webhook_id: &str,
     ordering_key: &str,
+    now: Millis,
 ) -> Result<(), StorageError> {
     query(
-        "UPDATE deliveries SET head = TRUE WHERE id = (SELECT id FROM deliveries \
+        "UPDATE deliveries SET head = TRUE, \
+         next_at = CASE WHEN next_at > $3 THEN $3 ELSE next_at END WHERE id = (SELECT id FROM deliveries \
          WHERE webhook_id = $1 AND ordering_key = $2 AND state = 'waiting' \
          ORDER BY seq LIMIT 1)",
     )
     .bind(webhook_id)
     .bind(ordering_key)
+    .bind(now.0)
     .execute(connection)
     .await?;
     Ok(())

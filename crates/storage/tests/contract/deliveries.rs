@@ -1,10 +1,10 @@
 //! Deliveries: in order per chat, leased, retried, never lost.
 
-use crate::harness::{ALICE, BOB, Harness, Kind, NOW, event, inbound};
+use crate::harness::{ALICE, BOB, Harness, Kind, NOW, event, fresh, inbound};
 use flowcore_domain::clock::Millis;
-use flowcore_domain::event::EventKind;
-use flowcore_domain::id::InstanceId;
-use flowcore_domain::webhook::NextStep;
+use flowcore_domain::event::{EventKind, NewEvent};
+use flowcore_domain::id::{InstanceId, WebhookId};
+use flowcore_domain::webhook::{BREAK_AFTER, ChatFilter, NextStep, OffBecause, Turn};
 use flowcore_storage::{ClaimedDelivery, DeliveryFilter, DeliveryState, Settlement};
 use std::time::{Duration, Instant};
 
@@ -17,8 +17,16 @@ fn settlement(step: NextStep, at: Millis) -> Settlement {
         status: Some(if delivered { 204 } else { 503 }),
         duration_ms: 12,
         error: (!delivered).then(|| "the receiver answered 503".to_owned()),
+        answer: Some("busy".to_owned()),
+        dice: 0.5,
+        render: turned,
         at,
     }
+}
+
+fn turned(instance: InstanceId, webhook: WebhookId, turn: Turn, at: Millis) -> NewEvent {
+    let data = serde_json::json!({ "webhookId": webhook.text(), "turn": format!("{turn:?}") });
+    NewEvent { at, data, ..event(instance, EventKind::WebhookUpdate, "") }
 }
 
 async fn write(harness: &Harness, instance: InstanceId, chat: &str, wa_id: &str) {
@@ -122,6 +130,7 @@ pub(crate) async fn a_list_tells_every_attempt(kind: Kind) {
     let attempts = &list[2].attempts;
     assert_eq!((attempts.len(), attempts[0].status, attempts[1].status), (2, Some(503), Some(204)));
     assert_eq!(attempts[0].error.as_deref(), Some("the receiver answered 503"));
+    assert_eq!(attempts[0].answer.as_deref(), Some("busy"));
     assert_eq!((list[2].next_at, list[1].next_at), (None, Some(NOW)));
     for (state, seq) in [(pending, 3), (failed, 2), (DeliveryState::Delivered, 1)] {
         let filter = DeliveryFilter { state: Some(state), ..Default::default() };
@@ -166,4 +175,121 @@ pub(crate) async fn claiming_looks_only_at_heads_that_are_due(kind: Kind) {
         let plan = harness.plan("SELECT id FROM deliveries WHERE head AND next_at <= 5").await;
         assert!(plan.contains("USING INDEX deliveries_due"), "{plan}");
     }
+}
+
+/// Fails the only due delivery so often that its endpoint is paused; returns until when.
+async fn fail_until_paused(harness: &Harness, webhook: WebhookId) -> Millis {
+    for _ in 0..BREAK_AFTER {
+        let due = claim(harness, NOW).await;
+        settle(harness, &due[0], NextStep::RetryAt(NOW), NOW).await;
+    }
+    let webhook = harness.store.webhook(webhook).await.expect("read").expect("there");
+    webhook.health.paused_until.expect("paused")
+}
+
+pub(crate) async fn a_paused_endpoint_is_tried_by_one_delivery_and_loses_none(kind: Kind) {
+    let harness = Harness::new(kind).await;
+    let id = harness.instance("shop").await;
+    let webhook = harness.webhook(id, &[EventKind::MessagesUpsert]).await;
+    write(&harness, id, ALICE, "1").await;
+    let until = fail_until_paused(&harness, webhook.id).await;
+    for (chat, wa_id) in [(BOB, "2"), (ALICE, "3"), (BOB, "4")] {
+        write(&harness, id, chat, wa_id).await;
+    }
+    assert_eq!(claim(&harness, Millis(until.0 - 1)).await.len(), 0, "all wait");
+    assert_eq!(harness.store.next_delivery_due(NOW).await.expect("read"), Some(until));
+    let probe = claim(&harness, until).await;
+    assert_eq!(probe.len(), 1, "one finds out");
+    settle(&harness, &probe[0], NextStep::RetryAt(until), until).await;
+    assert_eq!(claim(&harness, until).await.len(), 0);
+    let later = harness.store.next_delivery_due(until).await.expect("read").expect("a probe");
+    assert!(later.0 - until.0 > until.0 - NOW.0, "the pauses grow");
+    let probe = claim(&harness, later).await;
+    assert_eq!(chats(&probe), [(3, BOB)], "another one: the first may be what it can't take");
+    settle(&harness, &probe[0], NextStep::Delivered, later).await;
+    let mut rest = claim(&harness, later).await;
+    rest.sort_by_key(|one| one.event.seq);
+    assert_eq!(rest.len(), 2, "all that waited is due: {:?}", chats(&rest));
+    for one in &rest {
+        settle(&harness, one, NextStep::Delivered, later).await;
+    }
+    assert_eq!(claim(&harness, later).await.len(), 1);
+    let turns = harness.store.events_after(Some(id), None, 100).await.expect("read");
+    let turns: Vec<_> = turns.iter().filter_map(|one| one.event.data["turn"].as_str()).collect();
+    assert_eq!(turns, ["Paused", "Resumed"]);
+}
+
+pub(crate) async fn an_endpoint_that_is_gone_is_switched_off_and_its_owner_told(kind: Kind) {
+    let harness = Harness::new(kind).await;
+    let id = harness.instance("shop").await;
+    let webhook = harness.webhook(id, &[EventKind::MessagesUpsert]).await;
+    let other = harness.webhook(id, &[EventKind::WebhookUpdate]).await;
+    write(&harness, id, ALICE, "1").await;
+    write(&harness, id, ALICE, "2").await;
+    let due = claim(&harness, NOW).await;
+    let gone = Settlement { status: Some(410), ..settlement(NextStep::RetryAt(NOW), NOW) };
+    let told = harness.store.settle_delivery(due[0].delivery_id, gone).await.expect("settled");
+    assert_eq!((told.len(), told[0].deliveries), (1, 1));
+    let webhook = harness.store.webhook(webhook.id).await.expect("read").expect("there");
+    assert_eq!((webhook.enabled, webhook.health.off_because), (false, Some(OffBecause::Gone)));
+    let next = claim(&harness, NOW).await;
+    assert_eq!(next.iter().map(|one| one.webhook.id).collect::<Vec<_>>(), [other.id]);
+}
+
+pub(crate) async fn changing_an_endpoint_ends_its_pause(kind: Kind) {
+    let harness = Harness::new(kind).await;
+    let id = harness.instance("shop").await;
+    let webhook = harness.webhook(id, &[EventKind::MessagesUpsert]).await;
+    write(&harness, id, ALICE, "1").await;
+    fail_until_paused(&harness, webhook.id).await;
+    write(&harness, id, BOB, "2").await;
+    harness.store.update_webhook(webhook.clone(), NOW).await.expect("changed");
+    assert_eq!(chats(&claim(&harness, NOW).await).len(), 2, "nothing is parked");
+    assert_eq!(harness.store.webhook(webhook.id).await.expect("read"), Some(webhook));
+}
+
+pub(crate) async fn what_was_finished_can_be_asked_for_again(kind: Kind) {
+    let harness = Harness::new(kind).await;
+    let id = harness.instance("shop").await;
+    let webhook = harness.webhook(id, &[EventKind::MessagesUpsert]).await;
+    for wa_id in ["1", "2", "3"] {
+        write(&harness, id, ALICE, wa_id).await;
+    }
+    let first = claim(&harness, NOW).await;
+    settle(&harness, &first[0], NextStep::Dead, NOW).await;
+    let store = &harness.store;
+    assert!(store.retry_delivery(id, first[0].delivery_id, NOW).await.expect("asked"));
+    assert!(!store.retry_delivery(id, fresh(), NOW).await.expect("asked"));
+    assert!(!store.retry_delivery(fresh(), first[0].delivery_id, NOW).await.expect("asked"));
+    for seq in [2, 1, 3] {
+        let due = claim(&harness, NOW).await;
+        assert_eq!(chats(&due), [(seq, ALICE)], "one of a chat at a time");
+        settle(&harness, &due[0], NextStep::Delivered, NOW).await;
+    }
+    let range = (NOW, NOW);
+    let again = store.replay(id, range, vec![webhook.clone()], 2, NOW).await.expect("replayed");
+    assert_eq!(again, 2);
+    let again = store.replay(id, range, vec![webhook], 100, NOW).await.expect("replayed");
+    assert_eq!(again, 1, "what is on its way is not doubled");
+    let earlier = (Millis(0), Millis(NOW.0 - 1));
+    assert_eq!(store.replay(id, earlier, vec![], 100, NOW).await.expect("replayed"), 0);
+    for seq in [1, 2, 3] {
+        let due = claim(&harness, NOW).await;
+        assert_eq!(chats(&due), [(seq, ALICE)]);
+        assert!(seq != 1 || due[0].event == first[0].event, "the same event, the same id");
+        settle(&harness, &due[0], NextStep::Delivered, NOW).await;
+    }
+}
+
+pub(crate) async fn chats_that_are_left_out_are_not_delivered(kind: Kind) {
+    let harness = Harness::new(kind).await;
+    let id = harness.instance("shop").await;
+    let mut webhook = harness.webhook(id, &[EventKind::MessagesUpsert]).await;
+    webhook.chats = ChatFilter { groups: false, own: true, status: false };
+    harness.store.update_webhook(webhook.clone(), NOW).await.expect("changed");
+    assert_eq!(harness.store.webhook(webhook.id).await.expect("read"), Some(webhook));
+    for chat in ["120363000000000001@g.us", "status@broadcast", ALICE] {
+        write(&harness, id, chat, chat).await;
+    }
+    assert_eq!(chats(&claim(&harness, NOW).await), [(3, ALICE)]);
 }

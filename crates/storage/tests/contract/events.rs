@@ -2,8 +2,9 @@
 
 use crate::harness::{ALICE, Harness, Kind, NOW, event, fresh, inbound};
 use flowcore_domain::clock::Millis;
-use flowcore_domain::event::EventKind;
-use flowcore_storage::StorageError;
+use flowcore_domain::event::{EventKind, NewEvent};
+use flowcore_domain::id::InstanceId;
+use flowcore_storage::{Followed, StorageError};
 use std::time::Duration;
 
 pub(crate) async fn events_are_numbered_per_instance_and_followed_over_all(kind: Kind) {
@@ -50,4 +51,43 @@ pub(crate) async fn old_events_are_swept_unless_they_are_still_on_their_way(kind
     assert_eq!(harness.store.sweep_events(later).await.expect("swept"), 1);
     assert_eq!(harness.counts().await["deliveries"], 1);
     assert_eq!(harness.store.next_delivery_due(Millis(0)).await.expect("read"), Some(NOW));
+}
+
+/// An event that happened when its id was made, as those of the gateway do.
+fn timely(instance: InstanceId, kind: EventKind) -> NewEvent {
+    let event = event(instance, kind, "");
+    let (seconds, nanos) = event.id.0.get_timestamp().expect("a time").to_unix();
+    let ms = i64::try_from(seconds).expect("a time") * 1000 + i64::from(nanos / 1_000_000);
+    NewEvent { at: Millis(ms), ..event }
+}
+
+pub(crate) async fn a_follower_goes_on_where_it_was(kind: Kind) {
+    let harness = Harness::new(kind).await;
+    let (one, two) = (harness.instance("one").await, harness.instance("two").await);
+    let (update, qr) = (EventKind::ConnectionUpdate, EventKind::QrcodeUpdated);
+    let store = &harness.store;
+    let mut all = vec![];
+    for new in [timely(one, update), timely(two, update), timely(one, qr)] {
+        all.extend(store.append_events(vec![new]).await.expect("appended"));
+    }
+    let whose = Followed { user_id: harness.user, instance: None, kinds: vec![] };
+    let follow = async |whose: &Followed, position| {
+        let read = store.follow(whose, position, 10).await.expect("read");
+        read.into_iter().map(|one| one.stored).collect::<Vec<_>>()
+    };
+    assert_eq!(follow(&whose, 0).await, all);
+    let place = store.place_after(all[0].event.id).await.expect("read");
+    assert!(!place.missed);
+    assert_eq!(follow(&whose, place.position).await, all[1..]);
+    let only = Followed { instance: Some(one), kinds: vec![qr, update], ..whose.clone() };
+    assert_eq!(follow(&only, place.position).await, all[2..]);
+    let only = Followed { kinds: vec![update], ..whose.clone() };
+    assert_eq!(follow(&only, place.position).await, all[1..2]);
+    let stranger = Followed { user_id: fresh(), ..whose.clone() };
+    assert_eq!(follow(&stranger, 0).await, []);
+    let end = store.last_place().await.expect("read");
+    assert_eq!(follow(&whose, end.position).await, []);
+    store.delete_instance(two).await.expect("deleted");
+    let place = store.place_after(all[1].event.id).await.expect("read");
+    assert!(follow(&whose, place.position).await.contains(&all[2]), "rather twice than never");
 }

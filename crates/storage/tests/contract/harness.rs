@@ -8,7 +8,7 @@ use flowcore_domain::event::{EventKind, NewEvent};
 use flowcore_domain::id::{EventId, InstanceId, MessageRowId, UserId, WebhookId};
 use flowcore_domain::jid::Jid;
 use flowcore_domain::message::{Addressing, InboundMessage};
-use flowcore_domain::webhook::{Secret, Webhook};
+use flowcore_domain::webhook::{ChatFilter, Health, Secret, Webhook};
 use flowcore_storage::{
     DatabaseOptions, InboundRow, Mark, MasterKey, NewInstance, NewJob, OutgoingRow, Store,
     StoreOptions,
@@ -187,6 +187,9 @@ pub(crate) fn webhook(instance: InstanceId, events: &[EventKind]) -> Webhook {
         headers: BTreeMap::from([("authorization".to_owned(), "Bearer hush-hush".to_owned())]),
         by_events: false,
         secret: Secret::from_bytes([9; 32]),
+        previous_secret: None,
+        chats: ChatFilter::default(),
+        health: Health::default(),
         created_at: NOW,
     }
 }

@@ -116,6 +116,9 @@ pub(crate) async fn deleting_an_instance_removes_everything_of_it_and_nothing_el
                 status: Some(200),
                 duration_ms: 5,
                 error: None,
+                answer: None,
+                dice: 0.5,
+                render: |id, _, _, _| event(id, EventKind::WebhookUpdate, ""),
                 at: NOW,
             };
             harness.store.settle_delivery(claimed.delivery_id, settlement).await.expect("settled");

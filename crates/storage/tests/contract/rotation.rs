@@ -1,7 +1,9 @@
 //! Changing the master key while everything runs.
 
 use crate::harness::{Harness, Kind, NOW, options};
+use flowcore_domain::clock::Millis;
 use flowcore_domain::session_store::{Change, Namespace};
+use flowcore_domain::webhook::Secret;
 use flowcore_storage::{LoginSession, MasterKey, OpenError, Store, StoreOptions};
 use flowcore_storage::{key_is_rotated, rotate_key_file};
 use std::time::{Duration, Instant};
@@ -15,7 +17,10 @@ pub(crate) async fn a_running_store_seals_everything_with_a_new_key(kind: Kind) 
     let store = Store::open(from_file.clone()).await.expect("opens");
     let harness = Harness::around(directory, from_file.database.clone(), store).await;
     let id = harness.instance("shop").await;
-    let webhook = harness.webhook(id, &[]).await;
+    let mut webhook = harness.webhook(id, &[]).await;
+    webhook.previous_secret = Some((webhook.secret, Millis(NOW.0 + 5)));
+    webhook.secret = Secret::from_bytes([1; 32]);
+    harness.store.update_webhook(webhook.clone(), NOW).await.expect("a secret before the last");
     let session = LoginSession { user_id: harness.user, csrf: "csrf".to_owned(), expires_at: NOW };
     harness.store.create_login_session([1; 32], session, NOW).await.expect("stored");
     let entries = harness.store.session_store(id);
@@ -42,7 +47,7 @@ pub(crate) async fn a_running_store_seals_everything_with_a_new_key(kind: Kind) 
     let entries = store.session_store(id).scan(SESSION, "").await.expect("read");
     assert_eq!(entries.len(), written as usize);
     assert_eq!(store.webhook(webhook.id).await.expect("read"), Some(webhook));
-    let before = flowcore_domain::clock::Millis(NOW.0 - 1);
+    let before = Millis(NOW.0 - 1);
     let login = store.login_session([1; 32], before).await.expect("read").expect("there");
     assert_eq!(login.csrf, "csrf");
     store.close().await;

@@ -1,6 +1,7 @@
 //! Webhook endpoints: bounded, sealed.
 
 use crate::harness::{Harness, Kind, NOW, fresh, webhook};
+use flowcore_domain::clock::Millis;
 use flowcore_domain::event::EventKind;
 use flowcore_domain::webhook::Secret;
 use flowcore_storage::{MAX_WEBHOOKS, StorageError};
@@ -13,7 +14,10 @@ pub(crate) async fn an_endpoint_is_read_back_as_it_was_written(kind: Kind) {
     webhook.url = String::from("https://other.example");
     webhook.headers.clear();
     webhook.by_events = true;
+    let until = Millis(NOW.0 + 5);
+    webhook.previous_secret = Some((webhook.secret, until));
     webhook.secret = Secret::from_bytes([1; 32]);
+    webhook.chats.own = false;
     webhook.events = vec![];
     harness.store.update_webhook(webhook.clone(), NOW).await.expect("changed");
     assert_eq!(harness.store.webhooks(id).await.expect("listed"), [webhook.clone()]);

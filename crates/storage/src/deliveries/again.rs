@@ -1,0 +1,130 @@
+//! Deliveries that somebody asks for again: one of them, or all of a time.
+
+use super::queue;
+use crate::Store;
+use crate::dialect::{self, Connection, query};
+use crate::error::StorageError;
+use crate::events::{self, StoredEvent};
+use crate::row::Record;
+use flowcore_domain::clock::Millis;
+use flowcore_domain::id::{DeliveryId, InstanceId};
+use flowcore_domain::webhook::Webhook;
+
+/// How many events one job of a replay looks at, so that other writes come in between.
+const REPLAY_BATCH: usize = 200;
+
+impl Store {
+    /// Makes a delivery due now, also one that was finished. Its place in its chain is that of its event.
+    /// False when the instance has no such delivery.
+    pub async fn retry_delivery(
+        &self,
+        instance: InstanceId,
+        id: DeliveryId,
+        now: Millis,
+    ) -> Result<bool, StorageError> {
+        self.write(move |connection| {
+            Box::pin(async move {
+                dialect::lock_instance(connection, instance).await?;
+                let finished = query(
+                    "UPDATE deliveries SET state = 'waiting', finished_at = NULL, next_at = $3, \
+                     head = NOT EXISTS (SELECT 1 FROM deliveries other \
+                     WHERE other.webhook_id = deliveries.webhook_id \
+                     AND other.ordering_key = deliveries.ordering_key \
+                     AND other.state = 'waiting') \
+                     WHERE id = $1 AND instance_id = $2 AND state <> 'waiting'",
+                )
+                .bind(id.text())
+                .bind(instance)
+                .bind(now.0)
+                .execute(&mut *connection)
+                .await?;
+                let waiting = query(
+                    "UPDATE deliveries SET next_at = $3 WHERE id = $1 AND instance_id = $2 \
+                     AND state = 'waiting' AND NOT leased",
+                )
+                .bind(id.text())
+                .bind(instance)
+                .bind(now.0)
+                .execute(&mut *connection)
+                .await?;
+                let known = query("SELECT id FROM deliveries WHERE id = $1 AND instance_id = $2")
+                    .bind(id.text())
+                    .bind(instance)
+                    .fetch_optional(connection)
+                    .await?;
+                Ok(finished + waiting > 0 || known.is_some())
+            })
+        })
+        .await
+    }
+
+    /// Puts the events of a time, in their order, on their way again to the endpoints that want them,
+    /// except where one is on its way already; returns how many deliveries were made, at most `limit`.
+    pub async fn replay(
+        &self,
+        instance: InstanceId,
+        (from, to): (Millis, Millis),
+        targets: Vec<Webhook>,
+        limit: usize,
+        now: Millis,
+    ) -> Result<usize, StorageError> {
+        let (mut made, mut after) = (0, 0_i64);
+        while made < limit {
+            let rows = query(
+                "SELECT * FROM events WHERE instance_id = $1 AND position > $2 AND at >= $3 AND at <= $4 \
+                 ORDER BY position LIMIT $5",
+            )
+            .bind(instance)
+            .bind(after)
+            .bind(from.0)
+            .bind(to.0)
+            .bind(dialect::limit(REPLAY_BATCH))
+            .fetch_all(self.readers())
+            .await?;
+            let Some(last) = rows.last() else { break };
+            after = Record::new("events", last).get::<i64>("position")?;
+            let events: Vec<StoredEvent> = rows
+                .iter()
+                .map(|row| events::read_event(&Record::new("events", row)))
+                .collect::<Result<_, _>>()?;
+            let (room, targets) = (limit - made, targets.clone());
+            made += self
+                .write(move |connection| {
+                    Box::pin(async move {
+                        dialect::lock_instance(connection, instance).await?;
+                        enqueue_again(connection, &events, &targets, (room, now)).await
+                    })
+                })
+                .await?;
+        }
+        Ok(made)
+    }
+}
+
+async fn enqueue_again(
+    connection: &mut Connection,
+    events: &[StoredEvent],
+    targets: &[Webhook],
+    (room, now): (usize, Millis),
+) -> Result<usize, StorageError> {
+    let mut made = 0;
+    for stored in events {
+        for target in targets.iter().filter(|target| target.wants(&stored.event)) {
+            if made == room {
+                return Ok(made);
+            }
+            let id = target.id.text();
+            let on_its_way = query(
+                "SELECT id FROM deliveries WHERE event_id = $1 AND webhook_id = $2 \
+                 AND state = 'waiting'",
+            )
+            .bind(stored.event.id.text())
+            .bind(&id);
+            if on_its_way.fetch_optional(&mut *connection).await?.is_none() {
+                queue::enqueuing(&id, stored, now).execute(&mut *connection).await?;
+                made += 1;
+            }
+        }
+    }
+    Ok(made)
+}
