@@ -3,7 +3,7 @@
 mod bad_days;
 mod density;
 mod harness;
-mod housekeeping;
 mod hooks;
+mod housekeeping;
 mod main_job;
 mod orphans;
