@@ -51,6 +51,14 @@ pub trait Session: Send + Sync + std::fmt::Debug {
     /// [`EngineError::NotConnected`] before anything was written; others say whether to retry.
     async fn send_text(&self, message: &OutgoingText) -> Result<Sent, EngineError>;
 
+    /// Asks for a code that the owner of `phone` (digits) types on it, instead of scanning. Only while
+    /// codes are on show; an earlier one is no longer good.
+    ///
+    /// # Errors
+    /// [`EngineError::NotConnected`] when no codes are on show, [`EngineError::Rejected`] when WhatsApp
+    /// gives none: the number is none of its own, or it was asked for too many.
+    async fn pairing_code(&self, phone: &str) -> Result<String, EngineError>;
+
     /// Which of these phone numbers (digits) are on WhatsApp, and as whom.
     ///
     /// # Errors

@@ -188,6 +188,17 @@ pub enum NumberError {
 }
 
 impl Number {
+    /// Reads the number of a phone; an address is none.
+    ///
+    /// # Errors
+    /// [`NumberError`] says what to change.
+    pub fn phone(text: &str) -> Result<String, NumberError> {
+        match Self::parse(text)? {
+            Self::Phone(digits) => Ok(digits),
+            Self::Address(_) => Err(NumberError::NotDigits),
+        }
+    }
+
     /// Reads what a user typed.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ use crate::outbox::render;
 use crate::{Shared, StartError, fresh_id};
 use actor::{Command, Handle};
 use flowcore_domain::clock::Millis;
+use flowcore_domain::engine::EngineError;
 use flowcore_domain::event::EventKind;
 use flowcore_domain::id::InstanceId;
 use flowcore_domain::instance::pairing::QrCode;
@@ -148,6 +149,30 @@ impl Instances {
         // Nothing yet after `wait` is an answer too.
         let _ = tokio::time::timeout(wait, settled).await;
         Ok(view(&instance, &handle.snapshot()))
+    }
+
+    /// A code to type on the phone with that number (digits) while a QR code is on show; `None` when
+    /// none is. An earlier code is no longer good.
+    ///
+    /// # Errors
+    /// [`ServiceError::Rejected`] when WhatsApp gives none for this number.
+    pub async fn pairing_code(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+        phone: &str,
+    ) -> Result<Option<String>, ServiceError> {
+        let instance = self.find(caller, name).await?;
+        let handle = self.shared.registry.get_or_start(&self.shared, &instance);
+        let Some(session) = handle.session().filter(|_| handle.snapshot().qr.is_some()) else {
+            return Ok(None);
+        };
+        match session.pairing_code(phone).await {
+            Ok(code) => Ok(Some(code)),
+            // The round ended in this instant; the instance says so.
+            Err(EngineError::NotConnected) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The caller's instances, in order of their names.

@@ -1,6 +1,7 @@
 //! The client's errors in our words: can it be repeated, was it refused?
 
 use flowcore_domain::engine::EngineError;
+use whatsapp_rust::pair_code::PairError;
 use whatsapp_rust::{ClientError, ErrorChainExt, IqError, SendError};
 
 /// What a failed send means.
@@ -19,6 +20,14 @@ pub(super) fn of_contact(error: &(dyn std::error::Error + 'static)) -> EngineErr
     ErrorChainExt::sources(error)
         .find_map(|source| source.downcast_ref::<IqError>())
         .map_or_else(|| EngineError::Failed(error.to_string()), of_iq)
+}
+
+/// What a pairing code that was not given means.
+pub(super) fn of_pairing(error: &PairError) -> EngineError {
+    match error {
+        PairError::RequestFailed(iq) => of_iq(iq),
+        other => EngineError::Failed(other.to_string()),
+    }
 }
 
 fn of_client(error: &ClientError) -> EngineError {

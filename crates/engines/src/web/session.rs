@@ -40,6 +40,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wacore::store::{DeviceCommand, DevicePropsOverride};
+use whatsapp_rust::pair_code::PairCodeOptions;
 use whatsapp_rust::store::persistence_manager::PersistenceManager;
 use whatsapp_rust::{Client, SendOptions};
 
@@ -138,6 +139,15 @@ impl Session for WebSession {
             .map_err(|error| super::error::of_send(&error))?;
         crash_points::pass(CrashPoint::AfterSendWrite);
         Ok(Sent { at: Millis(wacore::time::now_millis()) })
+    }
+
+    async fn pairing_code(&self, phone: &str) -> Result<String, EngineError> {
+        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let client = client.ok_or(EngineError::NotConnected)?;
+        // The client gives one code at a time. Who asks again has lost it, or wants it for another phone.
+        client.cancel_pair_code().await;
+        let options = PairCodeOptions { phone_number: phone.to_owned(), ..Default::default() };
+        client.pair_with_code(options).await.map_err(|error| super::error::of_pairing(&error))
     }
 
     async fn look_up(&self, phones: &[String]) -> Result<Vec<Account>, EngineError> {

@@ -12,7 +12,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use flowcore_domain::clock::Millis;
 use flowcore_domain::instance::{InstanceName, Reason, Status};
-use flowcore_gateway::{InstanceFilter, InstanceView, png_data_url};
+use flowcore_domain::jid::Number;
+use flowcore_gateway::{InstanceFilter, InstanceView, ServiceError, png_data_url};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -92,25 +93,26 @@ pub(crate) async fn connect(
 ) -> Result<Json<Value>, Problem> {
     let name = instance_name(&value.instance_name)?;
     let wait = wait_for(&query)?;
-    if value.number.is_some() {
-        return Err(Problem::field(
-            "pairing_code_not_supported",
-            "No pairing codes yet",
-            "number",
-            "linking by a code is not supported yet; leave the number out and scan the QR code",
-        ));
-    }
+    let phone = value.number.as_deref().map(Number::phone).transpose();
+    let phone = phone.map_err(ServiceError::from)?;
     let replay = ReplayKey::of(&headers, caller.user_id, "connect")?;
     if let Some(key) = replay {
         state.replays.seen(&key, hash)?;
         state.replays.keep(key, hash, None);
     }
     let instances = state.gateway.instances();
-    let view = tokio::select! {
-        view = instances.connect(&caller, &name, wait) => view?,
-        () = state.stopping.cancelled() => return Err(Problem::stopping()),
+    let connecting = async {
+        let view = instances.connect(&caller, &name, wait).await?;
+        let code = match phone.filter(|_| view.qr.is_some()) {
+            Some(phone) => instances.pairing_code(&caller, &name, &phone).await?,
+            None => None,
+        };
+        Ok::<_, ServiceError>(connected(view, code))
     };
-    Ok(Json(connected(view)))
+    tokio::select! {
+        answer = connecting => Ok(Json(answer?)),
+        () = state.stopping.cancelled() => Err(Problem::stopping()),
+    }
 }
 
 fn wait_for(query: &Wait) -> Result<Duration, Problem> {
@@ -122,13 +124,13 @@ fn wait_for(query: &Wait) -> Result<Duration, Problem> {
     Ok(Duration::from_secs(seconds))
 }
 
-fn connected(view: InstanceView) -> Value {
+fn connected(view: InstanceView, pairing_code: Option<String>) -> Value {
     let code = view.qr.clone();
     json!({
         "instance": Instance::from(view),
         "qrcode": code.as_ref().map(|code| &code.text),
         "qrcodeImage": code.as_ref().and_then(|code| png_data_url(&code.text)),
-        "pairingCode": null,
+        "pairingCode": pairing_code,
         "expiresAt": code.as_ref().map(|code| code.expires_at.rfc3339()),
     })
 }

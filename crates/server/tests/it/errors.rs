@@ -35,7 +35,7 @@ async fn bad_input_is_told_what_is_wrong() {
         ("not JSON", connect().header("content-type", "text/plain").body("{}")),
         ("wait too long", post("/api/whatsapp/connect?wait=61").json(&json!({ "instanceName": "a" }))),
         ("wait no number", post("/api/whatsapp/connect?wait=x").json(&json!({ "instanceName": "a" }))),
-        ("pairing code", connect().json(&json!({ "instanceName": "a", "number": "5511" }))),
+        ("number to link", connect().json(&json!({ "instanceName": "a", "number": "5511" }))),
         ("bad status", server.api(Method::GET, "/api/whatsapp/instances?status=open")),
         ("bad limit", server.api(Method::GET, "/api/whatsapp/instances?limit=0")),
         ("bad cursor", server.api(Method::GET, "/api/whatsapp/instances?cursor=%20")),

@@ -26,6 +26,44 @@ async fn connect_shows_a_code_and_a_scan_links_the_phone() {
 }
 
 #[tokio::test]
+async fn a_code_typed_on_the_phone_links_it_too() {
+    let server = TestServer::start().await;
+    let phone = "5511988887777";
+    let shown = server.connect("shop").await;
+    assert!(shown["pairingCode"].is_null(), "no number, no code");
+    let asked = json!({ "instanceName": "shop", "number": "+55 11 98888-7777" });
+    let (status, shown) = server.post("/api/whatsapp/connect", asked.clone()).await;
+    assert_eq!(status, StatusCode::OK, "{shown}");
+    assert!(text(&shown["qrcode"]).starts_with("2@"), "scanning is still possible");
+    let code = text(&shown["pairingCode"]);
+    assert_eq!(code.len(), 8, "{code}");
+    server.phones("/admin/mock-phone/enter-code", json!({ "phone": phone, "code": code })).await;
+    let instance = server.until_status("shop", "connected").await;
+    assert_eq!(instance["number"], phone);
+    let (status, linked) = server.post("/api/whatsapp/connect", asked).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(linked["pairingCode"].is_null(), "it is linked already");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_code_that_whatsapp_does_not_give_is_said_and_the_qr_code_stays() {
+    let server = TestServer::start().await;
+    server.connect("shop").await;
+    let refusal = json!({ "target": "*", "fault": "refuse-code", "code": 429 });
+    server.phones("/admin/faults", refusal).await;
+    let asked = json!({ "instanceName": "shop", "number": "5511988887777" });
+    let (status, problem) = server.post("/api/whatsapp/connect", asked).await;
+    assert_eq!(status, StatusCode::BAD_GATEWAY, "{problem}");
+    assert_eq!(problem["code"], "rejected_by_whatsapp");
+    let shown = server.connect("shop").await;
+    let phone = server.scan(&text(&shown["qrcode"])).await;
+    let instance = server.until_status("shop", "connected").await;
+    assert_eq!(instance["number"], phone);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn an_instance_is_restarted_logged_out_linked_again_and_deleted() {
     let server = TestServer::start().await;
     let name = json!({ "instanceName": "shop" });
