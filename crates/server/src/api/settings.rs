@@ -1,10 +1,5 @@
 //! What an instance's owner can set.
 
-#![expect(
-    clippy::option_option,
-    reason = "a limit that is left out stays, one that is null is lifted"
-)]
-
 use crate::app::AppState;
 use crate::auth::Authenticated;
 use crate::extract::{Body, Named, instance_name};
