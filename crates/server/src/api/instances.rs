@@ -107,7 +107,7 @@ pub(crate) async fn connect(
             Some(phone) => instances.pairing_code(&caller, &name, &phone).await?,
             None => None,
         };
-        Ok::<_, ServiceError>(connected(view, code))
+        Ok::<_, ServiceError>(connected(view, code.as_deref()))
     };
     tokio::select! {
         answer = connecting => Ok(Json(answer?)),
@@ -124,7 +124,7 @@ fn wait_for(query: &Wait) -> Result<Duration, Problem> {
     Ok(Duration::from_secs(seconds))
 }
 
-fn connected(view: InstanceView, pairing_code: Option<String>) -> Value {
+fn connected(view: InstanceView, pairing_code: Option<&str>) -> Value {
     let code = view.qr.clone();
     json!({
         "instance": Instance::from(view),
