@@ -1,6 +1,7 @@
 //! How many inbound messages a second the store commits, with chat, contact, event and delivery, and how
 //! long one commit takes. `cargo run --release -p flowcore-storage --example throughput --
-//! [instances] [seconds] [postgres://…]`
+//! [instances] [seconds] [messages a second] [postgres://…]`. Without a rate (or with 0) each instance writes its next
+//! message when the last one is stored; with one, messages come when they come, and a time counts from there.
 
 use bytes::Bytes;
 use flowcore_domain::clock::Millis;
@@ -24,8 +25,9 @@ const NOW: Millis = Millis(1_767_603_600_000);
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let instances: usize = arguments.next().map_or(Ok(1000), |text| text.parse())?;
+    let instances: u32 = arguments.next().map_or(Ok(1000), |text| text.parse())?;
     let seconds: u64 = arguments.next().map_or(Ok(10), |text| text.parse())?;
+    let rate: u32 = arguments.next().map_or(Ok(0), |text| text.parse())?;
     let directory = tempfile::tempdir()?;
     let options = StoreOptions {
         data_dir: directory.path().to_path_buf(),
@@ -37,17 +39,19 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let user = UserId(Uuid::now_v7());
     store.ensure_admin(user, None, NOW).await?;
 
-    let mut prepared = Vec::with_capacity(instances);
+    let mut prepared = Vec::new();
     for index in 0..instances {
         prepared.push(prepare(&store, user, index).await?);
     }
     let tasks = TaskTracker::new();
     let start = Instant::now();
     let end = start + Duration::from_secs(seconds);
-    let mut phones = Vec::with_capacity(instances);
-    for instance in prepared {
+    let mut phones = Vec::new();
+    for (index, instance) in (0..).zip(prepared) {
         let store = store.clone();
-        phones.push(tasks.spawn(async move { receive(&store, instance, end).await }));
+        let pace = (rate > 0).then(|| Pace::of(index, instances, rate));
+        phones
+            .push(tasks.spawn(async move { receive(&store, instance, (start, end), pace).await }));
     }
     tasks.close();
     let mut times = Vec::new();
@@ -66,7 +70,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 async fn prepare(
     store: &Store,
     user_id: UserId,
-    index: usize,
+    index: u32,
 ) -> Result<InstanceId, Box<dyn std::error::Error>> {
     let id = InstanceId(Uuid::now_v7());
     let name = format!("phone-{index}").parse()?;
@@ -89,17 +93,41 @@ async fn prepare(
     Ok(id)
 }
 
+/// When the messages of one phone come.
+struct Pace {
+    first: Duration,
+    every: Duration,
+}
+
+impl Pace {
+    /// The phones share the rate, and none writes in the same instant as another.
+    fn of(index: u32, instances: u32, rate: u32) -> Self {
+        let share = |part: u32| Duration::from_secs(1) * part / rate;
+        Self { first: share(index), every: share(instances) }
+    }
+}
+
 /// One phone: a ratchet step and a message, again and again; returns how long each message took.
-async fn receive(store: &Store, instance: InstanceId, end: Instant) -> Vec<Duration> {
+async fn receive(
+    store: &Store,
+    instance: InstanceId,
+    (begun, end): (Instant, Instant),
+    pace: Option<Pace>,
+) -> Vec<Duration> {
     let session = store.session_store(instance);
     let mut times = Vec::new();
-    for number in 0_u64.. {
-        if Instant::now() >= end {
+    for number in 0_u32.. {
+        let start = match &pace {
+            Some(pace) => begun + pace.first + pace.every * number,
+            None => Instant::now(),
+        };
+        if start >= end {
             break;
         }
-        let start = Instant::now();
+        tokio::time::sleep_until(start.into()).await;
         let ratchet = vec![Change::put(Namespace("session"), "peer", vec![0_u8; 900])];
-        let stored = store.commit_inbound(instance, vec![message(instance, number)], NOW).await;
+        let row = message(instance, u64::from(number));
+        let stored = store.commit_inbound(instance, vec![row], NOW).await;
         if let Err(error) = stored {
             println!("a message failed: {error}");
             break;

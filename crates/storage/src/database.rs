@@ -19,6 +19,15 @@ use writer::Writer;
 /// Most jobs that wait; who comes later waits outside.
 const QUEUE: usize = 1024;
 
+/// How much a job does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// One statement.
+    Statement,
+    /// Several, all or nothing.
+    Transaction,
+}
+
 /// What a job of a writer returns.
 pub(crate) type JobFuture<'c, T> =
     Pin<Box<dyn Future<Output = Result<T, StorageError>> + Send + 'c>>;
@@ -62,14 +71,15 @@ impl Database {
         &self.readers
     }
 
-    /// Runs a job in a transaction and returns when that is durable.
-    pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StorageError>
+    /// Runs a job in a transaction and returns when that is durable. A job that is one statement is a
+    /// transaction by itself, and PostgreSQL is spared the way there and back twice.
+    pub(crate) async fn write<T, F>(&self, extent: Extent, work: F) -> Result<T, StorageError>
     where
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut Connection) -> JobFuture<'c, T> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(Write { work: Some(work), outcome: None, reply });
+        let job = Box::new(Write { work: Some(work), extent, outcome: None, reply });
         let closed = || StorageError::Unavailable("the store is closed".to_owned());
         self.jobs.send(job).await.map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
@@ -86,6 +96,9 @@ impl Database {
 
 /// A job whose result type is forgotten.
 trait Job: Send {
+    /// How much it does.
+    fn extent(&self) -> Extent;
+
     /// Does the work; the result is kept until [`Job::settle`].
     fn run<'c>(&'c mut self, connection: &'c mut Connection) -> JobFuture<'c, ()>;
 
@@ -95,6 +108,7 @@ trait Job: Send {
 
 struct Write<T, F> {
     work: Option<F>,
+    extent: Extent,
     outcome: Option<Result<T, StorageError>>,
     reply: oneshot::Sender<Result<T, StorageError>>,
 }
@@ -104,6 +118,10 @@ where
     T: Send,
     F: for<'c> FnOnce(&'c mut Connection) -> JobFuture<'c, T> + Send,
 {
+    fn extent(&self) -> Extent {
+        self.extent
+    }
+
     fn run<'c>(&'c mut self, connection: &'c mut Connection) -> JobFuture<'c, ()> {
         Box::pin(async move {
             let Some(work) = self.work.take() else { return Ok(()) };
@@ -142,7 +160,7 @@ mod tests {
     }
 
     async fn note(database: &Database, text: String) -> Result<(), StorageError> {
-        let write = database.write(move |connection| {
+        let write = database.write(Extent::Transaction, move |connection| {
             Box::pin(async move {
                 let insert = query("INSERT INTO notes (text) VALUES ($1)").bind(text);
                 insert.execute(connection).await?;
@@ -161,7 +179,7 @@ mod tests {
     async fn a_job_that_panics_is_rolled_back_and_the_writer_goes_on() {
         let directory = tempfile::tempdir().expect("a directory");
         let database = database(&directory.path().join("test.db")).await;
-        let panicking = database.write::<(), _>(|connection| {
+        let panicking = database.write::<(), _>(Extent::Transaction, |connection| {
             Box::pin(async move {
                 query("INSERT INTO notes (text) VALUES ('lost')").execute(connection).await?;
                 panic!("on purpose");
@@ -184,7 +202,7 @@ mod tests {
         let database = database(&directory.path().join("test.db")).await;
         note(&database, "first".to_owned()).await.expect("stored");
         // SQLite's own limit gives the error of a full disk; it goes with the connection.
-        let limit = database.write(|connection| {
+        let limit = database.write(Extent::Transaction, |connection| {
             Box::pin(async move {
                 query("PRAGMA max_page_count = 1").execute(connection).await?;
                 Ok(())

@@ -52,7 +52,7 @@ pub use statuses::{Render, StatusNews};
 pub use vault::{MasterKey, MasterKeyError};
 pub use webhooks::MAX_WEBHOOKS;
 
-use crate::database::{Database, JobFuture};
+use crate::database::{Database, Extent, JobFuture};
 use crate::dialect::{Connection, Readers, query};
 use crate::open::{Guard, Opened};
 use crate::vault::{Sealer, Vault};
@@ -130,7 +130,16 @@ impl Store {
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut Connection) -> JobFuture<'c, T> + Send + 'static,
     {
-        self.inner.database.write(work).await
+        self.write_in(Extent::Transaction, work).await
+    }
+
+    /// The same with a job that may be a single statement.
+    async fn write_in<T, F>(&self, extent: Extent, work: F) -> Result<T, StorageError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut Connection) -> JobFuture<'c, T> + Send + 'static,
+    {
+        self.inner.database.write(extent, work).await
     }
 }
 

@@ -4,6 +4,7 @@
 //! The instance's row is the parent of all entries: a write after its deletion is refused as fenced.
 
 use crate::Store;
+use crate::database::Extent;
 use crate::dialect::{self, Connection, Query, query};
 use crate::error::StorageError;
 use crate::row::Record;
@@ -167,7 +168,10 @@ impl SessionStore for Entries {
         }
         let (puts, deletions) = self.digest(changes)?;
         let instance = self.instance;
-        let written = self.store.write(move |connection| {
+        let statements = dialect::batches(&puts).count()
+            + deletions.values().map(|keys| dialect::batches(keys).count()).sum::<usize>();
+        let extent = if statements == 1 { Extent::Statement } else { Extent::Transaction };
+        let written = self.store.write_in(extent, move |connection| {
             Box::pin(async move {
                 put(connection, instance, puts).await?;
                 for (namespace, keys) in deletions {

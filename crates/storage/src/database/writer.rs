@@ -7,7 +7,7 @@
 //! 4. Only then is anybody answered; so what a caller saw succeed is on the disk.
 //!
 //! # PostgreSQL: several writers, a transaction a job
-//! The server shares its disk syncs among transactions by itself, and a failing job need not be kept
+//! A job of one statement needs no `BEGIN` and `COMMIT` around it. The server shares its disk syncs among transactions by itself, and a failing job need not be kept
 //! from spoiling others. What must be in order is ordered by the row of its instance.
 //!
 //! # When it goes wrong
@@ -19,11 +19,11 @@
 //!   the error; what they repeat is recognised by its ids.
 //! - The process is killed: each transaction is there whole or not at all.
 
-use super::Job;
+use super::{Extent, Job};
 use crate::dialect::{Connection, Location, query};
 use crate::error::StorageError;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -41,12 +41,17 @@ const UNDO_JOB: &str = "ROLLBACK TO job; RELEASE job; SAVEPOINT job";
 /// How long a transaction of PostgreSQL may take: a server that went away without a word is noticed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// After so long without work a connection to PostgreSQL is asked whether it still stands.
+const RESTED: Duration = Duration::from_secs(1);
+
 type Jobs = mpsc::Receiver<Box<dyn Job>>;
 
 pub(super) struct Writer {
     queue: Arc<Mutex<Jobs>>,
     location: Location,
     connection: Option<Connection>,
+    /// When the connection last did its work.
+    used: Instant,
     closing: CancellationToken,
     healthy: bool,
 }
@@ -58,7 +63,7 @@ impl Writer {
         connection: Option<Connection>,
         closing: CancellationToken,
     ) -> Self {
-        Self { queue, location, connection, closing, healthy: true }
+        Self { queue, location, connection, used: Instant::now(), closing, healthy: true }
     }
 
     pub(super) async fn run(mut self) {
@@ -122,12 +127,19 @@ impl Writer {
     /// Runs one job in a transaction. A failure of the job is its own; one of the connection costs it.
     async fn commit_alone(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), StorageError> {
         let silent = |_| StorageError::Unavailable("PostgreSQL did not answer in time".to_owned());
+        let begin = match group.first().map(|job| job.extent()) {
+            Some(Extent::Transaction) => Some("BEGIN"),
+            // Nothing to begin; but after a rest the connection may be dead.
+            _ if self.used.elapsed() > RESTED => Some("SELECT 1"),
+            _ => None,
+        };
         let mut connection =
-            tokio::time::timeout(PATIENCE, self.begin()).await.map_err(silent)??;
+            tokio::time::timeout(PATIENCE, self.ready(begin)).await.map_err(silent)??;
         let done = tokio::time::timeout(PATIENCE, run_alone(&mut connection, group)).await;
         match done.map_err(silent).and_then(|done| done) {
             Ok(()) => {
                 self.connection = Some(connection);
+                self.used = Instant::now();
                 Ok(())
             }
             // Dropped, not closed: it may not even take a goodbye.
@@ -135,15 +147,18 @@ impl Writer {
         }
     }
 
-    /// A connection with an open transaction. The one of the last job may have died since.
-    async fn begin(&mut self) -> Result<Connection, StorageError> {
-        if let Some(mut connection) = self.connection.take()
-            && query("BEGIN").execute(&mut connection).await.is_ok()
-        {
-            return Ok(connection);
+    /// A connection that was told how the job begins. The one of the last job may have died since.
+    async fn ready(&mut self, begin: Option<&'static str>) -> Result<Connection, StorageError> {
+        if let Some(mut connection) = self.connection.take() {
+            let Some(begin) = begin else { return Ok(connection) };
+            if query(begin).execute(&mut connection).await.is_ok() {
+                return Ok(connection);
+            }
         }
         let mut connection = self.location.connect().await?;
-        query("BEGIN").execute(&mut connection).await?;
+        if let Some(begin) = begin {
+            query(begin).execute(&mut connection).await?;
+        }
         Ok(connection)
     }
 
@@ -185,8 +200,9 @@ async fn run_alone(
 ) -> Result<(), StorageError> {
     for job in group {
         let end = match job.run(connection).await {
-            Ok(()) => "COMMIT",
             Err(error @ StorageError::Unavailable(_)) => return Err(error),
+            _ if job.extent() == Extent::Statement => continue,
+            Ok(()) => "COMMIT",
             Err(_) => "ROLLBACK",
         };
         query(end).execute(&mut *connection).await?;
