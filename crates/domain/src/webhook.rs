@@ -12,7 +12,7 @@ pub use health::{BREAK_AFTER, Health, OffBecause, SWITCH_OFF_AFTER, Turn};
 use crate::backoff::Backoff;
 use crate::clock::Millis;
 use crate::event::{EventKind, NewEvent};
-use crate::id::{InstanceId, WebhookId};
+use crate::id::{InstanceId, UserId, WebhookId};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -26,13 +26,22 @@ pub const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// After a rotation receivers get signatures of both secrets for this long.
 pub const ROTATION_OVERLAP: Duration = Duration::from_secs(24 * 3600);
 
+/// Whose events an endpoint gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Those of one instance.
+    Instance(InstanceId),
+    /// Those of every instance that this user has or will have.
+    User(UserId),
+}
+
 /// A URL of the user's app.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Webhook {
     /// Its id.
     pub id: WebhookId,
     /// Whose events it gets.
-    pub instance_id: InstanceId,
+    pub scope: Scope,
     /// Where to post.
     pub url: String,
     /// Whether anything is posted at all.

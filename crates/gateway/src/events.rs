@@ -4,4 +4,5 @@
 pub(crate) mod delivery;
 pub(crate) mod post;
 pub(crate) mod trial;
+mod under_way;
 pub(crate) mod webhooks;

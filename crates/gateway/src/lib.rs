@@ -24,7 +24,7 @@ pub use accounts::{Accounts, AdminKey, BrowserSession, Caller, Role, WeakKey};
 pub use clients::{AllowPrivate, AllowPrivateError};
 pub use error::{ServiceError, StartError};
 pub use events::trial::Trial;
-pub use events::webhooks::{NewWebhook, WebhookPatch, Webhooks};
+pub use events::webhooks::{NewWebhook, WebhookPatch, Webhooks, WebhooksOf};
 pub use flowcore_engines::{crash_points, verifies_certificates};
 pub use flowcore_storage::{
     DatabaseOptions, Delivery, DeliveryAttempt, DeliveryFilter, DeliveryState, Mark, MasterKey,

@@ -52,6 +52,13 @@ fn api_routes() -> Router<AppState> {
         )
         .route("/api/instances/{name}/webhooks/{id}/test", post(api::webhooks::test))
         .route("/api/instances/{name}/webhooks/{id}/rotate", post(api::webhooks::rotate))
+        .route("/api/webhooks", get(api::webhooks::list).post(api::webhooks::create))
+        .route(
+            "/api/webhooks/{id}",
+            put(api::webhooks::update).get(api::webhooks::get).delete(api::webhooks::delete),
+        )
+        .route("/api/webhooks/{id}/test", post(api::webhooks::test))
+        .route("/api/webhooks/{id}/rotate", post(api::webhooks::rotate))
         .route("/api/instances/{name}/deliveries", get(api::deliveries::list))
         .route("/api/instances/{name}/deliveries/{id}/retry", post(api::deliveries::retry))
         .route("/api/events", get(api::events::stream))

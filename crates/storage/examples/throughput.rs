@@ -10,7 +10,7 @@ use flowcore_domain::id::{InstanceId, UserId, WebhookId};
 use flowcore_domain::jid::Jid;
 use flowcore_domain::message::{Addressing, InboundMessage};
 use flowcore_domain::session_store::{Change, Namespace};
-use flowcore_domain::webhook::{ChatFilter, Health, Secret, Webhook};
+use flowcore_domain::webhook::{ChatFilter, Health, Scope, Secret, Webhook};
 use flowcore_storage::{
     DatabaseOptions, InboundRow, Mark, MasterKey, NewInstance, Store, StoreOptions,
 };
@@ -77,7 +77,7 @@ async fn prepare(
     store.create_instance(NewInstance { id, user_id, name, now: NOW }, vec![]).await?;
     let webhook = Webhook {
         id: WebhookId(Uuid::now_v7()),
-        instance_id: id,
+        scope: Scope::Instance(id),
         url: "http://127.0.0.1:9/".to_owned(),
         enabled: true,
         events: vec![],

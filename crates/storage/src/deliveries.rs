@@ -1,6 +1,6 @@
 //! Events on their way to webhooks.
 //!
-//! Deliveries of one endpoint and one ordering key are a chain; only its head, the oldest unfinished
+//! Deliveries of one endpoint, instance and ordering key are a chain; only its head, the oldest unfinished
 //! one, is ever tried, so a receiver gets the events of a chat in order. A claim takes due heads for the
 //! time of a lease by moving their due time past it: a worker that dies gives its work back by doing
 //! nothing. Finishing a head makes the next of its chain the head. So claiming looks only at heads that
@@ -30,16 +30,6 @@ use std::time::Duration;
 
 const TABLE: &str = "deliveries";
 
-/// Takes due heads; where several workers claim at once, each passes over what another is taking.
-const CLAIM: [&str; 2] = [
-    "WITH due AS MATERIALIZED (SELECT id FROM deliveries WHERE head AND next_at <= $1 \
-     ORDER BY next_at LIMIT $2) UPDATE deliveries SET leased = TRUE, next_at = $3 \
-     WHERE id IN (SELECT id FROM due) RETURNING id",
-    "WITH due AS MATERIALIZED (SELECT id FROM deliveries WHERE head AND next_at <= $1 \
-     ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED) UPDATE deliveries SET leased = TRUE, \
-     next_at = $3 WHERE id IN (SELECT id FROM due) RETURNING id",
-];
-
 /// A delivery that waits. On PostgreSQL, nobody else changes its instance's chains until the commit.
 const WAITING: [&str; 2] = [
     "SELECT id, instance_id, webhook_id, ordering_key, attempts FROM deliveries \
@@ -54,6 +44,17 @@ const WAITING: [&str; 2] = [
 
 /// Most deliveries of one claim.
 const MAX_CLAIM: usize = 256;
+
+/// What a claim may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim<'a> {
+    /// At most so many.
+    pub limit: usize,
+    /// At most so many of one endpoint.
+    pub each: usize,
+    /// None of these endpoints: they have enough under way.
+    pub busy: &'a [WebhookId],
+}
 
 /// A delivery to be made now, with everything that it needs.
 #[derive(Debug, Clone)]
@@ -97,24 +98,28 @@ pub struct Settlement {
 
 impl Store {
     /// Takes due deliveries, at most one of each chain, for the time of `lease`; who does not settle
-    /// until then gives them back.
+    /// until then gives them back. However many are due to one endpoint, others get their share.
     pub async fn claim_deliveries(
         &self,
-        limit: usize,
+        claim: Claim<'_>,
         now: Millis,
         lease: Duration,
     ) -> Result<Vec<ClaimedDelivery>, StorageError> {
-        let limit = limit.min(MAX_CLAIM);
+        let limit = claim.limit.min(MAX_CLAIM);
+        let each = claim.each;
+        let busy: Vec<String> = claim.busy.iter().map(WebhookId::text).collect();
         let ids: Vec<String> = self
             .write(move |connection| {
                 Box::pin(async move {
-                    let [sqlite, postgres] = CLAIM;
-                    let claimed = query(connection.pick(sqlite, postgres))
+                    let sql = claiming(busy.len(), connection.pick("", "FOR UPDATE SKIP LOCKED"));
+                    let claim = query(AssertSqlSafe(sql))
                         .bind(now.0)
                         .bind(dialect::limit(limit))
                         .bind(now.plus(lease).0)
-                        .fetch_all(connection)
-                        .await?;
+                        .bind(dialect::limit(limit * LOOK_AT))
+                        .bind(dialect::limit(each));
+                    let claim = busy.iter().fold(claim, Query::bind);
+                    let claimed = claim.fetch_all(connection).await?;
                     claimed.iter().map(|row| Record::new(TABLE, row).get("id")).collect()
                 })
             })
@@ -186,6 +191,7 @@ impl Store {
                 let record = Record::new(TABLE, &row);
                 queue::note_attempt(connection, &id, record.get("attempts")?, &settlement).await?;
                 let (webhook, chain) = (record.get("webhook_id")?, record.get("ordering_key")?);
+                let instance: InstanceId = record.parsed("instance_id")?;
                 let outcome = match settlement.step {
                     NextStep::RetryAt(at) => {
                         queue::retry(connection, &id, at).await?;
@@ -196,21 +202,28 @@ impl Store {
                 };
                 if let Some(outcome) = outcome {
                     queue::finish(connection, &id, outcome, settlement.at).await?;
-                    queue::promote(connection, webhook, chain, settlement.at).await?;
+                    queue::promote(connection, (instance, webhook, chain), settlement.at).await?;
                 }
-                let instance: InstanceId = record.parsed("instance_id")?;
                 health::note(connection, (instance, webhook), &settlement).await
             })
         })
         .await
     }
 
-    /// When the next delivery can be claimed; not before `now`. `None` when none waits.
-    pub async fn next_delivery_due(&self, now: Millis) -> Result<Option<Millis>, StorageError> {
-        let due: Option<i64> =
-            query("SELECT next_at FROM deliveries WHERE head ORDER BY next_at LIMIT 1")
-                .scalar(self.readers())
-                .await?;
+    /// When the next delivery can be claimed; not before `now`. `None` when none waits. Those of `busy`
+    /// endpoints do not count.
+    pub async fn next_delivery_due(
+        &self,
+        now: Millis,
+        busy: &[WebhookId],
+    ) -> Result<Option<Millis>, StorageError> {
+        let sql = format!(
+            "SELECT next_at FROM deliveries WHERE head{} ORDER BY next_at LIMIT 1",
+            passing_over(0, busy.len())
+        );
+        let ask = query(AssertSqlSafe(sql));
+        let ask = busy.iter().fold(ask, |ask, id| ask.bind(id.text()));
+        let due: Option<i64> = ask.scalar(self.readers()).await?;
         let due = due.map(Millis).filter(|due| *due != health::PARKED);
         Ok(due.map(|due| due.max(now)))
     }
@@ -228,6 +241,31 @@ impl Store {
         })
         .await
     }
+}
+
+/// So many times as many due heads as a claim takes are looked at, to find some of each endpoint.
+const LOOK_AT: usize = 4;
+
+/// Takes due heads; where several workers claim at once, each passes over what another is taking.
+fn claiming(busy: usize, passing_locked: &str) -> String {
+    format!(
+        "WITH near AS MATERIALIZED (SELECT id, webhook_id, next_at FROM deliveries \
+         WHERE head AND next_at <= $1{} ORDER BY next_at LIMIT $4 {passing_locked}), \
+         placed AS (SELECT id, next_at, ROW_NUMBER() OVER (PARTITION BY webhook_id \
+         ORDER BY next_at) AS place FROM near), \
+         due AS MATERIALIZED (SELECT id FROM placed WHERE place <= $5 ORDER BY next_at LIMIT $2) \
+         UPDATE deliveries SET leased = TRUE, next_at = $3 \
+         WHERE id IN (SELECT id FROM due) RETURNING id",
+        passing_over(5, busy)
+    )
+}
+
+/// The condition that leaves out so many endpoints, given after the first `used` parameters.
+fn passing_over(used: usize, busy: usize) -> String {
+    if busy == 0 {
+        return String::new();
+    }
+    format!(" AND webhook_id NOT IN ({})", dialect::parameters(used, busy))
 }
 
 fn read_claimed(record: &Record<'_>, webhook: Webhook) -> Result<ClaimedDelivery, StorageError> {

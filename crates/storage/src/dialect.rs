@@ -13,7 +13,7 @@ pub(crate) use postgres::{PgTarget, instant, uuid_text};
 pub(crate) use query::{Instant, Query, query};
 
 use crate::error::StorageError;
-use flowcore_domain::id::InstanceId;
+use flowcore_domain::id::{InstanceId, UserId};
 use sqlx::postgres::{PgPool, PgRow};
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
@@ -122,10 +122,12 @@ pub(crate) const TABLE_EXISTS: [&str; 2] = [
 pub(crate) const TAKE_EVENT_NUMBERS: [&str; 2] = [
     "UPDATE whatsapp_instances SET event_seq = event_seq + $2 WHERE id = $1 RETURNING event_seq, \
      (SELECT string_agg(webhook_endpoints.id || ' ' || events, '|') FROM webhook_endpoints \
-     WHERE instance_id = $1 AND enabled) AS targets",
+     WHERE enabled AND (instance_id = $1 OR user_id = \
+     (SELECT owned.user_id FROM whatsapp_instances owned WHERE owned.id = $1))) AS targets",
     "UPDATE whatsapp_instances SET event_seq = event_seq + $2 WHERE id = $1 RETURNING event_seq, \
      (SELECT string_agg(webhook_endpoints.id || ' ' || events, '|') FROM webhook_endpoints \
-     WHERE instance_id = $1 AND enabled) AS targets, \
+     WHERE enabled AND (instance_id = $1 OR user_id = \
+     (SELECT owned.user_id FROM whatsapp_instances owned WHERE owned.id = $1))) AS targets, \
      pg_advisory_xact_lock_shared(hashtext('flowcore events'), hashtext(current_schema()))",
 ];
 
@@ -142,6 +144,20 @@ pub(crate) async fn lock_instance(
     if matches!(connection, Connection::Postgres(_)) {
         query("SELECT 1 FROM whatsapp_instances WHERE id = $1 FOR NO KEY UPDATE")
             .bind(instance)
+            .execute(connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Makes jobs about all instances of a user wait for each other. SQLite's jobs always do.
+pub(crate) async fn lock_user(
+    connection: &mut Connection,
+    user: UserId,
+) -> Result<(), StorageError> {
+    if matches!(connection, Connection::Postgres(_)) {
+        query("SELECT 1 FROM profiles WHERE id = $1 FOR NO KEY UPDATE")
+            .bind(user)
             .execute(connection)
             .await?;
     }

@@ -34,7 +34,7 @@ mod webhooks;
 pub use accounts::{Admin, ApiKey, LoginSession};
 pub use contacts::{Chat, ChatCursor};
 pub use deliveries::{
-    ClaimedDelivery, Delivery, DeliveryAttempt, DeliveryFilter, DeliveryState, RenderTurn,
+    Claim, ClaimedDelivery, Delivery, DeliveryAttempt, DeliveryFilter, DeliveryState, RenderTurn,
     Settlement,
 };
 pub use error::{OpenError, StorageError};

@@ -2,18 +2,18 @@
 
 use crate::Store;
 use crate::deliveries::{health, queue};
-use crate::dialect::{self, query};
+use crate::dialect::{self, Connection, Query, query};
 use crate::error::StorageError;
 use crate::events::read_kind;
 use crate::row::{Record, json_text};
 use flowcore_domain::clock::Millis;
 use flowcore_domain::event::EventKind;
 use flowcore_domain::id::{InstanceId, WebhookId};
-use flowcore_domain::webhook::{Secret, Webhook};
+use flowcore_domain::webhook::{Scope, Secret, Webhook};
 
 const TABLE: &str = "webhook_endpoints";
 
-/// Most endpoints of one instance: every event is written once for each.
+/// Most endpoints of one scope: every event is written once for each.
 pub const MAX_WEBHOOKS: usize = 20;
 
 /// The columns that are not plain text.
@@ -25,31 +25,36 @@ struct Sealed {
 }
 
 impl Store {
-    /// Stores a new endpoint; false when the instance has [`MAX_WEBHOOKS`] already.
+    /// Stores a new endpoint; false when its scope has [`MAX_WEBHOOKS`] already.
     ///
     /// # Errors
-    /// `NotFound` when the instance was deleted.
+    /// `NotFound` when the instance or the user was deleted.
     pub async fn create_webhook(&self, webhook: Webhook) -> Result<bool, StorageError> {
         let sealed = self.seal_webhook(&webhook)?;
         self.write(move |connection| {
             Box::pin(async move {
-                let instance = webhook.instance_id;
-                dialect::lock_instance(connection, instance).await?;
-                let count: Option<i64> =
-                    query("SELECT COUNT(*) FROM webhook_endpoints WHERE instance_id = $1")
-                        .bind(instance)
-                        .scalar(&mut *connection)
-                        .await?;
+                let (instance, user) = match webhook.scope {
+                    Scope::Instance(id) => (Some(id), None),
+                    Scope::User(id) => (None, Some(id)),
+                };
+                lock(connection, webhook.scope).await?;
+                let count: Option<i64> = query(
+                    "SELECT COUNT(*) FROM webhook_endpoints WHERE instance_id = $1 OR user_id = $1",
+                )
+                .bind(webhook.scope)
+                .scalar(&mut *connection)
+                .await?;
                 if count.and_then(|count| usize::try_from(count).ok()) >= Some(MAX_WEBHOOKS) {
                     return Ok(false);
                 }
                 query(
-                    "INSERT INTO webhook_endpoints (id, instance_id, url, enabled, events, \
+                    "INSERT INTO webhook_endpoints (id, instance_id, user_id, url, enabled, events, \
                      headers, by_events, secret, created_at) \
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
                 )
                 .bind(webhook.id.text())
                 .bind(instance)
+                .bind(user)
                 .bind(webhook.url)
                 .bind(webhook.enabled)
                 .bind(sealed.events)
@@ -65,12 +70,28 @@ impl Store {
         .await
     }
 
-    /// The endpoints of an instance, oldest first.
-    pub async fn webhooks(&self, instance: InstanceId) -> Result<Vec<Webhook>, StorageError> {
-        let rows = query("SELECT * FROM webhook_endpoints WHERE instance_id = $1 ORDER BY id")
-            .bind(instance)
-            .fetch_all(self.readers())
-            .await?;
+    /// The endpoints of a scope, oldest first.
+    pub async fn webhooks(&self, scope: Scope) -> Result<Vec<Webhook>, StorageError> {
+        let ask = query(
+            "SELECT * FROM webhook_endpoints WHERE instance_id = $1 OR user_id = $1 ORDER BY id",
+        );
+        self.read_webhooks(ask.bind(scope)).await
+    }
+
+    /// The endpoints that get an instance's events: its own, and those of all its owner's instances.
+    pub async fn webhooks_hearing(
+        &self,
+        instance: InstanceId,
+    ) -> Result<Vec<Webhook>, StorageError> {
+        let ask = query(
+            "SELECT * FROM webhook_endpoints WHERE instance_id = $1 OR user_id = \
+             (SELECT user_id FROM whatsapp_instances WHERE id = $1) ORDER BY id",
+        );
+        self.read_webhooks(ask.bind(instance)).await
+    }
+
+    async fn read_webhooks(&self, ask: Query) -> Result<Vec<Webhook>, StorageError> {
+        let rows = ask.fetch_all(self.readers()).await?;
         rows.iter().map(|row| self.read_webhook(&Record::new(TABLE, row))).collect()
     }
 
@@ -81,7 +102,7 @@ impl Store {
         row.map(|row| self.read_webhook(&Record::new(TABLE, &row))).transpose()
     }
 
-    /// Replaces what an endpoint says; its instance and time of creation stay. Whatever made it fail is
+    /// Replaces what an endpoint says; its scope and time of creation stay. Whatever made it fail is
     /// taken for mended: a pause ends. Switching it off ends what waits for it.
     ///
     /// # Errors
@@ -90,15 +111,16 @@ impl Store {
         let sealed = self.seal_webhook(&webhook)?;
         self.write(move |connection| {
             Box::pin(async move {
-                dialect::lock_instance(connection, webhook.instance_id).await?;
+                lock(connection, webhook.scope).await?;
                 let changed = query(
                     "UPDATE webhook_endpoints SET url = $3, enabled = $4, events = $5, \
                      headers = $6, by_events = $7, secret = $8, previous_secret = $9, \
                      previous_until = $10, failures = 0, failing_since = NULL, \
-                     paused_until = NULL, off_because = NULL WHERE id = $1 AND instance_id = $2",
+                     paused_until = NULL, off_because = NULL \
+                     WHERE id = $1 AND (instance_id = $2 OR user_id = $2)",
                 )
                 .bind(webhook.id.text())
-                .bind(webhook.instance_id)
+                .bind(webhook.scope)
                 .bind(webhook.url)
                 .bind(webhook.enabled)
                 .bind(sealed.events)
@@ -122,21 +144,19 @@ impl Store {
         .await
     }
 
-    /// Deletes an endpoint of an instance with its deliveries; false when it was not there.
-    pub async fn delete_webhook(
-        &self,
-        instance: InstanceId,
-        id: WebhookId,
-    ) -> Result<bool, StorageError> {
+    /// Deletes an endpoint of a scope with its deliveries; false when it was not there.
+    pub async fn delete_webhook(&self, scope: Scope, id: WebhookId) -> Result<bool, StorageError> {
         self.write(move |connection| {
             Box::pin(async move {
-                dialect::lock_instance(connection, instance).await?;
-                let deleted =
-                    query("DELETE FROM webhook_endpoints WHERE id = $1 AND instance_id = $2")
-                        .bind(id.text())
-                        .bind(instance)
-                        .execute(connection)
-                        .await?;
+                lock(connection, scope).await?;
+                let deleted = query(
+                    "DELETE FROM webhook_endpoints WHERE id = $1 \
+                     AND (instance_id = $2 OR user_id = $2)",
+                )
+                .bind(id.text())
+                .bind(scope)
+                .execute(connection)
+                .await?;
                 Ok(deleted > 0)
             })
         })
@@ -183,7 +203,10 @@ impl Store {
         let headers = open("headers", record.get::<&[u8]>("headers")?)?;
         Ok(Webhook {
             id,
-            instance_id: record.parsed("instance_id")?,
+            scope: match record.parsed_option("instance_id")? {
+                Some(instance) => Scope::Instance(instance),
+                None => Scope::User(record.parsed("user_id")?),
+            },
             url: record.get("url")?,
             enabled: record.get("enabled")?,
             events: events.ok_or_else(|| record.corrupt())?,
@@ -195,6 +218,13 @@ impl Store {
             health: health::read(record)?,
             created_at: Millis(record.get("created_at")?),
         })
+    }
+}
+
+async fn lock(connection: &mut Connection, scope: Scope) -> Result<(), StorageError> {
+    match scope {
+        Scope::Instance(instance) => dialect::lock_instance(connection, instance).await,
+        Scope::User(user) => dialect::lock_user(connection, user).await,
     }
 }
 

@@ -82,7 +82,9 @@ suite! {
         an_endpoint_that_is_gone_is_switched_off_and_its_owner_told
         changing_an_endpoint_ends_its_pause
         what_was_finished_can_be_asked_for_again
-        chats_that_are_left_out_are_not_delivered;
+        chats_that_are_left_out_are_not_delivered
+        an_endpoint_with_much_to_do_leaves_room_for_others
+        an_endpoint_of_a_user_hears_all_their_instances_and_orders_each;
     durability:
         many_writers_commit_together_and_the_failing_ones_fail_alone
         a_store_that_was_dropped_without_being_closed_has_lost_nothing

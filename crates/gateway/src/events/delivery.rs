@@ -2,27 +2,27 @@
 //!
 //! One task claims what is due and posts a bounded number at a time. A claim is a lease in the store:
 //! what a killed process had claimed comes back by itself. Only the oldest unfinished delivery of a
-//! chat and endpoint can be claimed, which is what keeps the order; a receiver that fails holds up its
-//! own chats and nobody else's, and one that fails again and again is paused by the store.
+//! chat and endpoint can be claimed, which is what keeps the order; a receiver that fails or hangs holds
+//! up its own chats and nobody else's, because an endpoint has a bounded number under way (`under_way`),
+//! and one that fails again and again is paused by the store.
 
 use super::post::{Posted, Poster};
+use super::under_way::{EACH, UnderWay};
 use crate::Shared;
 use crate::outbox::render;
 use flowcore_domain::event::Envelope;
 use flowcore_domain::webhook::{Attempt, after_attempt};
-use flowcore_storage::{ClaimedDelivery, Settlement, StorageError};
+use flowcore_storage::{Claim, ClaimedDelivery, Settlement, StorageError};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::task::JoinSet;
 
-/// How many requests are under way at once.
-const AT_ONCE: usize = 64;
 /// How long a claim holds; longer than any request may take.
 const LEASE: Duration = Duration::from_secs(60);
 /// How long the worker sleeps at most before it looks again.
 const IDLE: Duration = Duration::from_secs(30);
 /// How long the worker waits after the store failed.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
+
 /// Starts the worker.
 pub(crate) fn start(shared: Arc<Shared>, poster: Poster) {
     let tracker = shared.lifecycle.tracker().clone();
@@ -42,31 +42,36 @@ impl Worker {
         if let Err(error) = self.shared.store.release_leases(self.shared.now()).await {
             tracing::error!(%error, "leases of an earlier run could not be released");
         }
-        let mut posts = JoinSet::new();
+        let mut posts = UnderWay::default();
         loop {
-            let wait = if posts.len() < AT_ONCE { self.claim_into(&mut posts).await } else { IDLE };
+            let wait = if posts.room() > 0 { self.claim_into(&mut posts).await } else { IDLE };
             tokio::select! {
                 biased;
                 () = stopping.cancelled() => break,
-                Some(_) = posts.join_next() => {}
-                () = self.shared.outbox.work.notified(), if posts.len() < AT_ONCE => {}
-                () = tokio::time::sleep(wait), if posts.len() < AT_ONCE => {}
+                true = posts.one_ends() => {}
+                () = self.shared.outbox.work.notified(), if posts.room() > 0 => {}
+                () = tokio::time::sleep(wait), if posts.room() > 0 => {}
             }
         }
         // What is under way is finished: its receiver has it already.
-        while posts.join_next().await.is_some() {}
+        while posts.one_ends().await {}
     }
 
     /// Claims and starts what is due; how long to wait when there is nothing more to do.
-    async fn claim_into(&self, posts: &mut JoinSet<()>) -> Duration {
+    async fn claim_into(&self, posts: &mut UnderWay) -> Duration {
         let now = self.shared.now();
-        let room = AT_ONCE - posts.len();
+        let busy = posts.busy();
         let due = async {
-            let claimed = self.shared.store.claim_deliveries(room, now, LEASE).await?;
-            for delivery in claimed {
-                posts.spawn(self.clone().deliver(delivery));
+            let due = self.shared.store.next_delivery_due(now, &busy).await?;
+            // A claim is a commit: not without need.
+            if due.is_none_or(|at| at > now) {
+                return Ok::<_, StorageError>(due);
             }
-            self.shared.store.next_delivery_due(now).await
+            let claim = Claim { limit: posts.room(), each: EACH, busy: &busy };
+            for delivery in self.shared.store.claim_deliveries(claim, now, LEASE).await? {
+                posts.start(delivery.webhook.id, self.clone().deliver(delivery));
+            }
+            self.shared.store.next_delivery_due(now, &posts.busy()).await
         };
         match due.await {
             Ok(Some(at)) => {

@@ -5,7 +5,6 @@ use crate::Shared;
 use crate::error::ServiceError;
 use flowcore_domain::event::Envelope;
 use flowcore_domain::id::EventId;
-use flowcore_domain::instance::InstanceName;
 use flowcore_domain::webhook::Webhook;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -37,7 +36,7 @@ pub struct Trial {
 pub(crate) async fn run(
     shared: &Shared,
     poster: &Poster,
-    name: &InstanceName,
+    name: &str,
     webhook: &Webhook,
 ) -> Result<Trial, ServiceError> {
     let now = shared.now();
@@ -48,7 +47,7 @@ pub(crate) async fn run(
     };
     let envelope = Envelope {
         event: SAMPLE,
-        instance: name.as_str(),
+        instance: name,
         data: json!({ "webhookId": webhook.id.text(), "message": "This is a test." }),
         destination: &url,
         date_time: now.rfc3339(),

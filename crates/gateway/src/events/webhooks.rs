@@ -2,21 +2,30 @@
 
 use super::post::Poster;
 use super::trial::{self, Trial};
-use crate::accounts::Caller;
+use crate::accounts::{Caller, Role};
 use crate::clients;
 use crate::error::ServiceError;
 use crate::{Instances, Shared, fresh_id};
 use flowcore_domain::clock::Millis;
 use flowcore_domain::event::EventKind;
-use flowcore_domain::id::{DeliveryId, InstanceId, WebhookId};
+use flowcore_domain::id::{DeliveryId, WebhookId};
 use flowcore_domain::instance::InstanceName;
-use flowcore_domain::webhook::{ChatFilter, Health, ROTATION_OVERLAP, Secret, Webhook};
+use flowcore_domain::webhook::{ChatFilter, Health, ROTATION_OVERLAP, Scope, Secret, Webhook};
 use flowcore_storage::{Delivery, DeliveryFilter, MAX_WEBHOOKS};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Most deliveries that one replay makes.
 const MAX_REPLAY: usize = 10_000;
+
+/// Which endpoints are meant.
+#[derive(Debug, Clone, Copy)]
+pub enum WebhooksOf<'a> {
+    /// Those of one instance.
+    Instance(&'a InstanceName),
+    /// Those that hear all of the caller's instances. For admins.
+    All,
+}
 
 /// An endpoint to be made.
 #[derive(Debug, Clone)]
@@ -77,14 +86,14 @@ impl Webhooks {
     pub async fn create(
         &self,
         caller: &Caller,
-        name: &InstanceName,
+        of: WebhooksOf<'_>,
         new: NewWebhook,
     ) -> Result<Webhook, ServiceError> {
-        let instance_id = self.instances.find(caller, name).await?.id;
+        let scope = self.scope(caller, of).await?;
         self.check(&new.url)?;
         let webhook = Webhook {
             id: fresh_id(),
-            instance_id,
+            scope,
             url: new.url,
             enabled: new.enabled,
             events: new.events,
@@ -103,17 +112,17 @@ impl Webhooks {
         }
     }
 
-    /// The endpoints of an instance.
+    /// The endpoints of an instance, or those of all.
     ///
     /// # Errors
     /// [`ServiceError::InstanceNotFound`] also for those of others.
     pub async fn list(
         &self,
         caller: &Caller,
-        name: &InstanceName,
+        of: WebhooksOf<'_>,
     ) -> Result<Vec<Webhook>, ServiceError> {
-        let instance = self.instances.find(caller, name).await?;
-        Ok(self.shared.store.webhooks(instance.id).await?)
+        let scope = self.scope(caller, of).await?;
+        Ok(self.shared.store.webhooks(scope).await?)
     }
 
     /// One endpoint.
@@ -123,11 +132,11 @@ impl Webhooks {
     pub async fn get(
         &self,
         caller: &Caller,
-        name: &InstanceName,
+        of: WebhooksOf<'_>,
         id: WebhookId,
     ) -> Result<Webhook, ServiceError> {
-        let instance = self.instances.find(caller, name).await?;
-        self.of(instance.id, id).await
+        let scope = self.scope(caller, of).await?;
+        self.of(scope, id).await
     }
 
     /// Changes what the patch names. A pause ends: what made the endpoint fail is taken for mended.
@@ -137,12 +146,12 @@ impl Webhooks {
     pub async fn update(
         &self,
         caller: &Caller,
-        name: &InstanceName,
+        of: WebhooksOf<'_>,
         id: WebhookId,
         patch: WebhookPatch,
     ) -> Result<Webhook, ServiceError> {
-        let instance = self.instances.find(caller, name).await?;
-        let old = self.of(instance.id, id).await?;
+        let scope = self.scope(caller, of).await?;
+        let old = self.of(scope, id).await?;
         if let Some(url) = &patch.url {
             self.check(url)?;
         }
@@ -171,11 +180,11 @@ impl Webhooks {
     pub async fn delete(
         &self,
         caller: &Caller,
-        name: &InstanceName,
+        of: WebhooksOf<'_>,
         id: WebhookId,
     ) -> Result<(), ServiceError> {
-        let instance = self.instances.find(caller, name).await?;
-        if self.shared.store.delete_webhook(instance.id, id).await? {
+        let scope = self.scope(caller, of).await?;
+        if self.shared.store.delete_webhook(scope, id).await? {
             Ok(())
         } else {
             Err(ServiceError::WebhookNotFound)
@@ -189,11 +198,11 @@ impl Webhooks {
     pub async fn rotate(
         &self,
         caller: &Caller,
-        name: &InstanceName,
+        of: WebhooksOf<'_>,
         id: WebhookId,
     ) -> Result<Webhook, ServiceError> {
-        let instance = self.instances.find(caller, name).await?;
-        let old = self.of(instance.id, id).await?;
+        let scope = self.scope(caller, of).await?;
+        let old = self.of(scope, id).await?;
         let now = self.shared.now();
         let webhook = Webhook {
             secret: Secret::from_bytes(rand::random()),
@@ -213,12 +222,15 @@ impl Webhooks {
     pub async fn test(
         &self,
         caller: &Caller,
-        name: &InstanceName,
+        of: WebhooksOf<'_>,
         id: WebhookId,
     ) -> Result<Trial, ServiceError> {
-        let instance = self.instances.find(caller, name).await?;
-        let webhook = self.of(instance.id, id).await?;
-        trial::run(&self.shared, &self.poster, &instance.name, &webhook).await
+        let webhook = self.of(self.scope(caller, of).await?, id).await?;
+        let name = match of {
+            WebhooksOf::Instance(name) => name.as_str(),
+            WebhooksOf::All => "",
+        };
+        trial::run(&self.shared, &self.poster, name, &webhook).await
     }
 
     /// Posts a delivery once more, finished or not, as soon as its chat's turn comes.
@@ -252,10 +264,14 @@ impl Webhooks {
         webhook: Option<WebhookId>,
     ) -> Result<usize, ServiceError> {
         let instance = self.instances.find(caller, name).await?;
-        let targets = match webhook {
-            Some(id) => vec![self.of(instance.id, id).await?],
-            None => self.shared.store.webhooks(instance.id).await?,
+        let hearing = self.shared.store.webhooks_hearing(instance.id).await?;
+        let targets: Vec<_> = match webhook {
+            Some(id) => hearing.into_iter().filter(|one| one.id == id).collect(),
+            None => hearing,
         };
+        if webhook.is_some() && targets.is_empty() {
+            return Err(ServiceError::WebhookNotFound);
+        }
         if webhook.is_some() && targets.iter().any(|target| !target.enabled) {
             return Err(ServiceError::WebhookDisabled);
         }
@@ -281,9 +297,18 @@ impl Webhooks {
         Ok(self.shared.store.deliveries(instance.id, filter, limit).await?)
     }
 
-    async fn of(&self, instance: InstanceId, id: WebhookId) -> Result<Webhook, ServiceError> {
+    async fn scope(&self, caller: &Caller, of: WebhooksOf<'_>) -> Result<Scope, ServiceError> {
+        Ok(match (of, caller.role) {
+            (WebhooksOf::Instance(name), _) => {
+                Scope::Instance(self.instances.find(caller, name).await?.id)
+            }
+            (WebhooksOf::All, Role::Admin) => Scope::User(caller.user_id),
+        })
+    }
+
+    async fn of(&self, scope: Scope, id: WebhookId) -> Result<Webhook, ServiceError> {
         let found = self.shared.store.webhook(id).await?;
-        found.filter(|one| one.instance_id == instance).ok_or(ServiceError::WebhookNotFound)
+        found.filter(|one| one.scope == scope).ok_or(ServiceError::WebhookNotFound)
     }
 
     fn check(&self, url: &str) -> Result<(), ServiceError> {

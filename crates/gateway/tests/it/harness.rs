@@ -8,6 +8,7 @@ use flowcore_domain::instance::InstanceName;
 use flowcore_domain::webhook::ChatFilter;
 use flowcore_gateway::{
     AllowPrivate, Caller, DatabaseOptions, Gateway, GatewayConfig, InstanceView, Mark, NewWebhook,
+    WebhooksOf,
 };
 use flowcore_simulator::{Network, NetworkConfig};
 use serde_json::{Value, json};
@@ -168,7 +169,11 @@ impl World {
             by_events: false,
             enabled: true,
         };
-        self.gateway.webhooks().create(&self.caller, &named(name), new).await.expect("a webhook");
+        self.gateway
+            .webhooks()
+            .create(&self.caller, WebhooksOf::Instance(&named(name)), new)
+            .await
+            .expect("a webhook");
     }
 }
 

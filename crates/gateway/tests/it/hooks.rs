@@ -8,11 +8,12 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use flowcore_domain::webhook::{ChatFilter, OffBecause};
-use flowcore_gateway::NewWebhook;
+use flowcore_gateway::{NewWebhook, WebhooksOf};
 use rand::rngs::StdRng;
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -46,13 +47,19 @@ async fn an_endpoint_that_says_it_is_gone_is_switched_off() {
     let gone = serve(Router::new().route("/hook", post(async || StatusCode::GONE))).await;
     let webhooks = world.gateway.webhooks();
     let new = endpoint(gone, &["connection.update"]);
-    let made = webhooks.create(&world.caller, &named("shop"), new).await.expect("made");
+    let made = webhooks
+        .create(&world.caller, WebhooksOf::Instance(&named("shop")), new)
+        .await
+        .expect("made");
     let view = world.until("shop", |view| view.qr.is_some()).await;
     world.scan(&view.qr.expect("a code").text).await;
     let told = world.receiver.until("the end", |body| body["event"] == "webhook.update").await;
     let expected = json!({ "webhookId": made.id, "state": "disabled", "reason": "gone" });
     assert_eq!(told.body["data"], expected);
-    let now = webhooks.get(&world.caller, &named("shop"), made.id).await.expect("there");
+    let now = webhooks
+        .get(&world.caller, WebhooksOf::Instance(&named("shop")), made.id)
+        .await
+        .expect("there");
     assert_eq!((now.enabled, now.health.off_because), (false, Some(OffBecause::Gone)));
     world.gateway.stop().await;
 }
@@ -103,7 +110,10 @@ async fn a_receiver_that_fails_at_random_gets_everything_in_order() {
     let routes = Router::new().route("/hook", post(torture)).with_state(Arc::clone(&torturer));
     let new = endpoint(serve(routes).await, &["messages.upsert"]);
     let webhooks = world.gateway.webhooks();
-    let made = webhooks.create(&world.caller, &named("shop"), new).await.expect("made");
+    let made = webhooks
+        .create(&world.caller, WebhooksOf::Instance(&named("shop")), new)
+        .await
+        .expect("made");
     torturer.secret.set(made.secret.reveal()).expect("set once");
     let customers =
         [world.contact("Ana").await, world.contact("Bea").await, world.contact("Cid").await];
@@ -143,4 +153,51 @@ async fn a_receiver_that_fails_at_random_gets_everything_in_order() {
         assert_eq!(said, expected, "{chat} with seed {seed}");
     }
     world.gateway.stop().await;
+}
+
+/// A receiver that takes requests and never answers; how many it holds at most.
+async fn hanging() -> (String, Arc<AtomicUsize>) {
+    let most = Arc::new(AtomicUsize::new(0));
+    let state = (Arc::new(AtomicUsize::new(0)), Arc::clone(&most));
+    let hang = async |State((now, most)): State<(Arc<AtomicUsize>, Arc<AtomicUsize>)>| {
+        most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        std::future::pending::<StatusCode>().await
+    };
+    let url = serve(Router::new().route("/hook", post(hang)).with_state(state)).await;
+    (url, most)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_receiver_beside_a_live_one_changes_nothing() {
+    // More chats than one endpoint may have under way, and than the worker once had for all.
+    const CHATS: usize = 80;
+    let world = World::start().await;
+    let phone = world.linked("shop").await;
+    let (dead, most) = hanging().await;
+    let webhooks = world.gateway.webhooks();
+    let shop = named("shop");
+    let new = endpoint(dead, &["messages.upsert"]);
+    webhooks.create(&world.caller, WebhooksOf::Instance(&shop), new).await.expect("made");
+    let new = endpoint(world.receiver.url.clone(), &["messages.upsert"]);
+    let everywhere = webhooks.create(&world.caller, WebhooksOf::All, new).await.expect("made");
+    let heard = |world: &World| {
+        let all = world.receiver.all();
+        let chats = all.iter().map(|hook| hook.body["data"]["key"]["remoteJid"].to_string());
+        chats.collect::<std::collections::HashSet<_>>().len()
+    };
+    for number in 0..CHATS {
+        let customer = world.contact(&format!("Customer {number}")).await;
+        let path = format!("/admin/contacts/{customer}/messages");
+        world.admin(&path, json!({ "to": phone, "text": "hello" })).await;
+        let jid = format!("{customer}@s.whatsapp.net");
+        world.receiver.until("a message", |body| body["data"]["key"]["remoteJid"] == jid).await;
+    }
+    assert_eq!(heard(&world), CHATS);
+    let most = most.load(Ordering::SeqCst);
+    assert!((1..32).contains(&most), "the dead one held {most} requests");
+    let failures = webhooks.get(&world.caller, WebhooksOf::All, everywhere.id).await;
+    assert_eq!(failures.expect("there").health.failures, 0);
+    let filter = flowcore_gateway::DeliveryFilter::default();
+    let waiting = webhooks.deliveries(&world.caller, &shop, &filter, 2 * CHATS).await;
+    assert_eq!(waiting.expect("listed").len(), 2 * CHATS, "nothing is dropped");
 }

@@ -1,4 +1,5 @@
-//! The URLs of the user's app that get an instance's events.
+//! The URLs of the user's app that get an instance's events, or those of all. The routes of both are the
+//! same but for the name of the instance.
 
 use crate::app::AppState;
 use crate::auth::Authenticated;
@@ -11,11 +12,33 @@ use axum::http::{HeaderMap, StatusCode};
 use flowcore_domain::clock::Millis;
 use flowcore_domain::event::EventKind;
 use flowcore_domain::id::WebhookId;
+use flowcore_domain::instance::InstanceName;
 use flowcore_domain::webhook::{ChatFilter, OffBecause, Secret, Webhook};
-use flowcore_gateway::{NewWebhook, Role, WebhookPatch};
+use flowcore_gateway::{NewWebhook, Role, WebhookPatch, WebhooksOf};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+
+/// What the path names: no instance means all of them.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Which {
+    name: Option<String>,
+    id: Option<String>,
+}
+
+impl Which {
+    fn name(&self) -> Result<Option<InstanceName>, Problem> {
+        self.name.as_deref().map(instance_name).transpose()
+    }
+
+    fn id(&self) -> Result<WebhookId, Problem> {
+        webhook_id(self.id.as_deref().unwrap_or_default())
+    }
+}
+
+fn of(name: Option<&InstanceName>) -> WebhooksOf<'_> {
+    name.map_or(WebhooksOf::All, WebhooksOf::Instance)
+}
 
 /// What a webhook is made with; a change names the same fields, each of them optional.
 #[derive(Debug, Deserialize)]
@@ -51,28 +74,31 @@ impl From<Chats> for ChatFilter {
     }
 }
 
-/// `GET /api/instances/{name}/webhooks`
+/// `GET /api/instances/{name}/webhooks`, `/api/webhooks`
 pub(crate) async fn list(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Named(name): Named<String>,
+    Named(which): Named<Which>,
 ) -> Result<Json<Value>, Problem> {
-    let name = instance_name(&name)?;
-    let webhooks = state.gateway.webhooks().list(&caller, &name).await?;
+    let name = which.name()?;
+    let webhooks = state.gateway.webhooks().list(&caller, of(name.as_ref())).await?;
     let data: Vec<Value> = webhooks.iter().map(shown).collect();
     Ok(Json(json!({ "data": data, "nextCursor": null })))
 }
 
-/// `POST /api/instances/{name}/webhooks`: the only answer that shows the secret.
+/// `POST /api/instances/{name}/webhooks`, `/api/webhooks`: the only answer that shows the secret.
 pub(crate) async fn create(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Named(name): Named<String>,
+    Named(which): Named<Which>,
     headers: HeaderMap,
     Body { value, hash }: Body<Fields>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let name = instance_name(&name)?;
-    let route = format!("webhooks/{}", name.folded());
+    let name = which.name()?;
+    let route = match &name {
+        Some(name) => format!("webhooks/{}", name.folded()),
+        None => "webhooks".to_owned(),
+    };
     let replay = ReplayKey::of(&headers, caller.user_id, route)?;
     if let Some(key) = &replay
         && let Some(answer) = state.replays.seen(key, hash)?
@@ -92,7 +118,7 @@ pub(crate) async fn create(
         by_events: value.by_events.unwrap_or(false),
         enabled: value.enabled.unwrap_or(true),
     };
-    let webhook = state.gateway.webhooks().create(&caller, &name, new).await?;
+    let webhook = state.gateway.webhooks().create(&caller, of(name.as_ref()), new).await?;
     let mut answer = shown(&webhook);
     answer["secret"] = webhook.secret.reveal().into();
     if let Some(key) = replay {
@@ -101,25 +127,25 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, Json(answer)))
 }
 
-/// `GET /api/instances/{name}/webhooks/{id}`
+/// `GET /api/instances/{name}/webhooks/{id}`, `/api/webhooks/{id}`
 pub(crate) async fn get(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Named((name, id)): Named<(String, String)>,
+    Named(which): Named<Which>,
 ) -> Result<Json<Value>, Problem> {
-    let name = instance_name(&name)?;
-    let webhook = state.gateway.webhooks().get(&caller, &name, webhook_id(&id)?).await?;
+    let name = which.name()?;
+    let webhook = state.gateway.webhooks().get(&caller, of(name.as_ref()), which.id()?).await?;
     Ok(Json(shown(&webhook)))
 }
 
-/// `PUT /api/instances/{name}/webhooks/{id}`: changes what it names and leaves the rest.
+/// `PUT /api/instances/{name}/webhooks/{id}`, `/api/webhooks/{id}`: changes what it names and leaves the rest.
 pub(crate) async fn update(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Named((name, id)): Named<(String, String)>,
+    Named(which): Named<Which>,
     Body { value, .. }: Body<Fields>,
 ) -> Result<Json<Value>, Problem> {
-    let name = instance_name(&name)?;
+    let name = which.name()?;
     let patch = WebhookPatch {
         url: value.url,
         events: parse_events(value.events)?,
@@ -130,29 +156,29 @@ pub(crate) async fn update(
         enabled: value.enabled,
     };
     let webhooks = state.gateway.webhooks();
-    let webhook = webhooks.update(&caller, &name, webhook_id(&id)?, patch).await?;
+    let webhook = webhooks.update(&caller, of(name.as_ref()), which.id()?, patch).await?;
     Ok(Json(shown(&webhook)))
 }
 
-/// `DELETE /api/instances/{name}/webhooks/{id}`
+/// `DELETE /api/instances/{name}/webhooks/{id}`, `/api/webhooks/{id}`
 pub(crate) async fn delete(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Named((name, id)): Named<(String, String)>,
+    Named(which): Named<Which>,
 ) -> Result<StatusCode, Problem> {
-    let name = instance_name(&name)?;
-    state.gateway.webhooks().delete(&caller, &name, webhook_id(&id)?).await?;
+    let name = which.name()?;
+    state.gateway.webhooks().delete(&caller, of(name.as_ref()), which.id()?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `POST /api/instances/{name}/webhooks/{id}/rotate`: shows the new secret, and never again.
+/// `POST /api/instances/{name}/webhooks/{id}/rotate`, `/api/webhooks/{id}/rotate`: shows the new secret, and never again.
 pub(crate) async fn rotate(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Named((name, id)): Named<(String, String)>,
+    Named(which): Named<Which>,
 ) -> Result<Json<Value>, Problem> {
-    let name = instance_name(&name)?;
-    let webhook = state.gateway.webhooks().rotate(&caller, &name, webhook_id(&id)?).await?;
+    let name = which.name()?;
+    let webhook = state.gateway.webhooks().rotate(&caller, of(name.as_ref()), which.id()?).await?;
     let mut answer = shown(&webhook);
     answer["secret"] = webhook.secret.reveal().into();
     let until = webhook.previous_secret.map(|(_, until)| until.rfc3339());
@@ -160,14 +186,14 @@ pub(crate) async fn rotate(
     Ok(Json(answer))
 }
 
-/// `POST /api/instances/{name}/webhooks/{id}/test`: whatever the receiver does, the answer is 200.
+/// `POST /api/instances/{name}/webhooks/{id}/test`, `/api/webhooks/{id}/test`: whatever the receiver does, the answer is 200.
 pub(crate) async fn test(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Named((name, id)): Named<(String, String)>,
+    Named(which): Named<Which>,
 ) -> Result<Json<Value>, Problem> {
-    let name = instance_name(&name)?;
-    let trial = state.gateway.webhooks().test(&caller, &name, webhook_id(&id)?).await?;
+    let name = which.name()?;
+    let trial = state.gateway.webhooks().test(&caller, of(name.as_ref()), which.id()?).await?;
     let mut answer = json!({
         "status": trial.status,
         "durationMs": trial.duration_ms,

@@ -103,6 +103,37 @@ async fn a_webhook_is_made_changed_listed_and_deleted() {
 }
 
 #[tokio::test]
+async fn a_webhook_of_all_instances_hears_those_that_come_later() {
+    let server = TestServer::start().await;
+    let mut receiver = Receiver::start().await;
+    let asked = json!({ "url": receiver.url(), "events": ["instance.create"] });
+    let (status, made) = server.post("/api/webhooks", asked).await;
+    assert_eq!(status, StatusCode::CREATED, "{made}");
+    server.connect("one").await;
+    server.connect("two").await;
+    let mut heard = [receiver.next().await, receiver.next().await]
+        .map(|event| text(&event["data"]["instanceName"]));
+    heard.sort();
+    assert_eq!(heard, ["one", "two"]);
+    let (_, own) = server.get("/api/instances/one/webhooks").await;
+    assert_eq!(own["data"], json!([]), "it is not the instance's");
+    let one = format!("/api/webhooks/{}", text(&made["id"]));
+    assert_eq!(server.get(&one).await.1["state"], "active");
+    assert_eq!(server.get("/api/webhooks").await.1["data"][0]["id"], made["id"]);
+    let (status, tried) = server.post(&format!("{one}/test"), json!({})).await;
+    assert_eq!((status, &tried["status"]), (StatusCode::OK, &json!(200)));
+    assert_eq!(receiver.next().await["event"], "webhook.test");
+    let (_, listed) = server.get("/api/instances/two/deliveries").await;
+    assert_eq!(listed["data"][0]["webhookId"], made["id"]);
+    let elsewhere = format!("/api/instances/one/webhooks/{}", text(&made["id"]));
+    assert_eq!(server.get(&elsewhere).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(answer(server.api(Method::DELETE, &one)).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(server.get(&one).await.0, StatusCode::NOT_FOUND);
+    receiver.stop().await;
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn bad_webhooks_are_refused() {
     let server = TestServer::start().await;
     server.connect("shop").await;

@@ -158,10 +158,11 @@ CREATE TABLE events (
 CREATE INDEX events_of_instance ON events (instance_id, position);
 CREATE INDEX events_by_time ON events (at);
 
--- `secret` and `headers` are sealed.
+-- Of one instance, or of all instances of a user. `secret` and `headers` are sealed.
 CREATE TABLE webhook_endpoints (
     id TEXT COLLATE "C" PRIMARY KEY,
-    instance_id UUID NOT NULL REFERENCES whatsapp_instances (id) ON DELETE CASCADE,
+    instance_id UUID REFERENCES whatsapp_instances (id) ON DELETE CASCADE,
+    user_id UUID REFERENCES profiles (id) ON DELETE CASCADE,
     url TEXT COLLATE "C" NOT NULL,
     enabled BOOLEAN NOT NULL,
     events TEXT COLLATE "C" NOT NULL,
@@ -171,8 +172,9 @@ CREATE TABLE webhook_endpoints (
     created_at BIGINT NOT NULL
 );
 CREATE INDEX webhook_endpoints_of_instance ON webhook_endpoints (instance_id);
+CREATE INDEX webhook_endpoints_of_user ON webhook_endpoints (user_id);
 
--- One event on its way to one endpoint. Deliveries of the same endpoint and ordering key form a
+-- One event on its way to one endpoint. Deliveries of the same endpoint, instance and ordering key form a
 -- chain; `head` marks the oldest unfinished one of each, the only one that may be tried.
 CREATE TABLE deliveries (
     id TEXT COLLATE "C" PRIMARY KEY,
@@ -188,8 +190,8 @@ CREATE TABLE deliveries (
     next_at BIGINT NOT NULL,
     finished_at BIGINT
 );
-CREATE INDEX deliveries_due ON deliveries (next_at) WHERE head;
-CREATE INDEX deliveries_chain ON deliveries (webhook_id, ordering_key, seq)
+CREATE INDEX deliveries_due ON deliveries (next_at, webhook_id) WHERE head;
+CREATE INDEX deliveries_chain ON deliveries (webhook_id, instance_id, ordering_key, seq)
     WHERE state = 'waiting';
 CREATE INDEX deliveries_of_instance ON deliveries (instance_id, seq);
 CREATE INDEX deliveries_of_webhook ON deliveries (webhook_id);

@@ -157,10 +157,11 @@ CREATE TABLE events (
 CREATE INDEX events_of_instance ON events (instance_id, position);
 CREATE INDEX events_by_time ON events (at);
 
--- `secret` and `headers` are sealed.
+-- Of one instance, or of all instances of a user. `secret` and `headers` are sealed.
 CREATE TABLE webhook_endpoints (
     id TEXT PRIMARY KEY NOT NULL,
-    instance_id TEXT NOT NULL REFERENCES whatsapp_instances (id) ON DELETE CASCADE,
+    instance_id TEXT REFERENCES whatsapp_instances (id) ON DELETE CASCADE,
+    user_id TEXT REFERENCES profiles (id) ON DELETE CASCADE,
     url TEXT NOT NULL,
     enabled BOOLEAN NOT NULL,
     events TEXT NOT NULL,
@@ -170,8 +171,9 @@ CREATE TABLE webhook_endpoints (
     created_at BIGINT NOT NULL
 );
 CREATE INDEX webhook_endpoints_of_instance ON webhook_endpoints (instance_id);
+CREATE INDEX webhook_endpoints_of_user ON webhook_endpoints (user_id);
 
--- One event on its way to one endpoint. Deliveries of the same endpoint and ordering key form a
+-- One event on its way to one endpoint. Deliveries of the same endpoint, instance and ordering key form a
 -- chain; `head` marks the oldest unfinished one of each, the only one that may be tried.
 CREATE TABLE deliveries (
     id TEXT PRIMARY KEY NOT NULL,
@@ -187,8 +189,8 @@ CREATE TABLE deliveries (
     next_at BIGINT NOT NULL,
     finished_at BIGINT
 );
-CREATE INDEX deliveries_due ON deliveries (next_at) WHERE head;
-CREATE INDEX deliveries_chain ON deliveries (webhook_id, ordering_key, seq)
+CREATE INDEX deliveries_due ON deliveries (next_at, webhook_id) WHERE head;
+CREATE INDEX deliveries_chain ON deliveries (webhook_id, instance_id, ordering_key, seq)
     WHERE state = 'waiting';
 CREATE INDEX deliveries_of_instance ON deliveries (instance_id, seq);
 CREATE INDEX deliveries_of_webhook ON deliveries (webhook_id);

@@ -29,6 +29,7 @@ impl Store {
                     "UPDATE deliveries SET state = 'waiting', finished_at = NULL, next_at = $3, \
                      head = NOT EXISTS (SELECT 1 FROM deliveries other \
                      WHERE other.webhook_id = deliveries.webhook_id \
+                     AND other.instance_id = deliveries.instance_id \
                      AND other.ordering_key = deliveries.ordering_key \
                      AND other.state = 'waiting') \
                      WHERE id = $1 AND instance_id = $2 AND state <> 'waiting'",

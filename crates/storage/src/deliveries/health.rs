@@ -18,6 +18,12 @@ use flowcore_domain::webhook::{Attempt, Health, NextStep, OffBecause, Turn};
 /// The due time of what waits for a paused endpoint: never.
 pub(crate) const PARKED: Millis = Millis(i64::MAX);
 
+/// An endpoint about to be judged.
+const ENDPOINT: [&str; 2] = [
+    "SELECT * FROM webhook_endpoints WHERE id = $1",
+    "SELECT * FROM webhook_endpoints WHERE id = $1 FOR NO KEY UPDATE",
+];
+
 /// Makes the event that tells of a turn.
 pub type RenderTurn = fn(InstanceId, WebhookId, Turn, Millis) -> NewEvent;
 
@@ -40,7 +46,9 @@ pub(super) async fn note(
     (instance, webhook): (InstanceId, &str),
     settlement: &Settlement,
 ) -> Result<Vec<StoredEvent>, StorageError> {
-    let ask = query("SELECT * FROM webhook_endpoints WHERE id = $1").bind(webhook);
+    // Attempts of several instances may be judged at once: one after the other.
+    let [sqlite, postgres] = ENDPOINT;
+    let ask = query(connection.pick(sqlite, postgres)).bind(webhook);
     let Some(row) = ask.fetch_optional(&mut *connection).await? else { return Ok(vec![]) };
     let record = Record::new("webhook_endpoints", &row);
     if !record.get::<bool>("enabled")? {

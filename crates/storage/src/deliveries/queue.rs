@@ -9,7 +9,7 @@ use crate::events::StoredEvent;
 use crate::new_id;
 use flowcore_domain::clock::Millis;
 use flowcore_domain::event::NewEvent;
-use flowcore_domain::id::WebhookId;
+use flowcore_domain::id::{InstanceId, WebhookId};
 use flowcore_domain::webhook::ChatFilter;
 
 /// A webhook of an instance as the outbox sees it.
@@ -54,7 +54,8 @@ pub(crate) fn enqueuing(webhook_id: &str, stored: &StoredEvent, now: Millis) -> 
     query(
         "INSERT INTO deliveries (id, instance_id, webhook_id, event_id, seq, ordering_key, state, \
          head, leased, attempts, next_at) VALUES ($1, $2, $3, $4, $5, $6, 'waiting', \
-         NOT EXISTS (SELECT 1 FROM deliveries WHERE webhook_id = $3 AND ordering_key = $6 \
+         NOT EXISTS (SELECT 1 FROM deliveries WHERE webhook_id = $3 AND instance_id = $2 \
+         AND ordering_key = $6 \
          AND state = 'waiting'), FALSE, 0, CASE WHEN EXISTS (SELECT 1 FROM webhook_endpoints \
          WHERE id = $3 AND paused_until IS NOT NULL) THEN $8 ELSE $7 END)",
     )
@@ -145,19 +146,19 @@ pub(super) async fn finish(
 /// made in may be over.
 pub(super) async fn promote(
     connection: &mut Connection,
-    webhook_id: &str,
-    ordering_key: &str,
+    (instance, webhook_id, ordering_key): (InstanceId, &str, &str),
     now: Millis,
 ) -> Result<(), StorageError> {
     query(
         "UPDATE deliveries SET head = TRUE, \
          next_at = CASE WHEN next_at > $3 THEN $3 ELSE next_at END WHERE id = (SELECT id FROM deliveries \
-         WHERE webhook_id = $1 AND ordering_key = $2 AND state = 'waiting' \
+         WHERE webhook_id = $1 AND instance_id = $4 AND ordering_key = $2 AND state = 'waiting' \
          ORDER BY seq LIMIT 1)",
     )
     .bind(webhook_id)
     .bind(ordering_key)
     .bind(now.0)
+    .bind(instance)
     .execute(connection)
     .await?;
     Ok(())

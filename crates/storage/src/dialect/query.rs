@@ -6,6 +6,7 @@ use crate::error::StorageError;
 use crate::row::{Column, Record};
 use flowcore_domain::clock::Millis;
 use flowcore_domain::id::{InstanceId, UserId};
+use flowcore_domain::webhook::Scope;
 use sqlx::postgres::{PgArguments, Postgres};
 use sqlx::sqlite::{Sqlite, SqliteArguments};
 use sqlx::{SqlSafeStr, SqlStr};
@@ -53,6 +54,10 @@ values! {
     &[u8] => Bytes, bytes => bytes.to_vec();
     InstanceId => Id, id => id.0;
     UserId => Id, id => id.0;
+    Scope => Id, scope => match scope {
+        Scope::Instance(id) => id.0,
+        Scope::User(id) => id.0,
+    };
     Instant => Instant, instant => instant.0;
 }
 

@@ -1,14 +1,17 @@
 //! Deliveries: in order per chat, leased, retried, never lost.
 
-use crate::harness::{ALICE, BOB, Harness, Kind, NOW, event, fresh, inbound};
+use crate::harness::{ALICE, BOB, Harness, Kind, NOW, event, fresh, inbound, webhook};
 use flowcore_domain::clock::Millis;
 use flowcore_domain::event::{EventKind, NewEvent};
 use flowcore_domain::id::{InstanceId, WebhookId};
-use flowcore_domain::webhook::{BREAK_AFTER, ChatFilter, NextStep, OffBecause, Turn};
-use flowcore_storage::{ClaimedDelivery, DeliveryFilter, DeliveryState, Settlement};
+use flowcore_domain::webhook::{
+    BREAK_AFTER, ChatFilter, NextStep, OffBecause, Scope, Turn, Webhook,
+};
+use flowcore_storage::{Claim, ClaimedDelivery, DeliveryFilter, DeliveryState, Settlement};
 use std::time::{Duration, Instant};
 
 const LEASE: Duration = Duration::from_secs(30);
+const ANY: Claim<'_> = Claim { limit: 100, each: 100, busy: &[] };
 
 fn settlement(step: NextStep, at: Millis) -> Settlement {
     let delivered = step == NextStep::Delivered;
@@ -35,7 +38,7 @@ async fn write(harness: &Harness, instance: InstanceId, chat: &str, wa_id: &str)
 }
 
 async fn claim(harness: &Harness, now: Millis) -> Vec<ClaimedDelivery> {
-    harness.store.claim_deliveries(100, now, LEASE).await.expect("claimed")
+    harness.store.claim_deliveries(ANY, now, LEASE).await.expect("claimed")
 }
 
 async fn settle(harness: &Harness, claimed: &ClaimedDelivery, step: NextStep, at: Millis) {
@@ -98,7 +101,7 @@ pub(crate) async fn who_dies_gives_its_work_back_when_the_lease_ends_or_the_proc
     write(&harness, id, ALICE, "1").await;
     assert_eq!(claim(&harness, NOW).await.len(), 1);
     let end = NOW.plus(LEASE);
-    assert_eq!(harness.store.next_delivery_due(NOW).await.expect("read"), Some(end));
+    assert_eq!(harness.store.next_delivery_due(NOW, &[]).await.expect("read"), Some(end));
     let harness = harness.reopen().await;
     assert_eq!(claim(&harness, Millis(end.0 - 1)).await.len(), 0);
     assert_eq!(claim(&harness, end).await.len(), 1);
@@ -107,7 +110,7 @@ pub(crate) async fn who_dies_gives_its_work_back_when_the_lease_ends_or_the_proc
     assert_eq!((again.len(), again[0].attempts), (1, 0));
     settle(&harness, &again[0], NextStep::Delivered, end).await;
     settle(&harness, &again[0], NextStep::RetryAt(end), end).await;
-    assert_eq!(harness.store.next_delivery_due(end).await.expect("read"), None);
+    assert_eq!(harness.store.next_delivery_due(end, &[]).await.expect("read"), None);
 }
 
 pub(crate) async fn a_list_tells_every_attempt(kind: Kind) {
@@ -149,7 +152,7 @@ pub(crate) async fn switching_an_endpoint_off_ends_what_waits_for_it(kind: Kind)
     write(&harness, id, ALICE, "2").await;
     webhook.enabled = false;
     harness.store.update_webhook(webhook.clone(), NOW).await.expect("changed");
-    assert_eq!(harness.store.next_delivery_due(NOW).await.expect("read"), None);
+    assert_eq!(harness.store.next_delivery_due(NOW, &[]).await.expect("read"), None);
     webhook.enabled = true;
     harness.store.update_webhook(webhook, NOW).await.expect("changed");
     write(&harness, id, ALICE, "3").await;
@@ -197,12 +200,12 @@ pub(crate) async fn a_paused_endpoint_is_tried_by_one_delivery_and_loses_none(ki
         write(&harness, id, chat, wa_id).await;
     }
     assert_eq!(claim(&harness, Millis(until.0 - 1)).await.len(), 0, "all wait");
-    assert_eq!(harness.store.next_delivery_due(NOW).await.expect("read"), Some(until));
+    assert_eq!(harness.store.next_delivery_due(NOW, &[]).await.expect("read"), Some(until));
     let probe = claim(&harness, until).await;
     assert_eq!(probe.len(), 1, "one finds out");
     settle(&harness, &probe[0], NextStep::RetryAt(until), until).await;
     assert_eq!(claim(&harness, until).await.len(), 0);
-    let later = harness.store.next_delivery_due(until).await.expect("read").expect("a probe");
+    let later = harness.store.next_delivery_due(until, &[]).await.expect("read").expect("a probe");
     assert!(later.0 - until.0 > until.0 - NOW.0, "the pauses grow");
     let probe = claim(&harness, later).await;
     assert_eq!(chats(&probe), [(3, BOB)], "another one: the first may be what it can't take");
@@ -292,4 +295,58 @@ pub(crate) async fn chats_that_are_left_out_are_not_delivered(kind: Kind) {
         write(&harness, id, chat, chat).await;
     }
     assert_eq!(chats(&claim(&harness, NOW).await), [(3, ALICE)]);
+}
+
+pub(crate) async fn an_endpoint_with_much_to_do_leaves_room_for_others(kind: Kind) {
+    let harness = Harness::new(kind).await;
+    let id = harness.instance("shop").await;
+    let busy = harness.webhook(id, &[EventKind::MessagesUpsert]).await;
+    for number in 0..40 {
+        write(&harness, id, &format!("55119000{number:05}@s.whatsapp.net"), &number.to_string())
+            .await;
+    }
+    let other = harness.webhook(id, &[EventKind::MessagesUpsert]).await;
+    write(&harness, id, ALICE, "last").await;
+    let claim = async |claim: Claim<'_>| {
+        let claimed = harness.store.claim_deliveries(claim, NOW, LEASE).await.expect("claimed");
+        claimed.into_iter().map(|one| one.webhook.id).collect::<Vec<_>>()
+    };
+    let few = claim(Claim { limit: 30, each: 4, busy: &[] }).await;
+    assert_eq!(few.iter().filter(|id| **id == busy.id).count(), 4);
+    assert_eq!(few.iter().filter(|id| **id == other.id).count(), 1);
+    let no = [busy.id];
+    assert_eq!(claim(Claim { limit: 30, each: 4, busy: &no }).await, []);
+    let due = async |busy: &[WebhookId]| harness.store.next_delivery_due(NOW, busy).await;
+    assert_eq!(due(&[]).await.expect("read"), Some(NOW));
+    assert_eq!(due(&no).await.expect("read"), Some(NOW.plus(LEASE)), "what the other one has");
+}
+
+pub(crate) async fn an_endpoint_of_a_user_hears_all_their_instances_and_orders_each(kind: Kind) {
+    let harness = Harness::new(kind).await;
+    let (one, two) = (harness.instance("one").await, harness.instance("two").await);
+    let scope = Scope::User(harness.user);
+    let everywhere = Webhook { scope, ..webhook(one, &[EventKind::MessagesUpsert]) };
+    assert!(harness.store.create_webhook(everywhere.clone()).await.expect("stored"));
+    assert_eq!(
+        harness.store.webhooks(scope).await.expect("read"),
+        std::slice::from_ref(&everywhere)
+    );
+    assert_eq!(harness.store.webhooks(Scope::Instance(one)).await.expect("read"), []);
+    let hearing = harness.store.webhooks_hearing(two).await.expect("read");
+    assert_eq!(hearing, std::slice::from_ref(&everywhere));
+    for (instance, wa_id) in [(one, "1"), (one, "2"), (two, "3"), (two, "4")] {
+        write(&harness, instance, ALICE, wa_id).await;
+    }
+    let mut first = claim(&harness, NOW).await;
+    first.sort_by_key(|one| one.event.event.instance_id != two);
+    assert_eq!(chats(&first), [(1, ALICE), (1, ALICE)], "instances do not wait for each other");
+    settle(&harness, &first[0], NextStep::Delivered, NOW).await;
+    let next = claim(&harness, NOW).await;
+    assert_eq!((chats(&next), next[0].event.event.instance_id), (vec![(2, ALICE)], two));
+    let again = harness.store.replay(two, (NOW, NOW), hearing, 100, NOW).await.expect("replayed");
+    assert_eq!(again, 1, "what was finished");
+    let fresh_user = Scope::User(fresh());
+    assert!(!harness.store.delete_webhook(fresh_user, everywhere.id).await.expect("not theirs"));
+    assert!(harness.store.delete_webhook(scope, everywhere.id).await.expect("deleted"));
+    assert_eq!(harness.store.next_delivery_due(NOW, &[]).await.expect("read"), None);
 }

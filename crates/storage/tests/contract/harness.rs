@@ -8,7 +8,7 @@ use flowcore_domain::event::{EventKind, NewEvent};
 use flowcore_domain::id::{EventId, InstanceId, MessageRowId, UserId, WebhookId};
 use flowcore_domain::jid::Jid;
 use flowcore_domain::message::{Addressing, InboundMessage};
-use flowcore_domain::webhook::{ChatFilter, Health, Secret, Webhook};
+use flowcore_domain::webhook::{ChatFilter, Health, Scope, Secret, Webhook};
 use flowcore_storage::{
     DatabaseOptions, InboundRow, Mark, MasterKey, NewInstance, NewJob, OutgoingRow, Store,
     StoreOptions,
@@ -180,7 +180,7 @@ pub(crate) fn event(instance: InstanceId, kind: EventKind, ordering_key: &str) -
 pub(crate) fn webhook(instance: InstanceId, events: &[EventKind]) -> Webhook {
     Webhook {
         id: WebhookId(Uuid::now_v7()),
-        instance_id: instance,
+        scope: Scope::Instance(instance),
         url: "https://app.example/hook".to_owned(),
         enabled: true,
         events: events.to_vec(),

@@ -6,8 +6,10 @@ use flowcore_domain::event::EventKind;
 use flowcore_domain::instance::settings::Settings;
 use flowcore_domain::instance::{Identity, Reason, Status};
 use flowcore_domain::session_store::{Change, Namespace};
-use flowcore_domain::webhook::NextStep;
-use flowcore_storage::{InstanceChange, InstanceFilter, NewInstance, Settlement, StorageError};
+use flowcore_domain::webhook::{NextStep, Scope};
+use flowcore_storage::{
+    Claim, InstanceChange, InstanceFilter, NewInstance, Settlement, StorageError,
+};
 use std::time::Duration;
 
 fn change(status: Status) -> InstanceChange {
@@ -109,8 +111,9 @@ pub(crate) async fn deleting_an_instance_removes_everything_of_it_and_nothing_el
     harness.store.session_store(gone).apply(vec![put]).await.expect("applied");
     harness.store.enqueue_jobs(vec![job(gone, "answer", ALICE)], NOW).await.expect("stored");
     let lease = Duration::from_secs(60);
-    for claimed in harness.store.claim_deliveries(10, NOW, lease).await.expect("claimed") {
-        if claimed.webhook.instance_id == gone {
+    let any = Claim { limit: 10, each: 10, busy: &[] };
+    for claimed in harness.store.claim_deliveries(any, NOW, lease).await.expect("claimed") {
+        if claimed.webhook.scope == Scope::Instance(gone) {
             let settlement = Settlement {
                 step: NextStep::Delivered,
                 status: Some(200),

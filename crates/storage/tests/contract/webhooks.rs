@@ -3,7 +3,7 @@
 use crate::harness::{Harness, Kind, NOW, fresh, webhook};
 use flowcore_domain::clock::Millis;
 use flowcore_domain::event::EventKind;
-use flowcore_domain::webhook::Secret;
+use flowcore_domain::webhook::{Scope, Secret};
 use flowcore_storage::{MAX_WEBHOOKS, StorageError};
 
 pub(crate) async fn an_endpoint_is_read_back_as_it_was_written(kind: Kind) {
@@ -20,9 +20,18 @@ pub(crate) async fn an_endpoint_is_read_back_as_it_was_written(kind: Kind) {
     webhook.chats.own = false;
     webhook.events = vec![];
     harness.store.update_webhook(webhook.clone(), NOW).await.expect("changed");
-    assert_eq!(harness.store.webhooks(id).await.expect("listed"), [webhook.clone()]);
-    assert!(!harness.store.delete_webhook(fresh(), webhook.id).await.expect("not theirs"));
-    assert!(harness.store.delete_webhook(id, webhook.id).await.expect("deleted"));
+    assert_eq!(
+        harness.store.webhooks(Scope::Instance(id)).await.expect("listed"),
+        [webhook.clone()]
+    );
+    assert!(
+        !harness
+            .store
+            .delete_webhook(Scope::Instance(fresh()), webhook.id)
+            .await
+            .expect("not theirs")
+    );
+    assert!(harness.store.delete_webhook(Scope::Instance(id), webhook.id).await.expect("deleted"));
     let gone = harness.store.update_webhook(webhook, NOW).await;
     assert!(matches!(gone, Err(StorageError::NotFound("the webhook"))));
 }
@@ -34,7 +43,10 @@ pub(crate) async fn an_instance_has_a_bounded_number_of_endpoints(kind: Kind) {
         harness.webhook(id, &[]).await;
     }
     assert!(!harness.store.create_webhook(webhook(id, &[])).await.expect("no error"));
-    assert_eq!(harness.store.webhooks(id).await.expect("listed").len(), MAX_WEBHOOKS);
+    assert_eq!(
+        harness.store.webhooks(Scope::Instance(id)).await.expect("listed").len(),
+        MAX_WEBHOOKS
+    );
     let nobody = harness.store.create_webhook(webhook(fresh(), &[])).await;
     assert!(matches!(nobody, Err(StorageError::NotFound(_))));
 }
