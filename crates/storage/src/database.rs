@@ -39,11 +39,17 @@ pub(crate) struct Database {
     readers: Readers,
     tasks: TaskTracker,
     closing: CancellationToken,
+    /// Fires when the data is another server's.
+    lost: CancellationToken,
 }
 
 impl Database {
     /// Starts the writers; one of them gets a connection that is open already.
-    pub(crate) fn start(location: &Location, connection: Connection) -> Self {
+    pub(crate) fn start(
+        location: &Location,
+        connection: Connection,
+        lost: CancellationToken,
+    ) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let queue = Arc::new(Mutex::new(queue));
         let (tasks, closing) = (TaskTracker::new(), CancellationToken::new());
@@ -53,7 +59,7 @@ impl Database {
             let writer = Writer::new(queue, location.clone(), connection.take(), closing.clone());
             tasks.spawn(writer.run());
         }
-        Self { jobs, readers: location.readers(), tasks, closing }
+        Self { jobs, readers: location.readers(), tasks, closing, lost }
     }
 
     /// Where tasks of the store are spawned.
@@ -78,6 +84,10 @@ impl Database {
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut Connection) -> JobFuture<'c, T> + Send + 'static,
     {
+        if self.lost.is_cancelled() {
+            let why = "another Flowcore runs on this database".to_owned();
+            return Err(StorageError::Unavailable(why));
+        }
         let (reply, answer) = oneshot::channel();
         let job = Box::new(Write { work: Some(work), extent, outcome: None, reply });
         let closed = || StorageError::Unavailable("the store is closed".to_owned());
@@ -156,7 +166,7 @@ mod tests {
         let mut connection = location.connect().await.expect("connects");
         let table = query("CREATE TABLE notes (text TEXT NOT NULL)");
         table.execute(&mut connection).await.expect("a table");
-        Database::start(&location, connection)
+        Database::start(&location, connection, CancellationToken::new())
     }
 
     async fn note(database: &Database, text: String) -> Result<(), StorageError> {

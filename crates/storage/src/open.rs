@@ -17,6 +17,7 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
@@ -112,7 +113,7 @@ pub struct StoreOptions {
 pub(crate) struct Opened {
     pub(crate) database: Database,
     pub(crate) vault: Vault,
-    pub(crate) guard: Guard,
+    pub(crate) guard: Arc<Guard>,
 }
 
 /// Opens or makes the database.
@@ -127,7 +128,15 @@ pub(crate) async fn open(options: StoreOptions) -> Result<Opened, OpenError> {
     guard.database(&location).await?;
     let mut connection = location.connect().await?;
     match prepare_database(&mut connection, &options).await {
-        Ok(vault) => Ok(Opened { database: Database::start(&location, connection), vault, guard }),
+        Ok(vault) => {
+            let guard = Arc::new(guard);
+            let database = Database::start(&location, connection, guard.lost().clone());
+            let (watched, closing) = (Arc::clone(&guard), database.closing().clone());
+            database.tasks().spawn(closing.run_until_cancelled_owned(async move {
+                watched.watch(&location).await;
+            }));
+            Ok(Opened { database, vault, guard })
+        }
         Err(error) => {
             connection.close().await;
             guard.release().await;

@@ -69,6 +69,35 @@ async fn a_server_that_crashes_in_a_transaction_is_unavailable_and_comes_back_by
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_lock_that_a_restart_ended_is_taken_again_or_nothing_is_written_any_more() {
+    let own = Own::start();
+    let (url, schema) = (own.server.url(), "flowcore".to_owned());
+    let harness = Harness::on(DatabaseOptions::Postgres { url, schema }).await;
+    let locks = "SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory' AND granted";
+    let restart = || {
+        own.server.crash();
+        own.server.up();
+    };
+    restart();
+    let begun = Instant::now();
+    while harness.raw().await.number(locks).await == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "the lock is not taken again");
+    }
+    harness.store.probe().await.expect("it writes");
+
+    restart();
+    // Another server is quicker.
+    let mut other = harness.raw().await;
+    let take = "SELECT pg_advisory_lock(hashtext('flowcore server'), hashtext('flowcore'))::text";
+    assert_eq!(other.texts(take).await.len(), 1);
+    let begun = Instant::now();
+    while harness.store.probe().await.is_ok() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "two servers write");
+    }
+    harness.store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_is_trusted_over_tls_only_by_the_certificate_that_vouches_for_it() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let (own, certificate) = Own::start_over_tls();
