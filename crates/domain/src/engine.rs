@@ -6,10 +6,11 @@
 //! then does the engine acknowledge them to WhatsApp.
 
 use crate::clock::Millis;
+use crate::happening::Happening;
 use crate::id::InstanceId;
 use crate::instance::{Identity, Reason};
 use crate::jid::Jid;
-use crate::message::{DeliveryStatus, InboundMessage, OutgoingText, Sent};
+use crate::message::{DeliveryStatus, Inbound, OutgoingText, Sent};
 use crate::session_store::SessionStore;
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -113,6 +114,8 @@ pub enum Report {
     Lost(Reason),
     /// Over, not trying again.
     Ended(Reason),
+    /// Something happened around the number.
+    Happened(Happening),
     /// News of messages that we sent.
     Status {
         /// The conversation, when the stanza tells.
@@ -136,12 +139,12 @@ pub struct CommitError(pub String);
 /// Where a session's news go.
 #[async_trait]
 pub trait SessionSink: Send + Sync {
-    /// Stores messages durably, all or nothing. Called again with the same messages after a crash or
-    /// a failure; a message that is stored already is not stored twice.
+    /// Stores messages, and what became of earlier ones, durably and in order. Called again with the same messages after a crash or
+    /// a failure; what is stored already is not stored twice.
     ///
     /// # Errors
-    /// [`CommitError`] when nothing was stored; WhatsApp then keeps the messages.
-    async fn commit(&self, messages: Vec<InboundMessage>) -> Result<(), CommitError>;
+    /// [`CommitError`] when not all was stored; WhatsApp then keeps the messages.
+    async fn commit(&self, messages: Vec<Inbound>) -> Result<(), CommitError>;
 
     /// Whether a message of that WhatsApp id is stored.
     ///

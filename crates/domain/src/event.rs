@@ -27,13 +27,43 @@ pub enum EventKind {
     InstanceDelete,
     /// An instance was unlinked.
     LogoutInstance,
+    /// A message was edited.
+    MessagesEdited,
+    /// A message was taken back.
+    MessagesDelete,
+    /// Somebody wrote for the first time.
+    ContactsUpsert,
+    /// Somebody is called otherwise.
+    ContactsUpdate,
+    /// Somebody came, went, types or stopped.
+    PresenceUpdate,
+    /// There is a new conversation.
+    ChatsUpsert,
+    /// A conversation was archived, pinned, muted or marked.
+    ChatsUpdate,
+    /// A conversation was deleted.
+    ChatsDelete,
+    /// The number is in a new group.
+    GroupsUpsert,
+    /// A group is called or set otherwise.
+    GroupsUpdate,
+    /// People came into a group, left it, or changed their rank.
+    GroupParticipantsUpdate,
+    /// A call rings or ends.
+    Call,
+    /// A label was made, changed or deleted.
+    LabelsEdit,
+    /// A label was put on a conversation or taken off.
+    LabelsAssociation,
+    /// The session of an instance ended for good.
+    StatusInstance,
     /// A webhook was paused, resumed or switched off.
     WebhookUpdate,
 }
 
 impl EventKind {
     /// Every kind, for tables and checks.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 24] = [
         Self::MessagesUpsert,
         Self::MessagesUpdate,
         Self::SendMessage,
@@ -42,6 +72,21 @@ impl EventKind {
         Self::InstanceCreate,
         Self::InstanceDelete,
         Self::LogoutInstance,
+        Self::MessagesEdited,
+        Self::MessagesDelete,
+        Self::ContactsUpsert,
+        Self::ContactsUpdate,
+        Self::PresenceUpdate,
+        Self::ChatsUpsert,
+        Self::ChatsUpdate,
+        Self::ChatsDelete,
+        Self::GroupsUpsert,
+        Self::GroupsUpdate,
+        Self::GroupParticipantsUpdate,
+        Self::Call,
+        Self::LabelsEdit,
+        Self::LabelsAssociation,
+        Self::StatusInstance,
         Self::WebhookUpdate,
     ];
 
@@ -57,15 +102,33 @@ impl EventKind {
             Self::InstanceCreate => "instance.create",
             Self::InstanceDelete => "instance.delete",
             Self::LogoutInstance => "logout.instance",
+            Self::MessagesEdited => "messages.edited",
+            Self::MessagesDelete => "messages.delete",
+            Self::ContactsUpsert => "contacts.upsert",
+            Self::ContactsUpdate => "contacts.update",
+            Self::PresenceUpdate => "presence.update",
+            Self::ChatsUpsert => "chats.upsert",
+            Self::ChatsUpdate => "chats.update",
+            Self::ChatsDelete => "chats.delete",
+            Self::GroupsUpsert => "groups.upsert",
+            Self::GroupsUpdate => "groups.update",
+            Self::GroupParticipantsUpdate => "group-participants.update",
+            Self::Call => "call",
+            Self::LabelsEdit => "labels.edit",
+            Self::LabelsAssociation => "labels.association",
+            Self::StatusInstance => "status.instance",
             Self::WebhookUpdate => "webhook.update",
         }
     }
 
-    /// Reads the wire's name or Evolution's selection name (`MESSAGES_UPSERT`).
+    /// Reads the wire's name or Evolution's selection name (`MESSAGES_UPSERT`). One of these differs from
+    /// its wire name by a letter.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let folded = |name: &str| name.to_ascii_lowercase().replace(['.', '-', '_'], " ");
-        Self::ALL.into_iter().find(|kind| folded(kind.as_str()) == folded(text))
+        let text = folded(text);
+        let text = if text == "group update" { "groups update" } else { &text };
+        Self::ALL.into_iter().find(|kind| folded(kind.as_str()) == text)
     }
 
     /// The last part of the URL when an endpoint wants one path per event: `messages-upsert`.
@@ -122,9 +185,11 @@ mod tests {
     fn both_spellings_of_a_name_are_read() {
         for kind in EventKind::ALL {
             assert_eq!(EventKind::parse(kind.as_str()), Some(kind));
-            let selected = kind.as_str().replace('.', "_").to_ascii_uppercase();
+            let selected = kind.as_str().replace(['.', '-'], "_").to_ascii_uppercase();
             assert_eq!(EventKind::parse(&selected), Some(kind));
         }
+        assert_eq!(EventKind::parse("GROUP_UPDATE"), Some(EventKind::GroupsUpdate));
+        assert_eq!(EventKind::GroupParticipantsUpdate.slug(), "group-participants-update");
         assert_eq!(EventKind::parse("no.such"), None);
         assert_eq!(EventKind::QrcodeUpdated.slug(), "qrcode-updated");
     }

@@ -10,6 +10,7 @@ pub mod backoff;
 pub mod clock;
 pub mod engine;
 pub mod event;
+pub mod happening;
 pub mod id;
 pub mod instance;
 pub mod jid;

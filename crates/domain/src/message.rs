@@ -3,6 +3,10 @@
 //! WhatsApp's own protobuf is kept as it came; what lists, events and rules need is beside it. The
 //! status of a message only ever moves forward: receipts arrive late, twice and in any order.
 
+mod change;
+
+pub use change::{Inbound, MessageChange, Outcome};
+
 use crate::clock::Millis;
 use crate::jid::Jid;
 use bytes::Bytes;

@@ -9,9 +9,10 @@ use crate::outbox::render;
 use crate::{Shared, fresh_id};
 use async_trait::async_trait;
 use flowcore_domain::engine::{CommitError, Report, SessionSink};
+use flowcore_domain::event::NewEvent;
 use flowcore_domain::id::{InstanceId, UserId};
 use flowcore_domain::instance::InstanceName;
-use flowcore_domain::message::InboundMessage;
+use flowcore_domain::message::{Inbound, InboundMessage};
 use flowcore_storage::InboundRow;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -28,24 +29,48 @@ pub(crate) struct Inbox {
 
 impl Inbox {
     fn row(&self, message: InboundMessage) -> InboundRow {
-        let event = render::upsert(self.instance_id, &message, self.shared.now());
-        InboundRow { row_id: fresh_id(), message, event, jobs: Vec::new() }
+        let now = self.shared.now();
+        let event = render::upsert(self.instance_id, &message, now);
+        let introduction = render::introduction(self.instance_id, &message, now);
+        InboundRow { row_id: fresh_id(), message, event, introduction, jobs: Vec::new() }
+    }
+
+    async fn store(&self, rows: Vec<InboundRow>) -> Result<(), CommitError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let now = self.shared.now();
+        let stored = self.shared.store.commit_inbound(self.instance_id, rows, now).await;
+        let stored = stored.map_err(|error| CommitError(error.to_string()))?;
+        self.shared.outbox.published(self.user_id, &self.name, &stored);
+        Ok(())
+    }
+
+    /// An event whose id says whether it was told before.
+    async fn tell_once(&self, event: NewEvent) -> Result<(), CommitError> {
+        let stored = self.shared.store.append_event_once(event).await;
+        let stored = stored.map_err(|error| CommitError(error.to_string()))?;
+        self.shared.outbox.published(self.user_id, &self.name, &stored);
+        Ok(())
     }
 }
 
 #[async_trait]
 impl SessionSink for Inbox {
-    async fn commit(&self, messages: Vec<InboundMessage>) -> Result<(), CommitError> {
-        let rows: Vec<_> = messages.into_iter().map(|message| self.row(message)).collect();
-        let now = self.shared.now();
-        let stored = self
-            .shared
-            .store
-            .commit_inbound(self.instance_id, rows, now)
-            .await
-            .map_err(|error| CommitError(error.to_string()))?;
-        self.shared.outbox.published(self.user_id, &self.name, &stored);
-        Ok(())
+    async fn commit(&self, inbound: Vec<Inbound>) -> Result<(), CommitError> {
+        let mut rows = Vec::with_capacity(inbound.len());
+        for item in inbound {
+            match item {
+                Inbound::Message(message) => rows.push(self.row(message)),
+                Inbound::Change(change) => {
+                    // What was written before it is told before it.
+                    self.store(std::mem::take(&mut rows)).await?;
+                    let event = render::changed(self.instance_id, &change, self.shared.now());
+                    self.tell_once(event).await?;
+                }
+            }
+        }
+        self.store(rows).await
     }
 
     async fn holds(&self, id: &str) -> Result<bool, CommitError> {

@@ -159,14 +159,14 @@ pub(crate) async fn resolve(
     learn(connection, instance, (seen, now), &known).await
 }
 
-/// The key of the conversation of a message; `None` when the message is stored already. Finds or makes
-/// the contact for one with a person.
+/// The key of the conversation of a message, and whether it is one with a person of whom nothing was known;
+/// `None` when the message is stored already. Finds or makes the contact for one with a person.
 pub(crate) async fn chat_key_of_new(
     connection: &mut Connection,
     message: &StoredMessage,
     chat: Sighting<'_>,
     now: Millis,
-) -> Result<Option<String>, StorageError> {
+) -> Result<Option<(String, bool)>, StorageError> {
     let instance = message.instance_id;
     let rows = looking_up(query(KNOWN_OR_STORED), instance, chat)
         .bind(&message.wa_id)
@@ -180,9 +180,10 @@ pub(crate) async fn chat_key_of_new(
         return Ok(None);
     }
     if !is_person(chat.address) {
-        return Ok(Some(chat.address.to_string()));
+        return Ok(Some((chat.address.to_string(), false)));
     }
-    learn(connection, instance, (chat, now), &rows).await.map(Some)
+    let key = learn(connection, instance, (chat, now), &rows).await?;
+    Ok(Some((key, rows.is_empty())))
 }
 
 fn looking_up(query: Query, instance: InstanceId, seen: Sighting<'_>) -> Query {

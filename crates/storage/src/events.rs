@@ -61,6 +61,28 @@ impl Store {
         .await
     }
 
+    /// Appends an event unless one of its id is there; returns it when it was not.
+    ///
+    /// # Errors
+    /// `NotFound` when the instance was deleted.
+    pub async fn append_event_once(
+        &self,
+        event: NewEvent,
+    ) -> Result<Vec<StoredEvent>, StorageError> {
+        self.write(move |connection| {
+            Box::pin(async move {
+                let (instance, at) = (event.instance_id, event.at);
+                dialect::lock_instance(connection, instance).await?;
+                let known = query("SELECT id FROM events WHERE id = $1").bind(event.id.text());
+                if known.fetch_optional(&mut *connection).await?.is_some() {
+                    return Ok(vec![]);
+                }
+                append(connection, instance, at, vec![event]).await
+            })
+        })
+        .await
+    }
+
     /// The events after a known one, in the order in which they were committed, of one instance or all.
     /// Without `after`, from the oldest.
     ///

@@ -21,6 +21,8 @@ pub struct InboundRow {
     pub message: InboundMessage,
     /// What receivers are told.
     pub event: NewEvent,
+    /// What they are told before, when nothing was known of the other person.
+    pub introduction: Vec<NewEvent>,
     /// Work that it causes; of this instance.
     pub jobs: Vec<NewJob>,
 }
@@ -43,11 +45,17 @@ impl Store {
                 if rows.is_empty() {
                     return Ok(Vec::new());
                 }
-                let mut events = Appending::begin(connection, instance, rows.len(), now).await?;
+                let numbers = rows.iter().map(|row| 1 + row.introduction.len()).sum();
+                let mut events = Appending::begin(connection, instance, numbers, now).await?;
                 let mut news = Vec::with_capacity(rows.len());
                 for row in rows {
                     let message = stored(instance, row.row_id, row.message, now);
-                    if let Some(mut batch) = storing(connection, &message, now).await? {
+                    if let Some((mut batch, is_new)) = storing(connection, &message, now).await? {
+                        for event in row.introduction.into_iter().filter(|_| is_new) {
+                            let mut batch = Batch::new();
+                            news.push(events.append(event, &mut batch)?);
+                            batch.execute(connection).await?;
+                        }
                         news.push(events.append(row.event, &mut batch)?);
                         batch.execute(connection).await?;
                         // Each by itself: whether one is the head of its chain depends on those before.
@@ -67,20 +75,19 @@ impl Store {
     }
 }
 
-/// What stores one message and moves its chat up; `None` when it is there already. Its contact is stored at
-/// once.
+/// What stores one message and moves its chat up, and whether the other person is new; `None` when it is
+/// there already. Its contact is stored at once.
 async fn storing(
     connection: &mut Connection,
     message: &StoredMessage,
     now: Millis,
-) -> Result<Option<Batch>, StorageError> {
+) -> Result<Option<(Batch, bool)>, StorageError> {
     let instance = message.instance_id;
     // The name in a stanza is the writer's; in one's own message it says nothing about the other side.
     let push_name = message.push_name.as_deref().filter(|_| !message.from_me);
     let chat = Sighting { address: &message.chat, alt: message.chat_alt.as_ref(), push_name };
-    let Some(chat_key) = contacts::chat_key_of_new(connection, message, chat, now).await? else {
-        return Ok(None);
-    };
+    let found = contacts::chat_key_of_new(connection, message, chat, now).await?;
+    let Some((chat_key, is_new)) = found else { return Ok(None) };
     if !message.from_me && contacts::is_person(&message.sender) && message.sender != message.chat {
         let sender =
             Sighting { address: &message.sender, alt: message.sender_alt.as_ref(), push_name };
@@ -95,7 +102,7 @@ async fn storing(
         unread: !message.from_me,
         at: message.at,
     }));
-    Ok(Some(batch))
+    Ok(Some((batch, is_new)))
 }
 
 fn stored(

@@ -91,7 +91,7 @@ impl Store {
                     push_name: None,
                 };
                 let now = message.created_at;
-                let chat_key = contacts::chat_key_of_new(connection, &message, chat, now)
+                let (chat_key, _) = contacts::chat_key_of_new(connection, &message, chat, now)
                     .await?
                     .ok_or(StorageError::Conflict("a message with this id"))?;
                 let mut batch = Batch::new();

@@ -95,9 +95,11 @@ suite! {
         events_are_numbered_per_instance_and_followed_over_all
         events_of_a_deleted_instance_are_refused_together
         old_events_are_swept_unless_they_are_still_on_their_way
-        a_follower_goes_on_where_it_was;
+        a_follower_goes_on_where_it_was
+        an_event_of_a_known_id_is_not_told_again;
     inbox:
         a_message_that_comes_twice_is_stored_once
+        a_person_is_introduced_once_before_their_first_message
         both_addresses_of_a_person_share_one_chat_and_one_contact
         two_people_become_one_when_a_late_mapping_says_so
         a_group_message_knows_its_writer_but_its_chat_is_the_group

@@ -27,7 +27,10 @@ impl ChatFilter {
         let chat = event.ordering_key.as_str();
         let own = match event.kind {
             EventKind::SendMessage => true,
-            EventKind::MessagesUpsert => event.data["key"]["fromMe"] == true,
+            EventKind::MessagesUpsert | EventKind::MessagesEdited => {
+                event.data["key"]["fromMe"] == true
+            }
+            EventKind::MessagesDelete => event.data["fromMe"] == true,
             _ => false,
         };
         (self.own || !own)

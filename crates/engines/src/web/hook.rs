@@ -30,7 +30,7 @@ impl InboundDurabilityHook for CommitHook {
         crash_points::pass(CrashPoint::AfterDecrypt);
         let own = translate::OwnAddresses::of(&client);
         let messages: Vec<_> =
-            batch.iter().filter_map(|item| translate::inbound(item, &own)).collect();
+            batch.iter().filter_map(|item| translate::received(item, &own)).collect();
         if !messages.is_empty()
             && let Err(error) = self.sink.commit(messages).await
         {

@@ -10,7 +10,7 @@ use crate::crash_points::{self, CrashPoint};
 use flowcore_domain::clock::Millis;
 use flowcore_domain::engine::{Report, SessionSink};
 use flowcore_domain::instance::{Identity, Reason};
-use flowcore_domain::message::{DeliveryStatus, InboundMessage};
+use flowcore_domain::message::{DeliveryStatus, Inbound};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use tokio::sync::mpsc;
 use wacore::types::events::{
@@ -19,8 +19,8 @@ use wacore::types::events::{
 };
 use whatsapp_rust::Client;
 
-/// How many reports of one session may wait. Only receipts come in numbers; a session that is this far
-/// behind loses receipts of the oldest kind first, never messages.
+/// How many reports of one session may wait. Only receipts and presence come in numbers; a session that is
+/// this far behind loses the newest of them, never messages.
 const QUEUE: usize = 4096;
 
 /// What waits for the gateway.
@@ -28,7 +28,7 @@ pub(super) enum News {
     /// A report.
     Report(Report),
     /// Messages that did not pass the hook.
-    Messages(Vec<InboundMessage>),
+    Messages(Vec<Inbound>),
     /// A phone confirmed the link. The client keeps the fresh identity in memory for up to its saving
     /// interval; a crash in that time would leave the phone with a link that nobody holds.
     Paired(Arc<Client>, Identity),
@@ -124,7 +124,7 @@ impl Listener {
         let Some(client) = self.client() else { return };
         let own = OwnAddresses::of(&client);
         let messages: Vec<_> =
-            batch.iter().filter_map(|item| translate::inbound(item, &own)).collect();
+            batch.iter().filter_map(|item| translate::received(item, &own)).collect();
         if !messages.is_empty() {
             self.queue(News::Messages(messages));
         }
@@ -208,7 +208,11 @@ impl EventHandler for Listener {
             Event::ConnectFailure(failure) => self.end(refused_login(failure.reason)),
             Event::PairPasskeyRequest(_) => self.end(Ending::Final(Reason::NeedsPasskey)),
             Event::Disconnected(_) => self.end(Ending::Lost(Reason::Network)),
-            _ => {}
+            other => {
+                if let Some(happening) = translate::happening::of(other) {
+                    self.tell(Report::Happened(happening));
+                }
+            }
         }
     }
 
@@ -229,6 +233,19 @@ impl EventHandler for Listener {
             EventKind::ConnectFailure,
             EventKind::PairPasskeyRequest,
             EventKind::Disconnected,
+            EventKind::ChatPresence,
+            EventKind::Presence,
+            EventKind::ContactUpdate,
+            EventKind::ArchiveUpdate,
+            EventKind::PinUpdate,
+            EventKind::MuteUpdate,
+            EventKind::MarkChatAsReadUpdate,
+            EventKind::DeleteChatUpdate,
+            EventKind::GroupUpdate,
+            EventKind::IncomingCall,
+            EventKind::MissedCall,
+            EventKind::LabelEditUpdate,
+            EventKind::LabelAssociationUpdate,
         ])
     }
 }

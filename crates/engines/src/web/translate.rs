@@ -1,17 +1,19 @@
 //! From WhatsApp's types to ours, and back. Total: whatever arrives gets an answer, and nothing is
 //! lost because it was of a kind that nobody expected.
 
+mod change;
 mod content;
+pub(super) mod happening;
 
 use flowcore_domain::engine::Account;
 use flowcore_domain::instance::Identity;
 use flowcore_domain::jid::{Jid, Server};
-use flowcore_domain::message::{Addressing, DeliveryStatus, InboundMessage};
+use flowcore_domain::message::{Addressing, DeliveryStatus, Inbound, InboundMessage};
 use wacore::iq::usync::IsOnWhatsAppResult;
 use wacore::types::events::InboundMessage as WireMessage;
 use wacore::types::message::{AddressingMode, MessageInfo};
 use wacore::types::presence::ReceiptType;
-use wacore_binary::{Jid as WireJid, Server as WireServer};
+use wacore_binary::{Jid as WireJid, JidExt as _, Server as WireServer};
 use waproto::whatsapp as wa;
 use whatsapp_rust::Client;
 
@@ -24,6 +26,11 @@ pub(super) struct OwnAddresses {
 impl OwnAddresses {
     pub(super) fn of(client: &Client) -> Self {
         Self { pn: client.pn(), lid: client.lid() }
+    }
+
+    /// Whether an address is the number's own.
+    fn includes(&self, jid: &WireJid) -> bool {
+        [&self.pn, &self.lid].into_iter().flatten().any(|own| own.is_same_user_as(jid))
     }
 
     /// The other namespace's address for one of ours.
@@ -82,9 +89,15 @@ pub(super) fn wire_address(jid: &Jid) -> WireJid {
     }
 }
 
+/// What the gateway is to keep of a decrypted message.
+pub(super) fn received(item: &WireMessage, own: &OwnAddresses) -> Option<Inbound> {
+    let change = change::of(item, own).map(Inbound::Change);
+    change.or_else(|| inbound(item, own).map(Inbound::Message))
+}
+
 /// A decrypted message as the gateway stores it. `None` for what is between the devices only: key
 /// shares, history notices and the like, which the client handles itself.
-pub(super) fn inbound(item: &WireMessage, own: &OwnAddresses) -> Option<InboundMessage> {
+fn inbound(item: &WireMessage, own: &OwnAddresses) -> Option<InboundMessage> {
     let content = content::of(&item.message)?;
     let info = &item.info;
     let source = &info.source;

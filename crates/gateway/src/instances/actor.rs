@@ -187,6 +187,10 @@ impl Actor {
             }
             Report::Lost(reason) => self.input(Input::Lost(reason), inbox).await,
             Report::Ended(reason) => self.input(Input::Ended(reason), inbox).await,
+            Report::Happened(happening) => {
+                let whose = (self.id, &self.name);
+                self.publish(vec![render::happened(whose, &happening, now)]).await;
+            }
             Report::Status { chat, ids, status, participant, at } => {
                 let news = crate::messages::News { chat, ids, status, participant, at };
                 crate::messages::status_news(
@@ -333,6 +337,11 @@ impl Actor {
             events.push(render::connection(self.id, &self.name, news, now));
         }
         let stopped = matches!(state, State::Stopped { .. });
+        // A stop that was asked for is none that needs to be told: it may be half of a restart.
+        let ended = state.reason().filter(|reason| *reason != Reason::Stopped);
+        if let (true, Some(reason)) = (stopped && was.0 != state.status(), ended) {
+            events.push(render::ended(self.id, &self.name, reason, now));
+        }
         if stopped && state.reason() == Some(Reason::LoggedOut) {
             events.push(render::logged_out(self.id, now));
         }

@@ -1,5 +1,9 @@
 //! The particulars of each event, in the shapes of Evolution API 2.3.7.
 
+mod happening;
+
+pub(crate) use happening::{changed, happened};
+
 use crate::fresh_id;
 use flowcore_domain::clock::Millis;
 use flowcore_domain::event::{EventKind, NewEvent};
@@ -48,6 +52,18 @@ pub(crate) fn connection(
         data["profilePictureUrl"] = Value::Null;
     }
     event(id, EventKind::ConnectionUpdate, "", at, data)
+}
+
+/// The session ended for good.
+pub(crate) fn ended(id: InstanceId, name: &InstanceName, reason: Reason, at: Millis) -> NewEvent {
+    let data = json!({
+        "instance": name.as_str(),
+        "status": "closed",
+        "disconnectionAt": at.rfc3339(),
+        "disconnectionReasonCode": reason.evolution_code(),
+        "disconnectionObject": json!({ "reason": reason.as_str() }).to_string(),
+    });
+    event(id, EventKind::StatusInstance, "", at, data)
 }
 
 /// The instance was unlinked.
@@ -103,6 +119,22 @@ pub(crate) fn upsert(id: InstanceId, message: &InboundMessage, at: Millis) -> Ne
     event(id, EventKind::MessagesUpsert, &chat, at, Value::Object(data))
 }
 
+/// Somebody of whom nothing was known, and the conversation with them.
+pub(crate) fn introduction(id: InstanceId, message: &InboundMessage, at: Millis) -> Vec<NewEvent> {
+    let chat = message.chat.to_string();
+    let name = message.push_name.as_deref().filter(|_| !message.from_me).unwrap_or_default();
+    let mut shown = address_pair("remoteJid", &message.chat, message.chat_alt.as_ref());
+    shown.insert("instanceId".into(), json!(id.text()));
+    let mut contact = shown.clone();
+    contact.insert("pushName".into(), json!(name));
+    contact.insert("profilePicUrl".into(), Value::Null);
+    shown.insert("unreadMessages".into(), json!(0));
+    vec![
+        event(id, EventKind::ContactsUpsert, &chat, at, Value::Object(contact)),
+        event(id, EventKind::ChatsUpsert, &chat, at, json!([shown])),
+    ]
+}
+
 /// Which message, with both identities where both are known; the phone number first, as clients of
 /// Evolution expect it.
 fn key_of(message: &InboundMessage) -> Value {
@@ -112,16 +144,19 @@ fn key_of(message: &InboundMessage) -> Value {
     if message.chat.server() == Server::Group || message.chat.server() == Server::Broadcast {
         key.extend(address_pair("participant", &message.sender, message.sender_alt.as_ref()));
     }
-    let mode = match message.addressing {
-        Addressing::Pn => "pn",
-        Addressing::Lid => "lid",
-    };
-    key.insert("addressingMode".into(), json!(mode));
+    key.insert("addressingMode".into(), json!(mode(message.addressing)));
     Value::Object(key)
 }
 
+fn mode(addressing: Addressing) -> &'static str {
+    match addressing {
+        Addressing::Pn => "pn",
+        Addressing::Lid => "lid",
+    }
+}
+
 fn address_pair(field: &str, address: &Jid, other: Option<&Jid>) -> Map<String, Value> {
-    let alternative = if field == "participant" { "participantAlt" } else { "remoteJidAlt" };
+    let alternative = format!("{field}Alt");
     let (first, second) = match other {
         Some(phone) if address.server() == Server::Lid && phone.server() == Server::Person => {
             (phone, Some(address))
@@ -131,7 +166,7 @@ fn address_pair(field: &str, address: &Jid, other: Option<&Jid>) -> Map<String, 
     let mut pair = Map::new();
     pair.insert(field.into(), json!(first));
     if let Some(second) = second {
-        pair.insert(alternative.into(), json!(second));
+        pair.insert(alternative, json!(second));
     }
     pair
 }

@@ -1,5 +1,6 @@
 //! The services on a simulated network: real sockets, a real store, real Signal sessions.
 
+mod around;
 mod bad_days;
 mod density;
 mod harness;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use flowcore_domain::clock::Millis;
 use flowcore_domain::engine::{CommitError, Engine, Report, SessionSink, SessionSpec};
 use flowcore_domain::id::{InstanceId, UserId};
-use flowcore_domain::message::InboundMessage;
+use flowcore_domain::message::Inbound;
 use flowcore_domain::session_store::{Change, Namespace, SessionStore, SessionStoreError};
 use flowcore_engines::{WebEngine, WebEngineConfig};
 use flowcore_storage::{DatabaseOptions, Mark, NewInstance, Store, StoreOptions};
@@ -94,9 +94,10 @@ impl Sink {
 
 #[async_trait]
 impl SessionSink for Sink {
-    async fn commit(&self, messages: Vec<InboundMessage>) -> Result<(), CommitError> {
+    async fn commit(&self, messages: Vec<Inbound>) -> Result<(), CommitError> {
         let mut ids = self.ids.lock().expect("the ids");
-        for message in messages {
+        for item in messages {
+            let Inbound::Message(message) = item else { continue };
             if !ids.contains(&message.id) {
                 ids.push(message.id);
                 self.texts.try_send(message.text.unwrap_or_default()).expect("the test listens");

@@ -91,3 +91,12 @@ pub(crate) async fn a_follower_goes_on_where_it_was(kind: Kind) {
     let place = store.place_after(all[1].event.id).await.expect("read");
     assert!(follow(&whose, place.position).await.contains(&all[2]), "rather twice than never");
 }
+
+pub(crate) async fn an_event_of_a_known_id_is_not_told_again(kind: Kind) {
+    let harness = Harness::new(kind).await;
+    let id = harness.instance("shop").await;
+    let edited = event(id, EventKind::MessagesEdited, "5511@s.whatsapp.net");
+    let once = async || harness.store.append_event_once(edited.clone()).await.expect("appended");
+    assert_eq!(once().await.len(), 1);
+    assert_eq!(once().await, []);
+}

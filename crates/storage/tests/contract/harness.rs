@@ -213,7 +213,7 @@ pub(crate) fn inbound(instance: InstanceId, chat: &str, id: &str) -> InboundRow 
         context: None,
     };
     let event = event(instance, EventKind::MessagesUpsert, chat);
-    InboundRow { row_id: fresh(), message, event, jobs: vec![] }
+    InboundRow { row_id: fresh(), message, event, introduction: vec![], jobs: vec![] }
 }
 
 /// A text to `chat`.

@@ -1,9 +1,11 @@
 //! Inbound messages: once, with chat, contact and event.
 
-use crate::harness::{ALICE, ALICE_LID, BOB, Harness, Kind, NOW, fresh, inbound, jid, outgoing};
+use crate::harness::{
+    ALICE, ALICE_LID, BOB, Harness, Kind, NOW, event, fresh, inbound, jid, outgoing,
+};
 use flowcore_domain::event::EventKind;
 use flowcore_domain::message::DeliveryStatus;
-use flowcore_storage::{ChatCursor, MessageCursor, StorageError};
+use flowcore_storage::{ChatCursor, InboundRow, MessageCursor, StorageError};
 
 pub(crate) async fn a_message_that_comes_twice_is_stored_once(kind: Kind) {
     let harness = Harness::new(kind).await;
@@ -22,6 +24,25 @@ pub(crate) async fn a_message_that_comes_twice_is_stored_once(kind: Kind) {
     assert_eq!(message.status, DeliveryStatus::DeliveryAck);
     assert_eq!(message.proto.as_ref(), b"\x0a\x02hi");
     assert_eq!(message.at, NOW);
+}
+
+pub(crate) async fn a_person_is_introduced_once_before_their_first_message(kind: Kind) {
+    let harness = Harness::new(kind).await;
+    let id = harness.instance("shop").await;
+    let row = |wa_id: &str| {
+        let introduction = [EventKind::ContactsUpsert, EventKind::ChatsUpsert]
+            .map(|kind| event(id, kind, ALICE))
+            .to_vec();
+        InboundRow { introduction, ..inbound(id, ALICE, wa_id) }
+    };
+    let stored = harness.store.commit_inbound(id, vec![row("1"), row("2")], NOW).await;
+    let stored = stored.expect("stored");
+    let told: Vec<_> = stored.iter().map(|one| (one.seq, one.event.kind)).collect();
+    let (contact, chat) = (EventKind::ContactsUpsert, EventKind::ChatsUpsert);
+    let message = EventKind::MessagesUpsert;
+    assert_eq!(told, [(1, contact), (2, chat), (3, message), (4, message)]);
+    let stored = harness.store.commit_inbound(id, vec![row("3")], NOW).await.expect("stored");
+    assert_eq!((stored.len(), stored[0].seq), (1, 5), "no number is left out");
 }
 
 pub(crate) async fn both_addresses_of_a_person_share_one_chat_and_one_contact(kind: Kind) {
