@@ -5,11 +5,13 @@
 //! run alone (`--network-only`, `--network-url`), so that a test can kill one and keep the other.
 
 mod admin_key;
+mod codes;
 mod flags;
 mod printed;
 
 use anyhow::Context as _;
 use clap::Parser as _;
+use codes::ProductCodes;
 use flags::CommandLine;
 use flowcore_server::app::{self, Running};
 use flowcore_server::config::{self, LogSettings, ServerConfig};
@@ -20,6 +22,7 @@ use flowcore_simulator::{Network, NetworkConfig};
 use printed::Addresses;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -72,6 +75,9 @@ async fn serve(
     } else {
         Some(start_product(&line, config, network.as_ref()).await?)
     };
+    if let (Some(network), Some(product)) = (&network, &product) {
+        network.offer_codes(Arc::new(ProductCodes(product.codes())));
+    }
     Addresses {
         url: product.as_ref().map(|product| product.url().to_owned()),
         admin_key,

@@ -4,6 +4,7 @@
 //! the gateway, then accepts. [`Running::stop`] goes the other way: no new requests, the running ones
 //! end (those that wait or stream are told), then the gateway stops.
 
+use crate::codes::ShownCodes;
 use crate::config::ServerConfig;
 use crate::dashboard::Cookies;
 use crate::replay::Replays;
@@ -113,6 +114,11 @@ impl Running {
     /// The admin key, when it was made by this start.
     pub fn new_admin_key(&self) -> Option<&str> {
         self.new_admin_key.as_deref()
+    }
+
+    /// The codes that its instances show, as long as it runs.
+    pub fn codes(&self) -> ShownCodes {
+        ShownCodes::new(self.gateway.clone())
     }
 
     /// Stops: no new requests, the running ones end, then the gateway. Returns when nothing is left.

@@ -7,6 +7,7 @@
 pub use flowcore_gateway::{AdminKey, AllowPrivate, DatabaseOptions, Mark, crash_points};
 
 pub mod app;
+pub mod codes;
 pub mod config;
 pub mod logging;
 pub mod signals;

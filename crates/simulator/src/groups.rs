@@ -10,6 +10,7 @@ mod invites;
 mod members;
 pub(crate) mod node;
 mod notify;
+mod picture;
 mod settings;
 
 use wacore_binary::Node;
@@ -21,6 +22,7 @@ use crate::stanza::{
 use crate::world::groups::Group;
 use crate::world::stats::Stats;
 use crate::world::{DeviceAddress, World};
+pub(crate) use picture::handle as picture;
 pub(crate) use settings::set_mode;
 
 /// Why a request is refused: an iq error's code and text.
@@ -62,7 +64,7 @@ fn of_no_group(world: &mut World, actor: &str, action: &Node, set: bool) -> Outc
         ("create", true) => create::create(world, actor, action),
         ("participating", false) => Ok(participating(world, actor)),
         ("query", false) => Ok(batch(world, actor, action)),
-        ("pictures", false) => Ok(vec![NodeBuilder::new("pictures").build()]),
+        ("pictures", false) => Ok(picture::several(world, actor, action)),
         ("leave", true) => members::leave(world, actor, action),
         ("invite", true) => invites::join(world, actor, &text_attr(action, "code")),
         ("invite", false) => invites::look(world, &text_attr(action, "code")),

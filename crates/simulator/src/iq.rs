@@ -16,7 +16,7 @@ use wacore_binary::builder::NodeBuilder;
 
 pub(crate) use devices::unlink;
 pub(crate) use prekeys::{Bundle, take_bundle};
-pub(crate) use profile::{set_about, set_picture};
+pub(crate) use profile::{LARGEST_PICTURE, no_picture, picture_node, set_about, set_picture};
 
 use crate::socket::session::Reply;
 use crate::stanza::{attr, child, children, error_of, has_attr, result_of, text_attr};

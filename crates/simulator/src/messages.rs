@@ -4,7 +4,8 @@
 //!    recipient's and its own others.
 //! 2. Each of them that is a linked device gets its own stanza into its queue; what is meant for
 //!    a phone ends here, since the network plays the phones.
-//! 3. Only then is the sender acked, and the record says accepted.
+//! 3. Only then is the sender acked, and the record says accepted. When it left a device out, the ack
+//!    has our hash over all of them, and the client looks again.
 //!
 //! A message that is not delivered is answered by an ack with an error: 404 unknown recipient,
 //! 400 malformed, 403 not for this one, or whatever a fault asked for.
@@ -12,11 +13,15 @@
 mod group;
 mod status;
 
+use std::collections::BTreeSet;
+
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, JidExt, Node, Server};
 
 use crate::clock::unix_seconds;
-use crate::stanza::{attr, child, children, children_named, has_attr, jid_attr, text_attr};
+use crate::stanza::{
+    attr, child, children, children_named, has_attr, jid_attr, text_attr, with_attr,
+};
 use crate::world::faults::FaultKind;
 use crate::world::queue::Class;
 use crate::world::record::Accepted;
@@ -68,6 +73,7 @@ fn direct(world: &mut World, sender: &DeviceAddress, message: &Node, to: &Jid) -
     }) else {
         return ack(message, Some(400));
     };
+    let whole = if first && !is_peer { whole(world, sender, to, &copies) } else { None };
     world.acquaint(&sender.phone, &recipient);
     trust::note_written(world, &sender.phone, &recipient);
     for copy in copies {
@@ -82,7 +88,24 @@ fn direct(world: &mut World, sender: &DeviceAddress, message: &Node, to: &Jid) -
         world.record.accept(entry);
     }
     world.touch();
-    ack(message, None)
+    match whole {
+        Some(hash) => with_attr(ack(message, None), "phash", hash),
+        None => ack(message, None),
+    }
+}
+
+/// The hash over all devices of both sides, when a message is not for all of them.
+fn whole(world: &World, sender: &DeviceAddress, to: &Jid, copies: &[Copy<'_>]) -> Option<String> {
+    let people = BTreeSet::from([sender.phone.clone(), world.phone_of(to)?]);
+    let reached = |address: &DeviceAddress| {
+        address == sender || copies.iter().any(|copy| copy.to == *address)
+    };
+    let missed = people
+        .iter()
+        .flat_map(|phone| world.companions(phone))
+        .any(|address| !reached(&address) && world.device(&address).is_some_and(|d| d.welcomed));
+    let server = if to.server == Server::Lid { Server::Lid } else { Server::Pn };
+    missed.then(|| group::devices_hash(world, people.iter(), server))
 }
 
 /// A ciphertext and the device it is for.

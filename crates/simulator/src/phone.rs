@@ -2,12 +2,14 @@
 //!
 //! A phone greets each new companion with the app-state key share that lets its link finish and
 //! with its history ([`history`]); and it writes messages of its own. What is encrypted for a
-//! phone is kept, and opened when the phone needs it ([`mail`]).
+//! phone is kept, and opened when the phone needs it ([`mail`]): to upload a file again, to tell a
+//! companion what it could not read ([`resend`]), or more of the past.
 
 pub(crate) mod app_state;
 mod group;
 pub(crate) mod history;
 pub(crate) mod mail;
+mod resend;
 mod reupload;
 pub(crate) mod sessions;
 
@@ -49,7 +51,9 @@ pub(crate) async fn welcome(hub: &Arc<Hub>, owner: &DeviceAddress) {
         let mut world = hub.world();
         let Some(device) = world.device(owner) else { return };
         let key_index = device.key_index;
-        notifications::devices_changed(&mut world, owner, key_index, Change::Added);
+        if world.faults.strike(FaultKind::WithholdDevice, &owner.phone).is_none() {
+            notifications::devices_changed(&mut world, owner, key_index, Change::Added);
+        }
         let withheld = world.faults.strike(FaultKind::WithholdKey, &owner.phone).is_some();
         let Some(account) = world.accounts.get(&owner.phone) else { return };
         (!withheld).then(|| key_share(account.keys.raw_id, &account.app_state))
@@ -153,6 +157,12 @@ pub(crate) async fn write(
         send(hub, phone, &device, &id, (&copy, Some(&chat))).await;
     }
     let mut world = hub.world();
+    for reader in [phone, recipient.as_str()] {
+        let author = DeviceAddress { phone: phone.to_owned(), device: 0 };
+        if let Some(account) = world.accounts.get_mut(reader) {
+            account.mail.remember(&author, (&id, unix_seconds()), &copy);
+        }
+    }
     let entry = Accepted { id: id.clone(), from: phone.to_owned(), to: recipient };
     world.record.accept(entry);
     world.touch();

@@ -1,6 +1,7 @@
 //! Tests that need a process of their own: kills, signals, the default binary.
 
 mod certificates;
+mod codes;
 mod full_disk;
 mod kills;
 mod network;

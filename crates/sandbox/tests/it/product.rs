@@ -40,6 +40,17 @@ impl Product {
         Some(Self { child, url, http: client() })
     }
 
+    /// Both halves in one process, as a newcomer starts them; with the address of the phones.
+    pub(crate) async fn with_network() -> (Self, String) {
+        let mut command = Command::new(sandbox_binary());
+        command.args(["--ephemeral", "--json", "--port", "0", "--network-port", "0"]);
+        command.args(["--admin-key", KEY]);
+        let (child, line) = start(command, |_| true).await;
+        let line: Value = serde_json::from_str(&line.expect("a line")).expect("JSON");
+        let address = |key: &str| line[key].as_str().expect("an address").to_owned();
+        (Self { child, url: address("url"), http: client() }, address("networkUrl"))
+    }
+
     /// The default `flowcore`, pointed at another network than WhatsApp's.
     pub(crate) async fn default_binary(whatsapp: &str, data: &Path) -> Self {
         let mut command = Command::new(default_binary());

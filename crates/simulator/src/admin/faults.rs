@@ -57,6 +57,7 @@ enum FaultName {
     #[serde(rename = "media-410")]
     MediaGone,
     WithholdKey,
+    WithholdDevice,
     Recycle,
     Dirty,
     RefuseCode,
@@ -127,6 +128,7 @@ fn strike(world: &mut World, request: &FaultRequest) -> usize {
                 mailbox.post(Outgoing::Stanza(stanza.clone()));
             })
         }
+        FaultName::WithholdDevice => keep(world, request, FaultKind::WithholdDevice),
         FaultName::WithholdKey => keep(world, request, FaultKind::WithholdKey),
         FaultName::RefuseCode => keep(world, request, FaultKind::RefuseCode),
         FaultName::RefreshCode => pairing::code::refresh(world, &request.target),

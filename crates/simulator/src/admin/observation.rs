@@ -49,6 +49,7 @@ pub(super) async fn stats(State(hub): State<Arc<Hub>>) -> Json<Value> {
         "refused": world.stats.refused,
         "iqs": world.stats.iqs,
         "unknown": world.stats.unknown,
+        "conflicts": world.stats.conflicts,
         "clientNacks": world.stats.client_nacks,
     }))
 }

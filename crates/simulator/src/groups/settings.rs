@@ -28,7 +28,7 @@ const SWITCHES: [(&str, &str); 6] = [
 const MODES: [&str; 3] = ["member_add_mode", "member_link_mode", "member_share_group_history_mode"];
 
 /// A locked group's info is for admins.
-fn as_editor<'a>(
+pub(super) fn as_editor<'a>(
     world: &'a mut World,
     actor: &str,
     id: &str,

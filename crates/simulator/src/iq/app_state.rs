@@ -73,6 +73,7 @@ fn sync_collection(
     match state.apply(name, base, patch) {
         Ok(version) => (node.attr("version", version).build(), Some(version)),
         Err(PatchRefusal::Conflict) => {
+            world.stats.conflicts += 1;
             let mut conflict = patches(node.attr("type", "error"), state, name, base);
             if let Some(NodeContent::Nodes(children)) = &mut conflict.content {
                 children.insert(0, error_node(409, "conflict"));

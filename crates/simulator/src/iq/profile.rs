@@ -1,8 +1,8 @@
 //! What an account shows of itself: picture, about, business profile.
 
 use bytes::Bytes;
-use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Node, Server};
 
 use crate::clock::unix_seconds;
 use crate::stanza::{
@@ -10,10 +10,10 @@ use crate::stanza::{
 };
 use crate::world::account::Picture;
 use crate::world::{DeviceAddress, World};
-use crate::{notifications, privacy};
+use crate::{groups, notifications, privacy};
 
 /// Larger pictures are not taken.
-const LARGEST_PICTURE: usize = 5 * 1024 * 1024;
+pub(crate) const LARGEST_PICTURE: usize = 5 * 1024 * 1024;
 
 pub(super) fn about(world: &mut World, owner: &DeviceAddress, iq: &Node) -> Node {
     let text = child(iq, "status").and_then(text_of).unwrap_or_default();
@@ -30,17 +30,18 @@ pub(crate) fn set_about(world: &mut World, phone: &str, text: &str) {
     notifications::about_changed(world, phone, text);
 }
 
-/// `w:profile:picture` of a person.
+/// `w:profile:picture` of a person or of a group.
 pub(super) fn picture(world: &mut World, owner: &DeviceAddress, iq: &Node) -> Node {
+    let target = jid_attr(iq, "target");
+    if let Some(group) = target.as_ref().filter(|jid| jid.server == Server::Group) {
+        return groups::picture(world, owner, iq, group);
+    }
     if super::is_set(iq) {
         return set(world, owner, iq);
     }
     let Some(asked) = child(iq, "picture") else { return error_of(iq, 400, "bad-request") };
-    let target = jid_attr(iq, "target").and_then(|jid| world.phone_of(&jid));
-    let refused = |code, text| {
-        let error = [error_node(code, text)];
-        result_of(iq, [NodeBuilder::new("picture").children(error).build()])
-    };
+    let target = target.and_then(|jid| world.phone_of(&jid));
+    let refused = |code, text| result_of(iq, [no_picture(code, text)]);
     let Some(target) = target else { return refused(404, "item-not-found") };
     if !privacy::allows(world, &target, &owner.phone, "profile") {
         return refused(401, "not-authorized");
@@ -57,8 +58,13 @@ pub(super) fn picture(world: &mut World, owner: &DeviceAddress, iq: &Node) -> No
     result_of(iq, [picture_node(world, &picture, &kind)])
 }
 
+/// Why no picture is shown.
+pub(crate) fn no_picture(code: u16, text: &'static str) -> Node {
+    NodeBuilder::new("picture").children([error_node(code, text)]).build()
+}
+
 /// Where the picture is; it is put there when somebody asks.
-fn picture_node(world: &mut World, picture: &Picture, kind: &str) -> Node {
+pub(crate) fn picture_node(world: &mut World, picture: &Picture, kind: &str) -> Node {
     let path = format!("/pps/{}.jpg", picture.id);
     world.media.publish(&path, "image/jpeg", Bytes::from(picture.jpeg.clone()));
     let direct_path = format!("{path}?ccb=11-4&oe={:X}", unix_seconds() + 7 * 24 * 3600);

@@ -15,7 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use sha2::{Digest, Sha256};
 use wacore_binary::builder::NodeBuilder;
-use wacore_binary::{Jid, Node, NodeContent};
+use wacore_binary::{Jid, Node, NodeContent, Server};
 
 use super::{NOT_FORWARDED, ack};
 use crate::clock::unix_seconds;
@@ -50,7 +50,11 @@ pub(super) fn accept(world: &mut World, sender: &DeviceAddress, message: &Node, 
     world.record.accept(entry);
     world.touch();
     let answer = ack(message, None);
-    match world.groups.get(to.user.as_str()).map(|group| devices_hash(world, group)) {
+    let hash = world
+        .groups
+        .get(to.user.as_str())
+        .map(|group| devices_hash(world, group.members.keys(), group.addressing.server()));
+    match hash {
         Some(hash) if attr(message, "phash").is_some_and(|theirs| theirs != hash) => {
             with_attr(answer, "phash", hash)
         }
@@ -158,13 +162,14 @@ pub(super) fn deliver(
     world.deliver(to, Class::Message, envelope);
 }
 
-/// The hash over all devices of all members, phones included, by which client and server compare
+/// The hash over all devices of these people, phones included, by which client and server compare
 /// whom a message must reach.
-fn devices_hash(world: &World, group: &Group) -> String {
-    let server = group.addressing.server();
-    let mut devices: Vec<String> = group
-        .members
-        .keys()
+pub(super) fn devices_hash<'a>(
+    world: &World,
+    people: impl Iterator<Item = &'a String>,
+    server: Server,
+) -> String {
+    let mut devices: Vec<String> = people
         .filter_map(|phone| world.accounts.get(phone))
         .flat_map(|account| {
             let ids = std::iter::once(0).chain(account.devices.keys().copied());

@@ -3,7 +3,8 @@
 //! The chats come in chunks: the bootstrap with the latest messages of every chat, then the names
 //! of people, then the rest up to 100 percent. Small ones travel inside the message, others are
 //! put on the media host. A phone without chats sends one empty chunk, since some clients hold
-//! back what they receive until they have seen it.
+//! back what they receive until they have seen it. Later a companion may ask for what is older
+//! than the oldest message that it has of a chat.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use wacore::upload::encrypt_media;
 use wacore_binary::{Jid, Server};
 use waproto::whatsapp as wa;
 use waproto::whatsapp::history_sync::HistorySyncType as Kind;
+use waproto::whatsapp::message::peer_data_operation_request_message::HistorySyncOnDemandRequest;
 use waproto::whatsapp::message::protocol_message::Type as ProtocolType;
 use waproto::whatsapp::message::{HistorySyncNotification, HistorySyncType, ProtocolMessage};
 
@@ -72,6 +74,45 @@ pub(super) async fn send(hub: &Arc<Hub>, to: &DeviceAddress) {
     }
 }
 
+/// Sends what is older than a message of a chat, as much as the companion asked for.
+pub(super) async fn send_older(
+    hub: &Arc<Hub>,
+    to: &DeviceAddress,
+    (request, wanted): (&str, &HistorySyncOnDemandRequest),
+) {
+    let message = {
+        let mut world = hub.world();
+        let Some(chunk) = older(&world, &to.phone, wanted) else { return };
+        notification(&mut world.media, &chunk, Some(request))
+    };
+    if let Some(enc) = encrypt_or_log(hub, &to.phone, to, &message).await {
+        deliver_peer(hub, to, enc);
+    }
+}
+
+fn older(
+    world: &World,
+    phone: &str,
+    wanted: &HistorySyncOnDemandRequest,
+) -> Option<wa::HistorySync> {
+    let chat: Jid = wanted.chat_jid.as_deref()?.parse().ok()?;
+    // The past may name people who are not on this network.
+    let chat = world.phone_of(&chat).unwrap_or_else(|| chat.user.to_string());
+    let kept = &world.accounts.get(phone)?.profile.past;
+    let chat = Past::of(world, kept.iter().find(|past| past.phone == chat)?);
+    let is_oldest = |message: &wa::WebMessageInfo| {
+        message.key.as_option().is_some_and(|key| key.id == wanted.oldest_msg_id)
+    };
+    let end = chat.messages.iter().position(is_oldest).unwrap_or(chat.messages.len());
+    let count = usize::try_from(wanted.on_demand_msg_count.unwrap_or_default()).unwrap_or(0);
+    let start = end.saturating_sub(count.min(CHUNK));
+    let mut chunk = empty(Kind::ON_DEMAND);
+    chunk.conversations.push(chat.conversation(&chat.messages[start..end], start == 0));
+    chunk.chunk_order = Some(0);
+    chunk.progress = Some(100);
+    Some(chunk)
+}
+
 fn notifications(world: &mut World, phone: &str) -> Vec<wa::Message> {
     let Some(account) = world.accounts.get(phone) else { return Vec::new() };
     let salt = account
@@ -91,7 +132,7 @@ fn notifications(world: &mut World, phone: &str) -> Vec<wa::Message> {
             let progress = u32::try_from((order + 1) * 100 / count).unwrap_or(100);
             chunk.chunk_order = u32::try_from(order).ok();
             chunk.progress = Some(progress);
-            notification(media, &chunk)
+            notification(media, &chunk, None)
         })
         .collect()
 }
@@ -200,8 +241,8 @@ fn chunks(chats: &[Past]) -> Vec<wa::HistorySync> {
     chunks
 }
 
-/// The message that brings a chunk or says where it is.
-fn notification(media: &mut Media, chunk: &wa::HistorySync) -> wa::Message {
+/// The message that brings a chunk or says where it is, and which request it answers.
+fn notification(media: &mut Media, chunk: &wa::HistorySync, request: Option<&str>) -> wa::Message {
     let mut compressed = ZlibEncoder::new(Vec::new(), Compression::fast());
     let bytes = compressed
         .write_all(&waproto::codec::history_sync_to_vec(chunk))
@@ -211,10 +252,12 @@ fn notification(media: &mut Media, chunk: &wa::HistorySync) -> wa::Message {
         sync_type: Some(match chunk.sync_type {
             Kind::PUSH_NAME => HistorySyncType::PUSH_NAME,
             Kind::RECENT => HistorySyncType::RECENT,
+            Kind::ON_DEMAND => HistorySyncType::ON_DEMAND,
             _ => HistorySyncType::INITIAL_BOOTSTRAP,
         }),
         chunk_order: chunk.chunk_order,
         progress: chunk.progress,
+        peer_data_request_session_id: request.map(str::to_owned),
         ..HistorySyncNotification::default()
     };
     if bytes.len() <= LARGEST_INLINE {

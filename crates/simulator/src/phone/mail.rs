@@ -2,7 +2,8 @@
 //!
 //! Every message brings a copy for the phones of both sides. Opening each would double the
 //! network's work for nothing, so a phone keeps the latest [`MOST_LETTERS`] and opens them when
-//! one of its own devices asks it for something.
+//! one of its own devices asks it for something: a key, a file, a message that it could not read,
+//! more of the past. Of groups it gets nothing, since it plays no part in their sender keys.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,7 +14,8 @@ use wacore_binary::Node;
 use waproto::whatsapp as wa;
 use waproto::whatsapp::message::protocol_message::Type as ProtocolType;
 
-use super::{reupload, signal_address};
+use super::{history, resend, reupload, signal_address};
+use crate::clock::unix_seconds;
 use crate::hub::Hub;
 use crate::people::downloadable;
 use crate::stanza::{has_attr, text_attr};
@@ -21,13 +23,25 @@ use crate::world::DeviceAddress;
 
 const MOST_LETTERS: usize = 256;
 const MOST_FILES: usize = 1024;
+const MOST_MESSAGES: usize = 256;
 
 /// One sealed message.
 #[derive(Debug, Clone)]
 struct Letter {
     from: DeviceAddress,
     id: String,
+    at: u64,
     encs: Vec<Node>,
+}
+
+/// A message that the phone has read.
+#[derive(Debug, Clone)]
+pub(super) struct KnownMessage {
+    pub(super) from: DeviceAddress,
+    pub(super) id: String,
+    /// Unix seconds.
+    pub(super) at: u64,
+    pub(super) message: wa::Message,
 }
 
 /// A file that the phone knows from a message.
@@ -44,6 +58,7 @@ pub(super) struct KnownFile {
 pub(crate) struct Mail {
     letters: VecDeque<Letter>,
     files: VecDeque<KnownFile>,
+    messages: VecDeque<KnownMessage>,
 }
 
 impl Mail {
@@ -52,14 +67,33 @@ impl Mail {
         if self.letters.len() == MOST_LETTERS {
             self.letters.pop_front();
         }
-        self.letters.push_back(Letter { from: from.clone(), id, encs });
+        self.letters.push_back(Letter { from: from.clone(), id, at: unix_seconds(), encs });
     }
 
     pub(super) fn file(&self, id: &str) -> Option<KnownFile> {
         self.files.iter().rev().find(|file| file.id == id).cloned()
     }
 
-    fn remember(&mut self, id: &str, message: &wa::Message) {
+    pub(super) fn message(&self, id: &str) -> Option<KnownMessage> {
+        self.messages.iter().rev().find(|known| known.id == id).cloned()
+    }
+
+    /// Notes a message that the phone has read or written.
+    pub(super) fn remember(
+        &mut self,
+        from: &DeviceAddress,
+        (id, at): (&str, u64),
+        message: &wa::Message,
+    ) {
+        if self.messages.len() == MOST_MESSAGES {
+            self.messages.pop_front();
+        }
+        let (from, message) = (from.clone(), message.clone());
+        self.remember_file(id, &message);
+        self.messages.push_back(KnownMessage { from, id: id.to_owned(), at, message });
+    }
+
+    fn remember_file(&mut self, id: &str, message: &wa::Message) {
         let Some(file) = downloadable(message) else { return };
         let (Some(key), Some(hash)) = (file.media_key(), file.file_enc_sha256()) else { return };
         if self.files.len() == MOST_FILES {
@@ -90,24 +124,29 @@ pub(crate) async fn attend(hub: &Arc<Hub>, owner: &DeviceAddress, stanza: &Node)
         return reupload::answer(hub, owner, stanza);
     }
     let asked = text_attr(stanza, "id");
-    for (from, id, message) in opened {
+    for KnownMessage { from, id, message, .. } in opened {
         if from.phone == owner.phone && id == asked {
-            obey(hub, &from, &message).await;
+            obey(hub, &from, (&id, &message)).await;
         }
     }
 }
 
-async fn obey(hub: &Arc<Hub>, from: &DeviceAddress, message: &wa::Message) {
+async fn obey(hub: &Arc<Hub>, from: &DeviceAddress, (id, message): (&str, &wa::Message)) {
     let Some(protocol) = message.get_base_message().protocol_message.as_option() else { return };
     if protocol.r#type == Some(ProtocolType::APP_STATE_SYNC_KEY_REQUEST) {
-        super::share_key(hub, from).await;
-    } else {
-        tracing::debug!("a phone was asked for what it does not give");
+        return super::share_key(hub, from).await;
     }
+    let Some(request) = protocol.peer_data_operation_request_message.as_option() else {
+        return tracing::debug!("a phone was asked for what it does not give");
+    };
+    if let Some(wanted) = request.history_sync_on_demand_request.as_option() {
+        history::send_older(hub, from, (id, wanted)).await;
+    }
+    resend::answer(hub, from, (id, &request.placeholder_message_resend_request)).await;
 }
 
 /// Opens what waits; files become known to the phone.
-async fn open(hub: &Arc<Hub>, phone: &str) -> Vec<(DeviceAddress, String, wa::Message)> {
+async fn open(hub: &Arc<Hub>, phone: &str) -> Vec<KnownMessage> {
     let sessions = {
         let world = hub.world();
         let Some(account) = world.accounts.get(phone) else { return Vec::new() };
@@ -120,18 +159,20 @@ async fn open(hub: &Arc<Hub>, phone: &str) -> Vec<(DeviceAddress, String, wa::Me
         std::mem::take(&mut account.mail.letters)
     };
     let mut opened = Vec::new();
-    for Letter { from, id, encs } in letters {
+    for Letter { from, id, at, encs } in letters {
         for enc in &encs {
             match sessions.unseal(&signal_address(&from), enc).await {
-                Ok(message) => opened.push((from.clone(), id.clone(), message)),
+                Ok(message) => {
+                    opened.push(KnownMessage { from: from.clone(), id: id.clone(), at, message });
+                }
                 Err(error) => tracing::debug!(%error, "a phone cannot read a message"),
             }
         }
     }
     let mut world = hub.world();
     if let Some(account) = world.accounts.get_mut(phone) {
-        for (_, id, message) in &opened {
-            account.mail.remember(id, message);
+        for KnownMessage { from, id, at, message } in &opened {
+            account.mail.remember(from, (id, *at), message);
         }
     }
     opened

@@ -27,6 +27,8 @@ pub(crate) enum FaultKind {
     MediaCut,
     /// The phone does not give a new device its key of its own accord.
     WithholdKey,
+    /// Nobody is told of a new device.
+    WithholdDevice,
     /// A client that asks for a pairing code is refused.
     RefuseCode,
     /// A message overtakes the one that waits before it.

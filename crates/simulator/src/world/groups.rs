@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use wacore_binary::{Jid, JidExt, Server};
 
 use super::World;
+use super::account::Picture;
 use crate::clock::unix_seconds;
 
 /// What a member may do.
@@ -134,6 +135,8 @@ pub(crate) struct Group {
     pub(crate) requests: BTreeMap<String, JoinRequest>,
     pub(crate) personal_invites: BTreeMap<String, PersonalInvite>,
     pub(crate) place: Place,
+    #[serde(default)]
+    pub(crate) picture: Option<Picture>,
 }
 
 impl Group {
@@ -194,6 +197,7 @@ impl World {
             requests: BTreeMap::new(),
             personal_invites: BTreeMap::new(),
             place,
+            picture: None,
         };
         self.groups.insert(id.clone(), group);
         self.touch();

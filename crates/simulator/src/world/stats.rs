@@ -16,6 +16,8 @@ pub(crate) struct Stats {
     pub(crate) iqs: BTreeMap<String, u64>,
     /// Iqs and stanzas nobody handles: the fastest way to find a gap.
     pub(crate) unknown: BTreeMap<String, u64>,
+    /// Patches of app state answered by 409: another device was faster.
+    pub(crate) conflicts: u64,
     /// Acks that carried an error.
     pub(crate) client_nacks: u64,
 }

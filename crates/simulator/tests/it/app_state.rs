@@ -101,3 +101,68 @@ async fn a_device_without_the_key_asks_its_phone_and_its_siblings_for_it() {
     second.wait("pinned", |event| matches!(event, Event::PinUpdate(_))).await;
     stop(sandbox, [first, second]).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_did_not_know_the_latest_merges_and_writes_again() {
+    let sandbox = Sandbox::start().await;
+    let mut first = sandbox.linked("Ann").await;
+    let mut second = sandbox.linked("Ann").await;
+    let (one, other) = (Jid::pn("4930000001"), Jid::pn("4930000002"));
+    // What the server tells the second device waits, so it writes on what is no longer the latest.
+    let stall = json!({ "target": first.phone, "fault": "stall", "seconds": 1.0 });
+    sandbox.fault(stall).await;
+    let (first_actions, second_actions) =
+        (first.client.chat_actions(), second.client.chat_actions());
+    let (left, right) = tokio::join!(first_actions.pin_chat(&one), second_actions.pin_chat(&other));
+    left.expect("the first gets through");
+    right.expect("the second gets through");
+    let conflicts = sandbox.stats().await["conflicts"].clone();
+    assert_eq!(conflicts, 1, "one of them was told 409");
+    let is = |jid: &Jid| {
+        let jid = jid.clone();
+        move |event: &Event| matches!(event, Event::PinUpdate(update) if update.jid == jid)
+    };
+    first.wait("the other's", is(&other)).await;
+    second.wait("the first's", is(&one)).await;
+    stop(sandbox, [first, second]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_chat_action_and_its_undoing_reaches_the_other_device() {
+    let sandbox = Sandbox::start().await;
+    let first = sandbox.linked("Ann").await;
+    let mut second = sandbox.linked("Ann").await;
+    let contact = sandbox.contact("Carl").await;
+    let chat = Jid::pn(contact.as_str());
+    let id = first.send(&contact, "hello").await;
+    let actions = first.client.chat_actions();
+    actions.pin_chat(&chat).await.expect("pinned");
+    actions.unpin_chat(&chat).await.expect("unpinned");
+    let pin = |on| move |e: &Event| matches!(e, Event::PinUpdate(u) if u.action.pinned == Some(on));
+    second.wait("unpinned", pin(false)).await;
+    actions.mute_chat_until(&chat, 4_102_444_800_000).await.expect("muted");
+    actions.unmute_chat(&chat).await.expect("unmuted");
+    let unmuted = |e: &Event| matches!(e, Event::MuteUpdate(u) if u.action.muted == Some(false));
+    second.wait("unmuted", unmuted).await;
+    actions.archive_chat(&chat, None).await.expect("archived");
+    actions.unarchive_chat(&chat, None).await.expect("unarchived");
+    let shown =
+        |e: &Event| matches!(e, Event::ArchiveUpdate(u) if u.action.archived == Some(false));
+    second.wait("unarchived", shown).await;
+    actions.star_message(&chat, None, &id, true).await.expect("starred");
+    second
+        .wait("a star", |event| matches!(event, Event::StarUpdate(u) if u.message_id == id))
+        .await;
+    actions.unstar_message(&chat, None, &id, true).await.expect("no star");
+    second.wait("no star", |event| matches!(event, Event::StarUpdate(_))).await;
+    actions.mark_chat_as_read(&chat, true, None).await.expect("read");
+    second.wait("read", |event| matches!(event, Event::MarkChatAsReadUpdate(_))).await;
+    actions.delete_message_for_me(&chat, None, &id, true, false, None).await.expect("deleted");
+    let gone = |e: &Event| matches!(e, Event::DeleteMessageForMeUpdate(u) if u.message_id == id);
+    second.wait("a message is gone", gone).await;
+    actions.clear_chat(&chat, false, false, None).await.expect("cleared");
+    second.wait("cleared", |event| matches!(event, Event::ClearChatUpdate(_))).await;
+    actions.delete_chat(&chat, false, None).await.expect("deleted");
+    second.wait("deleted", |event| matches!(event, Event::DeleteChatUpdate(_))).await;
+    stop(sandbox, [first, second]).await;
+}

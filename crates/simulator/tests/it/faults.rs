@@ -105,3 +105,43 @@ async fn a_stalled_socket_holds_messages_back_but_still_sends() {
     }
     sandbox.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_comes_back_from_a_stream_error_that_passes() {
+    let sandbox = Sandbox::start().await;
+    let mut ann = sandbox.linked("Ann").await;
+    for code in [503, 515] {
+        ann.skip_past();
+        sandbox.fault(json!({ "target": ann.phone, "fault": "stream-error", "code": code })).await;
+        ann.wait("connected again", |event| matches!(event, Event::Connected(_))).await;
+    }
+    ann.stop().await;
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_nack_reaches_the_sender_with_its_code_and_nothing_is_delivered() {
+    let sandbox = Sandbox::start().await;
+    let mut ann = sandbox.linked("Ann").await;
+    let mut bob = sandbox.linked("Bob").await;
+    for code in [400, 404, 463, 475, 479, 503] {
+        let nack = json!({ "target": ann.phone, "fault": "nack", "count": 1, "code": code });
+        sandbox.fault(nack).await;
+        let refused = ann.send(&bob.phone, "refused").await;
+        let wanted = code.to_string();
+        let is_nack = |event: &Event| match event {
+            Event::ServerAck(ack) => {
+                ack.id == refused && ack.error.as_deref() == Some(wanted.as_str())
+            }
+            _ => false,
+        };
+        ann.wait("the nack", is_nack).await;
+    }
+    ann.send(&bob.phone, "accepted").await;
+    bob.text("accepted").await;
+    assert_eq!(bob.texts(), ["accepted"]);
+    for client in [ann, bob] {
+        client.stop().await;
+    }
+    sandbox.stop().await;
+}

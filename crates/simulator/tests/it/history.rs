@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use wacore::types::events::Event;
+use wacore_binary::Jid;
 
 use crate::harness::Sandbox;
 
@@ -86,5 +87,41 @@ async fn messages_that_wait_can_change_places() {
     for client in [ann, bob] {
         client.stop().await;
     }
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_tells_more_of_the_past_when_it_is_asked() {
+    let sandbox = Sandbox::start().await;
+    let other = "4930000001";
+    let messages: Vec<_> = (0..10).map(|n| json!({ "text": format!("message {n}") })).collect();
+    let past = json!({ "chats": [{ "phone": other, "name": "Dora", "messages": messages }] });
+    let (status, answer) = sandbox.post(&format!("/admin/mock-phone/{PHONE}/history"), past).await;
+    assert_eq!(status, 200, "{answer}");
+    let mut client = sandbox.client("Ann").await;
+    let qr = client.qr().await;
+    assert_eq!(sandbox.scan(&qr, Some(PHONE)).await.0, 200);
+    client.wait("connected", |event| matches!(event, Event::Connected(_))).await;
+    let chat = Jid::pn(other);
+    let oldest = format!("3A{other}{:08X}", 7);
+    let asked = client
+        .client
+        .fetch_message_history(&chat, &oldest, false, 0, 4)
+        .await
+        .expect("the phone is asked");
+    let answers = |event: &Event| match event {
+        Event::HistorySync(lazy) => lazy.peer_data_request_session_id() == Some(asked.as_str()),
+        _ => false,
+    };
+    let event = client.wait("the answer", answers).await;
+    let Event::HistorySync(lazy) = &*event else { unreachable!("matched above") };
+    let history = lazy.get().expect("a chunk that can be read");
+    let told = history.conversations[0]
+        .messages
+        .iter()
+        .filter_map(|entry| entry.message.as_option()?.message.as_option()?.conversation.clone());
+    let expected: Vec<String> = (3..7).rev().map(|n| format!("message {n}")).collect();
+    assert_eq!(told.collect::<Vec<_>>(), expected);
+    client.stop().await;
     sandbox.stop().await;
 }

@@ -224,3 +224,33 @@ async fn a_subscriber_sees_somebody_come_and_go() {
     ann.stop().await;
     sandbox.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_timer_of_a_chat_and_that_of_new_chats_are_told() {
+    let sandbox = Sandbox::start().await;
+    let ann = sandbox.linked("Ann").await;
+    let mut bob = sandbox.linked("Bob").await;
+    ann.send(&bob.phone, "hello").await;
+    bob.text("hello").await;
+    let chat = Jid::pn(bob.phone.as_str());
+    ann.client.set_chat_disappearing_timer(chat, 86_400).await.expect("a timer");
+    let is_timer = |message: &wacore::types::events::InboundMessage| {
+        let protocol = message.message.protocol_message.as_option();
+        protocol.is_some_and(|protocol| protocol.ephemeral_expiration == Some(86_400))
+    };
+    bob.wait("the chat's timer", |event| match event {
+        Event::Messages(batch) => batch.iter().any(is_timer),
+        _ => false,
+    })
+    .await;
+    ann.client.set_default_disappearing_mode(604_800).await.expect("a default");
+    let is_default = |event: &Event| match event {
+        Event::DisappearingModeChanged(mode) => mode.duration == 604_800,
+        _ => false,
+    };
+    bob.wait("the default", is_default).await;
+    for client in [ann, bob] {
+        client.stop().await;
+    }
+    sandbox.stop().await;
+}

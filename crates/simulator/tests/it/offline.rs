@@ -105,3 +105,40 @@ async fn typing_is_told_after_the_return_unless_it_is_stale() {
     }
     sandbox.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_comings_and_goings_only_the_last_is_told_after_the_return() {
+    let sandbox = Sandbox::start().await;
+    let mut ann = sandbox.linked("Ann").await;
+    let carl = sandbox.contact("Carl").await;
+    let path = format!("/admin/contacts/{carl}/presence");
+    assert_eq!(sandbox.post(&path, json!({ "state": "available" })).await.0, 200);
+    ann.client.presence().subscribe(Jid::pn(carl.as_str())).await.expect("subscribed");
+    let here = |event: &Event| matches!(event, Event::Presence(update) if !update.unavailable);
+    ann.wait("he is there", here).await;
+    let online = sandbox.stats().await["online"].clone();
+    ann.skip_past();
+    let away = json!({ "target": ann.phone, "fault": "refuse-login", "code": 503, "seconds": 1.0 });
+    sandbox.fault(away).await;
+    sandbox.fault(json!({ "target": ann.phone, "fault": "drop" })).await;
+    sandbox.until("Ann is away", |stats| stats["online"] != online).await;
+    for state in ["unavailable", "available", "unavailable", "available", "unavailable"] {
+        assert_eq!(sandbox.post(&path, json!({ "state": state })).await.0, 200);
+        let shown = format!("/admin/contacts/{carl}");
+        while sandbox.get(&shown).await["presence"] != state {
+            tokio::task::yield_now().await;
+        }
+    }
+    ann.wait("he is gone", |event| matches!(event, Event::Presence(u) if u.unavailable)).await;
+    ann.wait("the drain ends", |event| matches!(event, Event::OfflineSyncCompleted(_))).await;
+    let mut told = Vec::new();
+    ann.each_event(|event| {
+        if let Event::Presence(update) = event {
+            told.push(update.unavailable);
+        }
+    });
+    // Her client subscribes again after its return and is told the same once more.
+    assert!(!told[0] && told[1..].iter().all(|gone| *gone), "{told:?}");
+    ann.stop().await;
+    sandbox.stop().await;
+}

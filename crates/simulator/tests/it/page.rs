@@ -33,10 +33,52 @@ async fn the_page_documents_every_route() {
     let sandbox = Sandbox::start().await;
     let page = sandbox.http.get(sandbox.network.base_url(false)).send().await.expect("a page");
     let page = page.text().await.expect("text");
-    let routes = [include_str!("../../src/admin.rs"), include_str!("../../src/model.rs")].concat();
-    let paths = routes.split('"').filter(|s| s.starts_with("/admin/") || s.starts_with("/model/"));
-    for path in paths {
-        assert!(page.contains(path), "the page does not tell of {path}");
+    let source = [include_str!("../../src/admin.rs"), include_str!("../../src/model.rs")].concat();
+    let mut told = 0;
+    for route in source.split(".route(").skip(1) {
+        let path = route.split('"').nth(1).expect("a route has a path");
+        if !path.starts_with("/admin/") && !path.starts_with("/model/") {
+            continue;
+        }
+        for (call, method) in [("get(", "GET"), ("post(", "POST")] {
+            let route = route.split(".merge(").next().unwrap_or_default();
+            if route.contains(call) {
+                let documented = format!("<code>{method} {path}</code>");
+                assert!(page.contains(&documented), "the page does not tell of {method} {path}");
+                told += 1;
+            }
+        }
+    }
+    assert!(told > 30, "the routes were not found: {told}");
+    sandbox.stop().await;
+}
+
+/// `HalfOpen` is asked for as `half-open`.
+fn kebab(variant: &str) -> String {
+    let mut name = String::new();
+    for letter in variant.chars() {
+        if letter.is_ascii_uppercase() && !name.is_empty() {
+            name.push('-');
+        }
+        name.push(letter.to_ascii_lowercase());
+    }
+    name
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_documents_every_fault() {
+    let sandbox = Sandbox::start().await;
+    let page = sandbox.http.get(sandbox.network.base_url(false)).send().await.expect("a page");
+    let page = page.text().await.expect("text");
+    let source = include_str!("../../src/admin/faults.rs");
+    let names = source.split("enum FaultName {").nth(1).and_then(|rest| rest.split('}').next());
+    let names = names.expect("the faults' names").lines().map(str::trim);
+    for variant in names.filter(|line| line.ends_with(',')) {
+        let name = match variant.trim_end_matches(',') {
+            "MediaGone" => "media-410".to_owned(),
+            variant => kebab(variant),
+        };
+        assert!(page.contains(&format!("<code>{name}</code>")), "the page does not tell of {name}");
     }
     sandbox.stop().await;
 }
