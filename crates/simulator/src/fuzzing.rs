@@ -61,7 +61,7 @@ pub fn handshake(data: &[u8]) {
     let Some((length, rest)) = data.split_first_chunk::<2>() else { return };
     let middle = usize::from(u16::from_be_bytes(*length)).min(rest.len());
     let (hello, finish) = rest.split_at(middle);
-    let identity = ServerIdentity::derive(SEED);
+    let identity = ServerIdentity::derive(SEED, 0);
     // A peer that gets through has kept the protocol, which mutations may do.
     match answer_hello(&identity, hello, |_, _| true) {
         Ok(HelloAnswer::Proved(_, awaiting)) => drop(awaiting.finish(finish)),

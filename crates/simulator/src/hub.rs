@@ -26,7 +26,6 @@ pub(crate) struct RefTimes {
 
 /// One network's shared parts.
 pub(crate) struct Hub {
-    pub(crate) identity: ServerIdentity,
     pub(crate) addr: SocketAddr,
     pub(crate) people: People,
     /// The vendors' doubles.
@@ -41,12 +40,14 @@ pub(crate) struct Hub {
     world: Mutex<World>,
     ref_times: RefTimes,
     sockets: AtomicU64,
+    seed: u64,
+    /// What the server proves it is, and how often it changed.
+    identity: Mutex<(Arc<ServerIdentity>, u32)>,
 }
 
 impl Hub {
     pub(crate) fn new(world: World, addr: SocketAddr, ref_times: RefTimes, people: People) -> Self {
         Self {
-            identity: ServerIdentity::derive(world.seed),
             addr,
             people,
             doubles: Doubles::default(),
@@ -55,6 +56,8 @@ impl Hub {
             tracker: TaskTracker::new(),
             cancel: CancellationToken::new(),
             changed: world.change_signal(),
+            seed: world.seed,
+            identity: Mutex::new((Arc::new(ServerIdentity::derive(world.seed, 0)), 0)),
             world: Mutex::new(world),
             ref_times,
             sockets: AtomicU64::new(0),
@@ -64,6 +67,27 @@ impl Hub {
     /// The world. Never held across an await.
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn identity_now(&self) -> MutexGuard<'_, (Arc<ServerIdentity>, u32)> {
+        self.identity.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the server proves it is in a handshake.
+    pub(crate) fn identity(&self) -> Arc<ServerIdentity> {
+        Arc::clone(&self.identity_now().0)
+    }
+
+    /// The same with a certificate that has ended.
+    pub(crate) fn expired_identity(&self) -> Arc<ServerIdentity> {
+        Arc::new(ServerIdentity::expired(self.seed, self.identity_now().1))
+    }
+
+    /// The server has another key from now on: no client can resume by the one it knows.
+    pub(crate) fn change_key(&self) {
+        let mut now = self.identity_now();
+        now.1 += 1;
+        now.0 = Arc::new(ServerIdentity::derive(self.seed, now.1));
     }
 
     pub(crate) fn ref_times(&self) -> RefTimes {

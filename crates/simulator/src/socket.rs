@@ -124,7 +124,10 @@ impl Connection {
     async fn shake_hands(&mut self, frames: &mut Frames) -> Result<Established, SocketError> {
         let hello = frames.next().await?;
         let hub = Arc::clone(&self.hub);
-        let answer = noise::answer_hello(&hub.identity, &hello, |client_static, payload| {
+        // Nobody knows yet whose hello this is.
+        let expired = hub.world().faults.strike(FaultKind::ExpiredCertificate, "*").is_some();
+        let identity = if expired { hub.expired_identity() } else { hub.identity() };
+        let answer = noise::answer_hello(&identity, &hello, |client_static, payload| {
             let mut world = hub.world();
             login::claimed_device(payload).is_some_and(|address| {
                 world.faults.strike(FaultKind::RefuseResume, &address.phone).is_none()

@@ -58,6 +58,8 @@ enum FaultName {
     MediaGone,
     WithholdKey,
     WithholdDevice,
+    ExpiredCertificate,
+    ServerKey,
     Recycle,
     Dirty,
     RefuseCode,
@@ -74,6 +76,9 @@ pub(super) async fn set(
     State(hub): State<Arc<Hub>>,
     Json(request): Json<FaultRequest>,
 ) -> Result<Json<Value>, AdminError> {
+    if request.fault == FaultName::ServerKey {
+        hub.change_key();
+    }
     let mut world = hub.world();
     let known = request.target == "*"
         || matches!(
@@ -128,6 +133,9 @@ fn strike(world: &mut World, request: &FaultRequest) -> usize {
                 mailbox.post(Outgoing::Stanza(stanza.clone()));
             })
         }
+        FaultName::ExpiredCertificate => keep(world, request, FaultKind::ExpiredCertificate),
+        // The caller has done it.
+        FaultName::ServerKey => 0,
         FaultName::WithholdDevice => keep(world, request, FaultKind::WithholdDevice),
         FaultName::WithholdKey => keep(world, request, FaultKind::WithholdKey),
         FaultName::RefuseCode => keep(world, request, FaultKind::RefuseCode),

@@ -56,7 +56,7 @@ pub(super) async fn stats(State(hub): State<Arc<Hub>>) -> Json<Value> {
 
 /// What a client that verifies the Noise certificate must pin instead of WhatsApp's root key.
 pub(super) async fn certificate(State(hub): State<Arc<Hub>>) -> Json<Value> {
-    Json(json!({ "noiseRoot": STANDARD.encode(hub.identity.root) }))
+    Json(json!({ "noiseRoot": STANDARD.encode(hub.identity().root) }))
 }
 
 /// Starts over: nobody is linked, nobody exists.

@@ -1,8 +1,10 @@
 //! usync: questions about users — devices, whether a number exists, LID, about, picture.
 //!
 //! Every user is answered in the namespace in which it was asked. A number nobody created is not
-//! on WhatsApp: `contact type="out"`, and no devices.
+//! on WhatsApp: `contact type="out"`, and no devices. A number that its country writes in two ways is
+//! found by both, and answered by the one that it was registered with.
 
+use flowcore_domain::jid::Number;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node, Server};
 
@@ -62,10 +64,10 @@ impl Question {
         let by_number = number.as_deref().map(digits);
         let by_lid = contact.and_then(|contact| jid_attr(contact, "lid"));
         let jid = jid.or(by_lid);
-        let phone = jid
-            .as_ref()
-            .and_then(|jid| world.phone_of(jid))
-            .or_else(|| by_number.filter(|number| world.accounts.contains_key(number)));
+        let phone = jid.as_ref().and_then(|jid| world.phone_of(jid)).or_else(|| {
+            let spellings = Number::spellings(&by_number?);
+            spellings.into_iter().find(|number| world.accounts.contains_key(number))
+        });
         Self { jid, number, phone }
     }
 
@@ -119,7 +121,9 @@ impl Question {
             "business" => Some(NodeBuilder::new("business").build()),
             "disappearing_mode" => {
                 let mode = NodeBuilder::new("disappearing_mode");
-                Some(mode.attr("duration", 0).attr("t", account.profile.created_at).build())
+                let (duration, since) = account.profile.disappearing;
+                let since = since.max(account.profile.created_at);
+                Some(mode.attr("duration", duration).attr("t", since).build())
             }
             // The other protocols are optional.
             _ => None,

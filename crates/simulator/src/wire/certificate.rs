@@ -17,9 +17,11 @@ use crate::keys;
 
 const INTERMEDIATE_SERIAL: u32 = 1;
 const LEAF_SERIAL: u32 = 2;
-/// Wide enough that no test clock leaves the window (2023 to 2096).
 const NOT_BEFORE: u64 = 1_700_000_000;
+/// Wide enough that no test clock leaves the window (2023 to 2096).
 const NOT_AFTER: u64 = 4_000_000_000;
+/// A day after the window has begun.
+const LONG_AGO: u64 = NOT_BEFORE + 86_400;
 
 /// What the responder of the Noise handshake proves it is.
 pub(crate) struct ServerIdentity {
@@ -31,9 +33,19 @@ pub(crate) struct ServerIdentity {
 }
 
 impl ServerIdentity {
-    /// The identity of the network with this seed.
-    pub(crate) fn derive(seed: u64) -> Self {
-        let static_key = keys::key_pair(seed, "noise-static", "server");
+    /// The identity of the network with this seed, after so many changes of its key.
+    pub(crate) fn derive(seed: u64, changes: u32) -> Self {
+        Self::valid_until(seed, changes, NOT_AFTER)
+    }
+
+    /// The same with a chain that has ended.
+    pub(crate) fn expired(seed: u64, changes: u32) -> Self {
+        Self::valid_until(seed, changes, LONG_AGO)
+    }
+
+    fn valid_until(seed: u64, changes: u32, not_after: u64) -> Self {
+        let name = if changes == 0 { "server".to_owned() } else { format!("server/{changes}") };
+        let static_key = keys::key_pair(seed, "noise-static", &name);
         let intermediate_key = keys::key_pair(seed, "noise-intermediate", "server");
         let root_key = keys::key_pair(seed, "noise-root", "server");
         let intermediate = Details {
@@ -41,14 +53,14 @@ impl ServerIdentity {
             issuer_serial: Some(0),
             key: Some(keys::public_bytes(&intermediate_key).to_vec()),
             not_before: Some(NOT_BEFORE),
-            not_after: Some(NOT_AFTER),
+            not_after: Some(not_after),
         };
         let leaf = Details {
             serial: Some(LEAF_SERIAL),
             issuer_serial: Some(INTERMEDIATE_SERIAL),
             key: Some(keys::public_bytes(&static_key).to_vec()),
             not_before: Some(NOT_BEFORE),
-            not_after: Some(NOT_AFTER),
+            not_after: Some(not_after),
         };
         let chain = CertChain {
             leaf: MessageField::some(certify(&leaf, &intermediate_key)),
@@ -104,7 +116,7 @@ mod tests {
 
     #[test]
     fn the_chain_leads_from_the_root_to_the_static_key() {
-        let identity = ServerIdentity::derive(1);
+        let identity = ServerIdentity::derive(1, 0);
         let chain = CertChain::decode_from_slice(&identity.chain).expect("protobuf");
         let intermediate = details(&chain.intermediate, &identity.root);
         assert_eq!(intermediate.issuer_serial, Some(0));

@@ -27,6 +27,8 @@ pub(crate) enum FaultKind {
     MediaCut,
     /// The phone does not give a new device its key of its own accord.
     WithholdKey,
+    /// The server's certificate has ended; for `*` only.
+    ExpiredCertificate,
     /// Nobody is told of a new device.
     WithholdDevice,
     /// A client that asks for a pairing code is refused.

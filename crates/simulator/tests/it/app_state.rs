@@ -108,7 +108,17 @@ async fn a_device_that_did_not_know_the_latest_merges_and_writes_again() {
     let mut first = sandbox.linked("Ann").await;
     let mut second = sandbox.linked("Ann").await;
     let (one, other) = (Jid::pn("4930000001"), Jid::pn("4930000002"));
-    // What the server tells the second device waits, so it writes on what is no longer the latest.
+    let is = |jid: &Jid| {
+        let jid = jid.clone();
+        move |event: &Event| matches!(event, Event::PinUpdate(update) if update.jid == jid)
+    };
+    // Both have seen everything and wait for nothing.
+    let (before, last) = (Jid::pn("4930000003"), Jid::pn("4930000004"));
+    first.client.chat_actions().pin_chat(&before).await.expect("pinned");
+    second.wait("pinned", is(&before)).await;
+    second.client.chat_actions().pin_chat(&last).await.expect("pinned");
+    first.wait("pinned", is(&last)).await;
+    // What the server tells them waits, so one of them writes on what is no longer the latest.
     let stall = json!({ "target": first.phone, "fault": "stall", "seconds": 1.0 });
     sandbox.fault(stall).await;
     let (first_actions, second_actions) =
@@ -118,10 +128,6 @@ async fn a_device_that_did_not_know_the_latest_merges_and_writes_again() {
     right.expect("the second gets through");
     let conflicts = sandbox.stats().await["conflicts"].clone();
     assert_eq!(conflicts, 1, "one of them was told 409");
-    let is = |jid: &Jid| {
-        let jid = jid.clone();
-        move |event: &Event| matches!(event, Event::PinUpdate(update) if update.jid == jid)
-    };
     first.wait("the other's", is(&other)).await;
     second.wait("the first's", is(&one)).await;
     stop(sandbox, [first, second]).await;

@@ -21,6 +21,11 @@ async fn an_independent_client_uses_groups_and_newsletters() {
     run("groups_and_newsletters.mjs").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_independent_client_does_what_people_do_every_day() {
+    run("everyday.mjs").await;
+}
+
 async fn run(script: &str) {
     let sandbox = Sandbox::start().await;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bench/baileys");

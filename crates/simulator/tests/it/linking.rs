@@ -177,3 +177,43 @@ async fn a_second_socket_of_a_device_replaces_the_first() {
     client.stop().await;
     sandbox.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_with_another_key_is_found_out_and_then_resumed() {
+    let sandbox = Sandbox::start().await;
+    let mut client = sandbox.linked("ann").await;
+    let count = |stats: &serde_json::Value, how: &str| stats["handshakes"][how].as_u64();
+    let again = async |client: &mut crate::harness::TestClient| {
+        client.skip_past();
+        client.client.reconnect_immediately().await;
+        client.wait("connected again", |event| matches!(event, Event::Connected(_))).await;
+        sandbox.stats().await
+    };
+    let before = again(&mut client).await;
+    assert!(count(&before, "ik").is_some(), "{before}");
+    sandbox.fault(json!({ "target": "*", "fault": "server-key" })).await;
+    let fallen_back = again(&mut client).await;
+    assert_eq!(count(&fallen_back, "xxFallback"), Some(1), "{fallen_back}");
+    let after = again(&mut client).await;
+    assert!(count(&after, "ik") > count(&before, "ik"), "{after}");
+    assert_eq!(count(&after, "xxFallback"), Some(1), "{after}");
+    client.stop().await;
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_was_shown_an_ended_certificate_does_not_resume_by_it() {
+    let sandbox = Sandbox::start().await;
+    let mut client = sandbox.linked("ann").await;
+    sandbox.fault(json!({ "target": "*", "fault": "expired-certificate", "count": 1 })).await;
+    for _ in 0..2 {
+        client.skip_past();
+        client.client.reconnect_immediately().await;
+        client.wait("connected again", |event| matches!(event, Event::Connected(_))).await;
+    }
+    // The registration, the first login, and the one after the certificate that had ended.
+    let stats = sandbox.stats().await;
+    assert_eq!(stats["handshakes"]["xx"], 3, "{stats}");
+    client.stop().await;
+    sandbox.stop().await;
+}

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use wacore::types::events::Event;
+use wacore_binary::Jid;
 
 use crate::harness::Sandbox;
 
@@ -43,6 +44,22 @@ async fn a_contact_can_quote_read_and_type() {
     ann.text("answer").await;
     let shown = sandbox.get(&base).await;
     assert_eq!(shown["name"], "Carl");
+    ann.stop().await;
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_with_two_spellings_is_found_by_both() {
+    let sandbox = Sandbox::start().await;
+    let ann = sandbox.linked("Ann").await;
+    let body = json!({ "name": "Bia", "phone": "551187654321" });
+    assert_eq!(sandbox.post("/admin/contacts", body).await.0, 201);
+    for asked in ["551187654321", "5511987654321"] {
+        let found = ann.client.contacts().is_on_whatsapp(&[Jid::pn(asked)]).await;
+        let found = found.expect("an answer");
+        assert!(found[0].is_registered, "{asked}");
+        assert_eq!(found[0].jid.user, "551187654321", "the number that it has");
+    }
     ann.stop().await;
     sandbox.stop().await;
 }

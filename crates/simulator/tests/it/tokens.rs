@@ -103,3 +103,29 @@ async fn a_blocked_sender_is_acked_and_not_heard() {
     }
     sandbox.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_sees_neither_picture_nor_presence_until_it_is_trusted() {
+    let sandbox = Sandbox::start().await;
+    let mut ann = sandbox.linked("Ann").await;
+    let bob = sandbox.linked("restricted:Bob").await;
+    bob.client.profile().set_profile_picture(vec![1, 2, 3]).await.expect("set");
+    bob.client.presence().set_available().await.expect("available");
+    let jid = Jid::pn(bob.phone.as_str());
+    let seen = ann.client.contacts().get_profile_picture(&jid, true).await.expect("an answer");
+    assert!(seen.is_none(), "a stranger sees no picture");
+    ann.client.presence().subscribe(jid.clone()).await.expect("subscribed");
+    // What is asked later is answered later.
+    ann.client.fetch_privacy_settings().await.expect("an answer");
+    assert!(!ann.has_seen(|event| matches!(event, Event::Presence(_))), "a stranger hears nothing");
+    bob.send(&ann.phone, "hello Ann").await;
+    ann.text("hello Ann").await;
+    let seen = ann.client.contacts().get_profile_picture(&jid, true).await.expect("an answer");
+    assert!(seen.is_some(), "who was written to is trusted");
+    ann.client.presence().subscribe(jid).await.expect("subscribed");
+    ann.wait("Bob is there", |event| matches!(event, Event::Presence(_))).await;
+    for client in [ann, bob] {
+        client.stop().await;
+    }
+    sandbox.stop().await;
+}
