@@ -142,15 +142,18 @@ async fn every_chat_action_and_its_undoing_reaches_the_other_device() {
     let chat = Jid::pn(contact.as_str());
     let id = first.send(&contact, "hello").await;
     let actions = first.client.chat_actions();
-    actions.pin_chat(&chat).await.expect("pinned");
-    actions.unpin_chat(&chat).await.expect("unpinned");
     let pin = |on| move |e: &Event| matches!(e, Event::PinUpdate(u) if u.action.pinned == Some(on));
+    actions.pin_chat(&chat).await.expect("pinned");
+    second.wait("pinned", pin(true)).await;
+    actions.unpin_chat(&chat).await.expect("unpinned");
     second.wait("unpinned", pin(false)).await;
     actions.mute_chat_until(&chat, 4_102_444_800_000).await.expect("muted");
+    second.wait("muted", |event| matches!(event, Event::MuteUpdate(_))).await;
     actions.unmute_chat(&chat).await.expect("unmuted");
     let unmuted = |e: &Event| matches!(e, Event::MuteUpdate(u) if u.action.muted == Some(false));
     second.wait("unmuted", unmuted).await;
     actions.archive_chat(&chat, None).await.expect("archived");
+    second.wait("archived", |event| matches!(event, Event::ArchiveUpdate(_))).await;
     actions.unarchive_chat(&chat, None).await.expect("unarchived");
     let shown =
         |e: &Event| matches!(e, Event::ArchiveUpdate(u) if u.action.archived == Some(false));

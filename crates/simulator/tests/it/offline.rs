@@ -106,13 +106,22 @@ async fn typing_is_told_after_the_return_unless_it_is_stale() {
     sandbox.stop().await;
 }
 
+/// A contact comes or goes, and the network knows it.
+async fn appears(sandbox: &Sandbox, contact: &str, state: &str) {
+    let path = format!("/admin/contacts/{contact}");
+    let change = json!({ "state": state });
+    assert_eq!(sandbox.post(&format!("{path}/presence"), change).await.0, 200);
+    while sandbox.get(&path).await["presence"] != state {
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn of_comings_and_goings_only_the_last_is_told_after_the_return() {
     let sandbox = Sandbox::start().await;
     let mut ann = sandbox.linked("Ann").await;
     let carl = sandbox.contact("Carl").await;
-    let path = format!("/admin/contacts/{carl}/presence");
-    assert_eq!(sandbox.post(&path, json!({ "state": "available" })).await.0, 200);
+    appears(&sandbox, &carl, "available").await;
     ann.client.presence().subscribe(Jid::pn(carl.as_str())).await.expect("subscribed");
     let here = |event: &Event| matches!(event, Event::Presence(update) if !update.unavailable);
     ann.wait("he is there", here).await;
@@ -123,11 +132,7 @@ async fn of_comings_and_goings_only_the_last_is_told_after_the_return() {
     sandbox.fault(json!({ "target": ann.phone, "fault": "drop" })).await;
     sandbox.until("Ann is away", |stats| stats["online"] != online).await;
     for state in ["unavailable", "available", "unavailable", "available", "unavailable"] {
-        assert_eq!(sandbox.post(&path, json!({ "state": state })).await.0, 200);
-        let shown = format!("/admin/contacts/{carl}");
-        while sandbox.get(&shown).await["presence"] != state {
-            tokio::task::yield_now().await;
-        }
+        appears(&sandbox, &carl, state).await;
     }
     ann.wait("he is gone", |event| matches!(event, Event::Presence(u) if u.unavailable)).await;
     ann.wait("the drain ends", |event| matches!(event, Event::OfflineSyncCompleted(_))).await;
