@@ -204,19 +204,14 @@ async fn a_server_with_another_key_is_found_out_and_then_resumed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_was_shown_an_ended_certificate_does_not_resume_by_it() {
     let sandbox = Sandbox::start().await;
-    // At the registration, at the first login, and not at the one after it.
-    sandbox.fault(json!({ "target": "*", "fault": "expired-certificate", "count": 2 })).await;
+    let ended = json!({ "target": "*", "fault": "expired-certificate", "seconds": 600 });
+    sandbox.fault(ended).await;
     let mut client = sandbox.linked("ann").await;
-    let again = async |client: &mut crate::harness::TestClient| {
-        client.skip_past();
-        client.client.reconnect_immediately().await;
-        client.wait("connected again", |event| matches!(event, Event::Connected(_))).await;
-        sandbox.stats().await
-    };
-    let stats = again(&mut client).await;
-    assert_eq!(stats["handshakes"], json!({ "xx": 3 }), "it would not resume");
-    let stats = again(&mut client).await;
-    assert_eq!(stats["handshakes"], json!({ "xx": 3, "ik": 1 }), "it resumes by the new one");
+    client.skip_past();
+    client.client.reconnect_immediately().await;
+    client.wait("connected again", |event| matches!(event, Event::Connected(_))).await;
+    let stats = sandbox.stats().await;
+    assert!(stats["handshakes"]["ik"].is_null(), "it looks at the whole chain each time: {stats}");
     client.stop().await;
     sandbox.stop().await;
 }
