@@ -44,13 +44,14 @@ impl Poster {
         Ok(Self { client, allow, server_url })
     }
 
-    /// The headers of a request: the kind of the body and its signatures.
+    /// The headers of a request: the kind of the body, its signatures, and where it belongs in a trace.
     pub(crate) fn sign(webhook: &Webhook, id: &str, now: Millis, body: &[u8]) -> Signed {
         vec![
             ("content-type", "application/json".to_owned()),
             ("webhook-id", id.to_owned()),
             ("webhook-timestamp", now.seconds().to_string()),
             ("webhook-signature", webhook.sign(id, now, body)),
+            ("traceparent", traceparent(id)),
         ]
     }
 
@@ -91,6 +92,15 @@ impl Poster {
         let beginning = clients::beginning(answer, ANSWER_LENGTH).await;
         Ok((status, wait, String::from_utf8_lossy(&beginning).into_owned()))
     }
+}
+
+/// The W3C's trace context: the event is the trace, each attempt a span of it. The same id is in our logs
+/// and in the delivery log, so a receiver's trace leads here.
+fn traceparent(event: &str) -> String {
+    let trace = event.replace('-', "");
+    // A span of zeros means none.
+    let span = rand::random::<u64>() | 1;
+    format!("00-{trace}-{span:016x}-01")
 }
 
 /// The user's headers; those that can't be sent were refused when they were set.

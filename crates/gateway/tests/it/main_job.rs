@@ -20,6 +20,9 @@ async fn a_number_is_linked_receives_and_answers() {
     assert_eq!(hook.body["data"]["key"]["remoteJid"], format!("{customer}@s.whatsapp.net"));
     assert_eq!(hook.body["data"]["pushName"], "Ana");
     assert_eq!(hook.headers["x-shop"], "one");
+    let id = hook.headers["webhook-id"].to_str().expect("ASCII").replace('-', "");
+    let trace = hook.headers["traceparent"].to_str().expect("ASCII");
+    assert!(trace.starts_with(&format!("00-{id}-")) && trace.len() == 55, "{trace}");
 
     let sent = world
         .gateway

@@ -1,5 +1,6 @@
 //! Tests that need a process of their own: kills, signals, the default binary.
 
+mod bad_receiver;
 mod certificates;
 mod codes;
 mod full_disk;
