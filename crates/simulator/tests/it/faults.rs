@@ -52,15 +52,15 @@ async fn delayed_acks_come_when_the_fault_is_over() {
     let sandbox = Sandbox::start().await;
     let mut ann = sandbox.linked("Ann").await;
     let bob = sandbox.linked("Bob").await;
-    sandbox.fault(json!({ "target": ann.phone, "fault": "delay-acks", "seconds": 0.5 })).await;
     let asked = std::time::Instant::now();
+    sandbox.fault(json!({ "target": ann.phone, "fault": "delay-acks", "seconds": 0.5 })).await;
     let sent = ann.send(&bob.phone, "slow").await;
     let is_ack = |event: &Event| match event {
         Event::ServerAck(ack) => ack.id == sent && ack.class.as_deref() == Some("message"),
         _ => false,
     };
     ann.wait("the ack", is_ack).await;
-    assert!(asked.elapsed() >= std::time::Duration::from_millis(400));
+    assert!(asked.elapsed() >= std::time::Duration::from_millis(500));
     for client in [ann, bob] {
         client.stop().await;
     }
