@@ -129,7 +129,8 @@ suite! {
         a_message_and_its_jobs_are_stored_together_and_once
         workers_that_claim_at_once_share_the_work;
     maintenance:
-        a_schema_of_an_earlier_version_is_brought_up_to_date;
+        a_schema_of_an_earlier_version_is_brought_up_to_date
+        every_earlier_schema_is_brought_up_to_date;
     outgoing:
         the_same_request_is_answered_with_its_message_and_another_is_refused
         a_message_with_the_same_id_to_the_same_chat_is_refused

@@ -6,6 +6,26 @@ use flowcore_domain::session_store::{Change, Namespace};
 use flowcore_storage::{BackupError, MasterKey, OpenError, Store, StoreOptions};
 use flowcore_storage::{backup, migration_plan, restore};
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+/// The later come first: they refer to the earlier.
+const ADDED_BY_THE_FOURTH: [&str; 15] = [
+    "message_status",
+    "media",
+    "debug_log",
+    "audit_log",
+    "usage_counters",
+    "prompt_generations",
+    "whatsapp_escalated_conversations",
+    "whatsapp_support_keywords",
+    "whatsapp_support_config",
+    "whatsapp_file_mappings",
+    "document_chunks",
+    "documents",
+    "whatsapp_conversation_messages",
+    "whatsapp_conversations",
+    "whatsapp_ai_config",
+];
 
 const SESSION: Namespace = Namespace("session");
 
@@ -57,7 +77,7 @@ async fn what_is_no_whole_backup_is_not_restored() {
 pub(crate) async fn a_schema_of_an_earlier_version_is_brought_up_to_date(kind: Kind) {
     let harness = Harness::new(kind).await;
     let plan = migration_plan(harness.directory.path(), &harness.database).await.expect("a plan");
-    assert_eq!((plan.found, plan.pending), (Some(3), vec![]));
+    assert_eq!((plan.found, plan.pending), (Some(4), vec![]));
     let id = harness.instance("shop").await;
     harness.store.commit_inbound(id, vec![inbound(id, ALICE, "1")], NOW).await.expect("stored");
     harness.store.close().await;
@@ -65,13 +85,13 @@ pub(crate) async fn a_schema_of_an_earlier_version_is_brought_up_to_date(kind: K
     back_to_the_first_version(&mut raw).await;
     drop(raw);
     let plan = migration_plan(harness.directory.path(), &harness.database).await.expect("a plan");
-    assert_eq!((plan.found, plan.pending.len()), (Some(1), 2));
+    assert_eq!((plan.found, plan.pending.len()), (Some(1), 3));
     assert_eq!(plan.pending[0], (2, "jobs and search".to_owned()));
     let store = Store::open(harness.options()).await.expect("opens");
     assert!(store.message(id, "1").await.expect("read").is_some());
     assert_eq!(store.search_messages(id, "hi", None, 10).await.expect("searched").len(), 1);
     let plan = migration_plan(harness.directory.path(), &harness.database).await.expect("a plan");
-    assert_eq!(plan.found, Some(3));
+    assert_eq!(plan.found, Some(4));
 }
 
 /// What version 1 had: everything of the later ones taken away again.
@@ -86,8 +106,13 @@ pub(crate) async fn back_to_the_first_version(raw: &mut Raw) {
         }
     })
     .await;
+    for table in ADDED_BY_THE_FOURTH {
+        raw.execute(&format!("DROP TABLE {table}")).await;
+    }
     raw.execute(
-        "DROP TABLE jobs; ALTER TABLE whatsapp_instances DROP COLUMN keep_days; \
+        "ALTER TABLE whatsapp_instances DROP COLUMN reject_calls; \
+         ALTER TABLE whatsapp_instances DROP COLUMN reject_calls_message; \
+         DROP TABLE jobs; ALTER TABLE whatsapp_instances DROP COLUMN keep_days; \
          ALTER TABLE whatsapp_instances DROP COLUMN keep_messages; \
          DELETE FROM _sqlx_migrations WHERE version > 1; \
          DROP INDEX deliveries_heads; \
@@ -102,16 +127,50 @@ pub(crate) async fn back_to_the_first_version(raw: &mut Raw) {
     .await;
 }
 
+pub(crate) async fn every_earlier_schema_is_brought_up_to_date(kind: Kind) {
+    let all = migrations(kind).await;
+    let newest = all.iter().map(|migration| migration.version).max().expect("migrations");
+    for version in 1..newest {
+        let (folder, database) = (tempfile::tempdir().expect("a folder"), kind.fresh());
+        let options = options(folder.path(), &database);
+        let old: Vec<_> = all.iter().filter(|one| one.version <= version).cloned().collect();
+        let mut raw = Raw::make(&options).await;
+        raw.migrate(old).await;
+        drop(raw);
+        let plan = migration_plan(folder.path(), &database).await.expect("a plan");
+        assert_eq!(plan.found, Some(version));
+        let store = Store::open(options).await.expect("opens");
+        let harness = Harness::around(folder, database, store).await;
+        let id = harness.instance("shop").await;
+        harness.store.commit_inbound(id, vec![inbound(id, ALICE, "1")], NOW).await.expect("stored");
+        assert_eq!(
+            harness.store.search_messages(id, "hi", None, 10).await.expect("found").len(),
+            1
+        );
+        harness.store.close().await;
+    }
+}
+
+async fn migrations(kind: Kind) -> Vec<sqlx::migrate::Migration> {
+    let dialect = match kind {
+        Kind::Sqlite => "sqlite",
+        Kind::Postgres => "postgres",
+    };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(dialect);
+    let all = sqlx::migrate::Migrator::new(folder).await.expect("the migrations");
+    all.iter().cloned().collect()
+}
+
 #[tokio::test]
 async fn a_plan_makes_nothing_and_postgres_is_told_to_use_its_own_tools() {
     let folder = tempfile::tempdir().expect("a directory");
     let data = folder.path().join("data");
     let plan = migration_plan(&data, &Kind::Sqlite.fresh()).await.expect("a plan");
-    assert_eq!((plan.found, plan.pending.len()), (None, 3));
+    assert_eq!((plan.found, plan.pending.len()), (None, 4));
     assert!(!data.exists());
     let postgres = Kind::Postgres.fresh();
     let plan = migration_plan(&data, &postgres).await.expect("a plan");
-    assert_eq!((plan.found, plan.pending.len()), (None, 3));
+    assert_eq!((plan.found, plan.pending.len()), (None, 4));
     let refused = backup(&data, &postgres, &folder.path().join("file")).await.expect_err("refused");
     assert!(refused.to_string().contains("pg_dump"), "{refused}");
 }

@@ -1,6 +1,7 @@
 //! A connection behind the store's back, to look at what is stored and to damage it.
 
 use flowcore_storage::{DatabaseOptions, StoreOptions};
+use sqlx::migrate::{Migration, Migrator};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 use std::time::Duration;
 
@@ -26,6 +27,32 @@ impl Raw {
                 Self::Postgres(connection)
             }
         }
+    }
+
+    /// The same where there is no database yet.
+    pub(crate) async fn make(options: &StoreOptions) -> Self {
+        match &options.database {
+            DatabaseOptions::DataDirectory => {
+                let file = options.data_dir.join("flowcore.db");
+                std::fs::write(file, "").expect("a file");
+            }
+            DatabaseOptions::Postgres { url, schema } => {
+                let mut connection = PgConnection::connect(url).await.expect("connects");
+                let create = AssertSqlSafe(format!("CREATE SCHEMA {schema}"));
+                sqlx::query(create).execute(&mut connection).await.expect("made");
+            }
+        }
+        Self::connect(options).await
+    }
+
+    /// Makes the schema that these migrations make.
+    pub(crate) async fn migrate(&mut self, migrations: Vec<Migration>) {
+        let migrator = Migrator { migrations: migrations.into(), ..Migrator::DEFAULT };
+        let done = match self {
+            Self::Sqlite(connection) => migrator.run(connection).await,
+            Self::Postgres(connection) => migrator.run(connection).await,
+        };
+        done.expect("migrated");
     }
 
     /// Runs statements; returns how many rows the last one changed.

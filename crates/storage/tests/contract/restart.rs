@@ -1,8 +1,10 @@
-//! PostgreSQL servers of their own: one that goes away and comes back, one that is reached over TLS only.
+//! PostgreSQL servers of their own: one that goes away and comes back, one that is reached over TLS
+//! only, one that lets browsers in as Supabase does.
 
 use crate::harness::{ALICE, Harness, NOW, inbound, options};
 use crate::postgres::Server;
 use flowcore_storage::{DatabaseOptions, OpenError, StorageError};
+use sqlx::Connection as _;
 use std::time::{Duration, Instant};
 use tokio_util::task::TaskTracker;
 
@@ -117,4 +119,40 @@ async fn a_server_is_trusted_over_tls_only_by_the_certificate_that_vouches_for_i
         let error = flowcore_storage::Store::open(options).await.expect_err(refused);
         assert!(matches!(error, OpenError::Database(_)), "{refused}: {error:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_else_is_let_in_sees_own_rows_only_and_changes_of_instances_are_published() {
+    let own = Own::start();
+    let (url, schema) = (own.server.url(), "flowcore".to_owned());
+    // What Supabase has: a function that says who asks, a role for browsers, a publication.
+    let mut admin = sqlx::PgConnection::connect(&url).await.expect("connects");
+    let supabase = "CREATE SCHEMA auth; CREATE FUNCTION auth.uid() RETURNS UUID LANGUAGE sql STABLE \
+         AS $$ SELECT nullif(current_setting('app.uid', true), '')::uuid $$; \
+         CREATE ROLE authenticated; GRANT USAGE ON SCHEMA auth TO authenticated; \
+         CREATE PUBLICATION supabase_realtime";
+    sqlx::raw_sql(supabase).execute(&mut admin).await.expect("made");
+    let harness = Harness::on(DatabaseOptions::Postgres { url, schema }).await;
+    harness.instance("shop").await;
+
+    let mut browser = harness.raw().await;
+    let published = "SELECT tablename::text FROM pg_publication_tables";
+    assert_eq!(browser.texts(published).await, ["whatsapp_instances"]);
+    browser
+        .execute(
+            "GRANT USAGE ON SCHEMA flowcore TO authenticated; \
+             GRANT SELECT ON ALL TABLES IN SCHEMA flowcore TO authenticated; \
+             SET ROLE authenticated",
+        )
+        .await;
+    let (instances, keys) =
+        ("SELECT COUNT(*) FROM whatsapp_instances", "SELECT COUNT(*) FROM session_entries");
+    let meta = "SELECT COUNT(*) FROM meta";
+    assert_eq!(browser.number(instances).await, 0, "nobody is signed in");
+    browser.execute(&format!("SET app.uid = '{}'", harness.user.0)).await;
+    assert_eq!(browser.number(instances).await, 1);
+    assert_eq!((browser.number(keys).await, browser.number(meta).await), (0, 0));
+    browser.execute("SET app.uid = '00000000-0000-7000-8000-000000000001'").await;
+    assert_eq!(browser.number(instances).await, 0, "another user's");
+    harness.store.close().await;
 }
