@@ -84,6 +84,7 @@ suite! {
         what_was_finished_can_be_asked_for_again
         chats_that_are_left_out_are_not_delivered
         an_endpoint_with_much_to_do_leaves_room_for_others
+        what_waits_for_twenty_hours_arrives_in_order_and_costs_few_attempts
         an_endpoint_of_a_user_hears_all_their_instances_and_orders_each;
     durability:
         many_writers_commit_together_and_the_failing_ones_fail_alone

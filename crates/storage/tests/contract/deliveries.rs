@@ -5,7 +5,7 @@ use flowcore_domain::clock::Millis;
 use flowcore_domain::event::{EventKind, NewEvent};
 use flowcore_domain::id::{InstanceId, WebhookId};
 use flowcore_domain::webhook::{
-    BREAK_AFTER, ChatFilter, NextStep, OffBecause, Scope, Turn, Webhook,
+    Attempt, BREAK_AFTER, ChatFilter, NextStep, OffBecause, Scope, Turn, Webhook, after_attempt,
 };
 use flowcore_storage::{Claim, ClaimedDelivery, DeliveryFilter, DeliveryState, Settlement};
 use std::time::{Duration, Instant};
@@ -349,4 +349,52 @@ pub(crate) async fn an_endpoint_of_a_user_hears_all_their_instances_and_orders_e
     assert!(!harness.store.delete_webhook(fresh_user, everywhere.id).await.expect("not theirs"));
     assert!(harness.store.delete_webhook(scope, everywhere.id).await.expect("deleted"));
     assert_eq!(harness.store.next_delivery_due(NOW, &[]).await.expect("read"), None);
+}
+
+/// A receiver that is down for twenty hours and then well, by the clock of this test.
+pub(crate) async fn what_waits_for_twenty_hours_arrives_in_order_and_costs_few_attempts(
+    kind: Kind,
+) {
+    const CHATS: usize = 10;
+    const EACH: usize = 30;
+    let harness = Harness::new(kind).await;
+    let id = harness.instance("shop").await;
+    let webhook = harness.webhook(id, &[EventKind::MessagesUpsert]).await;
+    for number in 0..CHATS * EACH {
+        let chat = format!("5511900000{:03}@s.whatsapp.net", number % CHATS);
+        write(&harness, id, &chat, &number.to_string()).await;
+    }
+    let back = NOW.plus(Duration::from_secs(20 * 3600));
+    let (mut now, mut attempts, mut most) = (NOW, 0, 0);
+    while let Some(due) = harness.store.next_delivery_due(now, &[]).await.expect("read") {
+        now = due;
+        if now >= back {
+            break;
+        }
+        let claimed = claim(&harness, now).await;
+        (attempts, most) = (attempts + claimed.len(), most.max(claimed.len()));
+        for one in &claimed {
+            let tried = one.attempts + 1;
+            let step = after_attempt(Attempt::Unreachable, tried, NOW, now, (0.5, None));
+            let down = Settlement { status: None, ..settlement(step, now) };
+            harness.store.settle_delivery(one.delivery_id, down).await.expect("settled");
+        }
+    }
+    assert!(most <= CHATS && attempts < 100, "{attempts} attempts, {most} at once");
+    let mut got: Vec<(String, i64)> = vec![];
+    while let Some(due) = harness.store.next_delivery_due(now, &[]).await.expect("read") {
+        now = due;
+        for one in &claim(&harness, now).await {
+            got.push((one.event.event.ordering_key.clone(), one.event.seq));
+            settle(&harness, one, NextStep::Delivered, now).await;
+        }
+    }
+    assert_eq!(got.len(), CHATS * EACH, "all of it arrived, and once");
+    let mut last = std::collections::HashMap::new();
+    for (chat, seq) in &got {
+        let before = last.insert(chat, seq);
+        assert!(before < Some(seq), "out of order in {chat}");
+    }
+    let webhook = harness.store.webhook(webhook.id).await.expect("read").expect("there");
+    assert_eq!((webhook.enabled, webhook.health.failures), (true, 0));
 }
