@@ -6,4 +6,5 @@ pub(crate) mod events;
 pub(crate) mod instances;
 pub(crate) mod messages;
 pub(crate) mod settings;
+pub(crate) mod socket_io;
 pub(crate) mod webhooks;

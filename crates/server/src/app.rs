@@ -28,6 +28,8 @@ pub(crate) struct AppState {
     pub(crate) replays: Arc<Replays>,
     /// Cancelled when the server begins to stop: whoever waits or streams ends then.
     pub(crate) stopping: CancellationToken,
+    /// Tasks that outlive their request; a stop waits for them.
+    pub(crate) tasks: TaskTracker,
 }
 
 /// Why the server did not start.
@@ -83,13 +85,14 @@ pub async fn serve(config: ServerConfig, mark: Mark) -> Result<Running, ServeErr
     })
     .await?;
     let (stopping, cut) = (CancellationToken::new(), CancellationToken::new());
+    let tasks = TaskTracker::new();
     let state = AppState {
         gateway: gateway.clone(),
         cookies: Cookies::for_url(&url),
         replays: Arc::default(),
         stopping: stopping.clone(),
+        tasks: tasks.clone(),
     };
-    let tasks = TaskTracker::new();
     tasks.spawn(listener::accept(
         listener,
         router::routes(state),

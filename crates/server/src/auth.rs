@@ -68,7 +68,8 @@ fn credential(headers: &HeaderMap, state: &AppState) -> Credential {
     }
 }
 
-fn bearer(value: &str) -> Option<&str> {
+/// The key behind `Bearer`.
+pub(crate) fn bearer(value: &str) -> Option<&str> {
     let (scheme, key) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| key.trim()).filter(|key| !key.is_empty())
 }

@@ -15,6 +15,7 @@ const FORM_LIMIT: usize = 64 << 10;
 
 /// The whole surface of the server. Layers from the inside out: panics, problems, log line, headers.
 pub(crate) fn routes(state: AppState) -> Router {
+    let socket_io = api::socket_io::layer(&state);
     Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
@@ -23,6 +24,7 @@ pub(crate) fn routes(state: AppState) -> Router {
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .with_state(state)
+        .layer(socket_io)
         .layer(CatchPanicLayer::custom(request::panicked))
         .layer(from_fn(problem::finish))
         .layer(from_fn(request::trace))

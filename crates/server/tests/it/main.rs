@@ -10,6 +10,7 @@ mod instances;
 mod live;
 mod messages;
 mod settings;
+mod socket_io;
 mod stopping;
 mod surface;
 mod webhooks;
