@@ -70,7 +70,7 @@ pub struct Store {
 #[derive(Debug)]
 struct Inner {
     database: Database,
-    guard: Arc<Guard>,
+    guard: Guard,
     vault: Vault,
     /// Where the master key is, unless it is a setting.
     key_file: Option<PathBuf>,

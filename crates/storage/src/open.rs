@@ -6,6 +6,7 @@
 mod guard;
 
 pub(crate) use guard::Guard;
+use guard::SchemaLock;
 
 use crate::database::Database;
 use crate::dialect::{self, Connection, Location, PgTarget, query};
@@ -113,7 +114,7 @@ pub struct StoreOptions {
 pub(crate) struct Opened {
     pub(crate) database: Database,
     pub(crate) vault: Vault,
-    pub(crate) guard: Arc<Guard>,
+    pub(crate) guard: Guard,
 }
 
 /// Opens or makes the database.
@@ -129,12 +130,11 @@ pub(crate) async fn open(options: StoreOptions) -> Result<Opened, OpenError> {
     let mut connection = location.connect().await?;
     match prepare_database(&mut connection, &options).await {
         Ok(vault) => {
-            let guard = Arc::new(guard);
-            let database = Database::start(&location, connection, guard.lost().clone());
-            let (watched, closing) = (Arc::clone(&guard), database.closing().clone());
-            database.tasks().spawn(closing.run_until_cancelled_owned(async move {
-                watched.watch(&location).await;
-            }));
+            let lock = guard.schema();
+            let database = Database::start(&location, connection, lock.lost().clone());
+            // Weak: a store that is dropped without being closed gives its data back.
+            let watch = SchemaLock::watch(Arc::downgrade(lock), location);
+            database.tasks().spawn(database.closing().clone().run_until_cancelled_owned(watch));
             Ok(Opened { database, vault, guard })
         }
         Err(error) => {

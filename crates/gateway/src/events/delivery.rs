@@ -10,9 +10,10 @@ use super::post::{Posted, Poster};
 use super::under_way::{EACH, UnderWay};
 use crate::Shared;
 use crate::outbox::render;
+use flowcore_domain::backoff::Backoff;
 use flowcore_domain::event::Envelope;
 use flowcore_domain::webhook::{Attempt, after_attempt};
-use flowcore_storage::{Claim, ClaimedDelivery, Settlement, StorageError};
+use flowcore_storage::{Claim, ClaimedDelivery, Settlement, StorageError, StoredEvent};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,10 @@ const LEASE: Duration = Duration::from_secs(60);
 const IDLE: Duration = Duration::from_secs(30);
 /// How long the worker waits after the store failed.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+/// How often a settlement that the store does not take is tried again: less than half a minute in all, and
+/// with the request before it less than the lease.
+const SETTLE_AGAIN: u32 = 4;
 
 /// Starts the worker.
 pub(crate) fn start(shared: Arc<Shared>, poster: Poster) {
@@ -105,23 +110,35 @@ impl Worker {
         self.settle(&delivery, settlement).await;
     }
 
+    /// Notes what became of a delivery. A store that takes nothing for a moment is asked again while the
+    /// lease holds: the receiver has the event, and the chat's next one waits for this note.
     async fn settle(&self, delivery: &ClaimedDelivery, settlement: Settlement) {
-        let webhook = delivery.webhook.id;
-        match self.shared.store.settle_delivery(delivery.delivery_id, settlement).await {
-            Ok(told) => {
-                for event in &told {
-                    tracing::warn!(%webhook, turn = %event.event.data["state"], "a webhook turned");
+        for failures in 1.. {
+            let settled =
+                self.shared.store.settle_delivery(delivery.delivery_id, settlement.clone()).await;
+            match settled {
+                Ok(told) => return self.tell(delivery, &told),
+                // Deleted meanwhile with its endpoint.
+                Err(StorageError::NotFound(_)) => return,
+                Err(StorageError::Unavailable(_)) if failures <= SETTLE_AGAIN => {
+                    let delay = Backoff::STORAGE.delay(failures, rand::random());
+                    tokio::time::sleep(delay).await;
                 }
-                let (user, name) = (delivery.user_id, &delivery.instance_name);
-                self.shared.outbox.published(user, name, &told);
-                self.shared.outbox.work.notify_one();
-            }
-            // Deleted meanwhile with its endpoint.
-            Err(StorageError::NotFound(_)) => {}
-            Err(error) => {
-                tracing::error!(%error, "a delivery could not be settled; it will be repeated");
+                Err(error) => {
+                    tracing::error!(%error, "a delivery could not be settled; it will be repeated");
+                    return;
+                }
             }
         }
+    }
+
+    fn tell(&self, delivery: &ClaimedDelivery, told: &[StoredEvent]) {
+        let webhook = delivery.webhook.id;
+        for event in told {
+            tracing::warn!(%webhook, turn = %event.event.data["state"], "a webhook turned");
+        }
+        self.shared.outbox.published(delivery.user_id, &delivery.instance_name, told);
+        self.shared.outbox.work.notify_one();
     }
 
     async fn post(&self, delivery: &ClaimedDelivery) -> Posted {

@@ -23,7 +23,6 @@ async fn what_can_not_be_stored_is_not_acknowledged_and_arrives_when_there_is_ro
         move |receiver: &Receiver| receiver.messages().iter().any(|(_, got)| got == text)
     };
     assert!(receiver.until(DEADLINE, has("before")).await, "the line works");
-    until_delivered(&product).await;
 
     allow_files_of(&product, Some(4096));
     until_ready(&product, 503).await;
@@ -42,19 +41,6 @@ async fn what_can_not_be_stored_is_not_acknowledged_and_arrives_when_there_is_ro
     assert!(!receiver.messages().iter().any(|(_, text)| text.is_empty()), "it came decrypted");
     let shown = phones.shown_to(&ana).await;
     assert!(shown.is_empty(), "what was refused was sent all the same: {shown:?}");
-}
-
-/// Waits until the delivery is noted: one that is not would be repeated when its lease ends, and the chat's
-/// next one waits for it.
-async fn until_delivered(product: &Product) {
-    let mut tick = tokio::time::interval(Duration::from_millis(20));
-    let path = "/api/instances/shop/deliveries?status=delivered";
-    let wait = async {
-        while product.get(path).await.expect("an answer").1["data"] == json!([]) {
-            tick.tick().await;
-        }
-    };
-    tokio::time::timeout(DEADLINE, wait).await.expect("the delivery is noted");
 }
 
 /// How large the files of the process may become; the system answers a write beyond it as it does

@@ -10,7 +10,7 @@ use crate::error::{OpenError, StorageError};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -28,7 +28,14 @@ const LOOK: Duration = Duration::from_secs(2);
 /// Holds the data while it lives.
 #[derive(Debug)]
 pub(crate) struct Guard {
-    held: Mutex<(Option<File>, Option<Connection>)>,
+    directory: Mutex<Option<File>>,
+    schema: Arc<SchemaLock>,
+}
+
+/// The lock on a schema; holds nothing where the database is a file.
+#[derive(Debug, Default)]
+pub(crate) struct SchemaLock {
+    held: Mutex<Option<Connection>>,
     lost: CancellationToken,
 }
 
@@ -40,10 +47,7 @@ impl Guard {
         options.write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(path.join(LOCK_FILE)).map_err(failed)?;
         match file.try_lock() {
-            Ok(()) => {
-                let held = Mutex::new((Some(file), None));
-                Ok(Self { held, lost: CancellationToken::new() })
-            }
+            Ok(()) => Ok(Self { directory: Mutex::new(Some(file)), schema: Arc::default() }),
             Err(TryLockError::WouldBlock) => {
                 Err(OpenError::InUse { what: format!("the data directory {}", path.display()) })
             }
@@ -54,59 +58,74 @@ impl Guard {
     /// Takes the schema of a PostgreSQL server too; a file needs no more than its directory's lock.
     pub(super) async fn database(&self, location: &Location) -> Result<(), OpenError> {
         if let Location::Postgres(_) = location {
-            let connection = lock(location).await?;
-            self.held.lock().unwrap_or_else(PoisonError::into_inner).1 = Some(connection);
+            self.schema.keep(lock(location).await?);
         }
         Ok(())
     }
 
-    /// Fires when another server took the data meanwhile.
-    pub(crate) fn lost(&self) -> &CancellationToken {
-        &self.lost
-    }
-
-    /// Looks after the lock until it is lost for good.
-    pub(crate) async fn watch(&self, location: &Location) {
-        let Location::Postgres(_) = location else { return };
-        let mut looks = tokio::time::interval(LOOK);
-        loop {
-            looks.tick().await;
-            // Out of the mutex while it is asked; a release meanwhile finds nothing and drops it.
-            let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).1.take();
-            let standing = match held {
-                Some(mut connection) => {
-                    let asked = query("SELECT 1").execute(&mut connection).await;
-                    asked.is_ok().then_some(connection)
-                }
-                None => None,
-            };
-            let connection = match standing {
-                Some(connection) => connection,
-                None => match lock(location).await {
-                    Ok(connection) => {
-                        tracing::info!("the lock on the schema was taken again");
-                        connection
-                    }
-                    Err(OpenError::InUse { .. }) => {
-                        tracing::error!(
-                            "another Flowcore took this schema; nothing is written any more: stop one of them"
-                        );
-                        return self.lost.cancel();
-                    }
-                    // Not there yet; neither is it for anybody else.
-                    Err(_) => continue,
-                },
-            };
-            self.held.lock().unwrap_or_else(PoisonError::into_inner).1 = Some(connection);
-        }
+    /// The lock on the schema, to be looked after.
+    pub(super) fn schema(&self) -> &Arc<SchemaLock> {
+        &self.schema
     }
 
     /// Gives both back; so does dropping this, with a moment's delay at the server.
     pub(crate) async fn release(&self) {
-        let held = std::mem::take(&mut *self.held.lock().unwrap_or_else(PoisonError::into_inner));
-        if let (_, Some(connection)) = held {
+        drop(self.directory.lock().unwrap_or_else(PoisonError::into_inner).take());
+        if let Some(connection) = self.schema.take() {
             connection.close().await;
         }
+    }
+}
+
+impl SchemaLock {
+    /// Fires when another server took the schema meanwhile.
+    pub(super) fn lost(&self) -> &CancellationToken {
+        &self.lost
+    }
+
+    /// Looks after a lock until its holder is gone, or the lock is for good.
+    pub(super) async fn watch(lock: Weak<Self>, location: Location) {
+        let Location::Postgres(_) = location else { return };
+        let mut looks = tokio::time::interval(LOOK);
+        loop {
+            looks.tick().await;
+            let Some(lock) = lock.upgrade() else { return };
+            lock.look(&location).await;
+            if lock.lost.is_cancelled() {
+                return;
+            }
+        }
+    }
+
+    async fn look(&self, location: &Location) {
+        // Taken out while it is asked; a release meanwhile finds nothing and leaves it to the end of this.
+        if let Some(mut connection) = self.take()
+            && query("SELECT 1").execute(&mut connection).await.is_ok()
+        {
+            return self.keep(connection);
+        }
+        match lock(location).await {
+            Ok(connection) => {
+                tracing::info!("the lock on the schema was taken again");
+                self.keep(connection);
+            }
+            Err(OpenError::InUse { .. }) => {
+                tracing::error!(
+                    "another Flowcore took this schema; nothing is written any more: stop one of them"
+                );
+                self.lost.cancel();
+            }
+            // Not there yet; neither is it for anybody else.
+            Err(error) => tracing::debug!(%error, "the lock on the schema can't be taken yet"),
+        }
+    }
+
+    fn keep(&self, connection: Connection) {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
+    }
+
+    fn take(&self) -> Option<Connection> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
