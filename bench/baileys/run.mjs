@@ -5,7 +5,12 @@ import { network } from './client.mjs'
 
 const DEADLINE_MS = 45_000
 
-export const same = assert.deepEqual
+let last = 'the start'
+
+export function same(seen, wanted, what) {
+  assert.deepEqual(seen, wanted, what)
+  last = what ?? last
+}
 
 // Exits 0 when the steps hold and the client asked nothing that the network does not know.
 export async function run(steps) {
@@ -14,7 +19,7 @@ export async function run(steps) {
     console.error(`usage: node ${process.argv[1]} <base URL of the network>`)
     process.exit(2)
   }
-  setTimeout(() => finish(1, 'not finished in time'), DEADLINE_MS)
+  setTimeout(() => finish(1, `not finished in time; seen last: ${last}`), DEADLINE_MS)
   try {
     await steps(base)
     const { unknown } = await network(base)('GET', '/admin/stats')
