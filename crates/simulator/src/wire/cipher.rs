@@ -41,12 +41,16 @@ impl StanzaReader {
     }
 }
 
+/// What a value begins with, or has in it, that can be read as an address and not be written as one: `@`, and
+/// the codec's marks of addresses with devices, of interoperability and of Messenger.
+const ADDRESS_MARKS: [u8; 4] = [b'@', 0xF5, 0xF6, 0xF7];
+
 /// A stanza from what was sealed: a flag byte, then binary XML, which may be compressed.
 pub(crate) fn decode(payload: BytesMut) -> Result<Node, StanzaError> {
     let plain = wacore_binary::util::unpack_bytes(payload)?;
-    let has_at = plain.contains(&b'@');
+    let has_address = plain.iter().any(|byte| ADDRESS_MARKS.contains(byte));
     let stanza = OwnedNodeRef::new(plain)?.to_owned_node();
-    let fits = has_plain_names(&stanza) && (!has_at || reads_back(&stanza));
+    let fits = has_plain_names(&stanza) && (!has_address || reads_back(&stanza));
     if fits { Ok(stanza) } else { Err(StanzaError::Name) }
 }
 
