@@ -77,3 +77,7 @@ typed_id!(
     /// A key of the API (a row of `api_keys`).
     ApiKeyId
 );
+typed_id!(
+    /// A sign-in (a row of `login_sessions`).
+    SessionId
+);

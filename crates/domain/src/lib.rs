@@ -6,6 +6,7 @@
 
 #![warn(missing_docs)]
 
+pub mod account;
 pub mod backoff;
 pub mod clock;
 pub mod engine;

@@ -3,10 +3,14 @@
 //! One admin and one key for now. Keys and cookies are looked up by their SHA-256, so how much of a
 //! wrong one is right can't be told from the time it takes.
 
+mod caller;
+
 use crate::error::{ServiceError, StartError};
 use crate::{Shared, fresh_id};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+pub use caller::{Caller, Credential};
+use flowcore_domain::account::{Role, Scopes};
 use flowcore_domain::clock::Millis;
 use flowcore_domain::id::UserId;
 use flowcore_storage::{Admin, LoginSession, Store};
@@ -29,22 +33,6 @@ const KNOWN_KEYS: [&str; 6] = [
     "password",
     "429683c4c977415caafcce10f7d57e11",
 ];
-
-/// What a caller is on this server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// May do everything.
-    Admin,
-}
-
-/// Somebody who was recognised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Caller {
-    /// Who.
-    pub user_id: UserId,
-    /// What they may do.
-    pub role: Role,
-}
 
 /// A browser that signed in.
 #[derive(Debug)]
@@ -164,7 +152,11 @@ impl Accounts {
             return Ok(None);
         }
         let found = self.shared.store.api_key(hash(key), self.shared.now()).await?;
-        Ok(found.map(|key| Caller { user_id: key.user_id, role: Role::Admin }))
+        Ok(found.and_then(|key| {
+            let role = Role::parse(&key.role)?;
+            let scopes = Scopes::from_words(key.scopes.iter().map(String::as_str));
+            Some(Caller::new(key.user_id, role, Credential::Key(key.id)).limited_to(scopes))
+        }))
     }
 
     /// Signs a browser in with a key; `None` when the key is nobody's.
@@ -190,8 +182,9 @@ impl Accounts {
             return Ok(None);
         }
         let found = self.shared.store.login_session(hash(token), self.shared.now()).await?;
-        Ok(found
-            .map(|session| (Caller { user_id: session.user_id, role: Role::Admin }, session.csrf)))
+        Ok(found.map(|session| {
+            (Caller::new(session.user_id, Role::Admin, Credential::Browser), session.csrf)
+        }))
     }
 
     /// Ends a browser's session; fine when there is none.
@@ -206,7 +199,7 @@ impl Accounts {
     /// The admin's own identity, for what the server does by itself.
     #[must_use]
     pub fn admin(&self) -> Caller {
-        Caller { user_id: self.admin, role: Role::Admin }
+        Caller::new(self.admin, Role::Admin, Credential::Server)
     }
 }
 

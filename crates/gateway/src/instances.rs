@@ -130,7 +130,8 @@ impl Instances {
     /// scan, the session is open, or it ended; at most `wait`.
     ///
     /// # Errors
-    /// [`ServiceError::NameTaken`] when another user has the name.
+    /// [`ServiceError::NameTaken`] when another user has the name; [`ServiceError::Forbidden`] when it is
+    /// new and the caller's key is limited to others.
     pub async fn connect(
         &self,
         caller: &Caller,
@@ -185,7 +186,7 @@ impl Instances {
         filter: &InstanceFilter,
     ) -> Result<Vec<InstanceView>, ServiceError> {
         let stored = flowcore_storage::InstanceFilter {
-            user_id: Some(caller.user_id),
+            user_id: caller.user_of_lists(),
             search: filter.search.clone(),
             ..Default::default()
         };
@@ -195,6 +196,7 @@ impl Instances {
             .instances(&stored)
             .await?
             .iter()
+            .filter(|instance| caller.sees(instance))
             .map(|instance| self.current(instance))
             .filter(|view| filter.status.is_none_or(|status| view.status == status))
             .collect();
@@ -321,7 +323,7 @@ impl Instances {
         name: &InstanceName,
     ) -> Result<Instance, ServiceError> {
         let found = self.shared.store.instance_by_name(name).await?;
-        found.filter(|one| one.user_id == caller.user_id).ok_or(ServiceError::InstanceNotFound)
+        found.filter(|one| caller.sees(one)).ok_or(ServiceError::InstanceNotFound)
     }
 
     async fn find_or_create(
@@ -332,8 +334,11 @@ impl Instances {
         // A second round for the case that somebody creates or deletes it in the same instant.
         for _ in 0..2 {
             if let Some(found) = self.shared.store.instance_by_name(name).await? {
-                let own = found.user_id == caller.user_id;
-                return if own { Ok(found) } else { Err(ServiceError::NameTaken) };
+                let seen = caller.sees(&found);
+                return if seen { Ok(found) } else { Err(ServiceError::NameTaken) };
+            }
+            if caller.only.is_some() {
+                return Err(ServiceError::Forbidden);
             }
             let (id, now) = (fresh_id(), self.shared.now());
             let new = NewInstance { id, user_id: caller.user_id, name: name.clone(), now };

@@ -20,7 +20,7 @@ pub mod operator;
 mod outbox;
 mod qr;
 
-pub use accounts::{Accounts, AdminKey, BrowserSession, Caller, Role, WeakKey};
+pub use accounts::{Accounts, AdminKey, BrowserSession, Caller, Credential, WeakKey};
 pub use clients::{AllowPrivate, AllowPrivateError};
 pub use error::{ServiceError, StartError};
 pub use events::trial::Trial;

@@ -8,6 +8,7 @@ use crate::codes::ShownCodes;
 use crate::config::ServerConfig;
 use crate::dashboard::Cookies;
 use crate::replay::Replays;
+use crate::surface::Route;
 use crate::{listener, router};
 use flowcore_gateway::{Gateway, GatewayConfig, Mark, StartError, Started};
 use std::net::SocketAddr;
@@ -53,6 +54,7 @@ pub struct Running {
     addr: SocketAddr,
     url: String,
     new_admin_key: Option<String>,
+    routes: Arc<[Route]>,
     gateway: Gateway,
     stopping: CancellationToken,
     cut: CancellationToken,
@@ -93,14 +95,15 @@ pub async fn serve(config: ServerConfig, mark: Mark) -> Result<Running, ServeErr
         stopping: stopping.clone(),
         tasks: tasks.clone(),
     };
+    let (service, routes) = router::routes(state);
     tasks.spawn(listener::accept(
         listener,
-        router::routes(state),
+        service,
         listener::Stop { soft: stopping.clone(), hard: cut.clone() },
         tasks.clone(),
     ));
     tracing::info!(%addr, "listening");
-    Ok(Running { addr, url, new_admin_key, gateway, stopping, cut, tasks })
+    Ok(Running { addr, url, new_admin_key, routes, gateway, stopping, cut, tasks })
 }
 
 impl Running {
@@ -112,6 +115,11 @@ impl Running {
     /// Its public address, without a slash at the end.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Every route that it answers, with who may use it.
+    pub fn routes(&self) -> &[Route] {
+        &self.routes
     }
 
     /// The admin key, when it was made by this start.

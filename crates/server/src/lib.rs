@@ -6,6 +6,8 @@
 
 pub use flowcore_gateway::{AdminKey, AllowPrivate, DatabaseOptions, Mark, crash_points};
 
+pub use surface::{Access, Route};
+
 pub mod app;
 pub mod codes;
 pub mod config;
@@ -23,3 +25,4 @@ mod qr;
 mod replay;
 mod request;
 mod router;
+mod surface;

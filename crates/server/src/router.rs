@@ -1,26 +1,41 @@
-//! Every route on one page.
+//! Every route on one page, each with who may use it.
 
 use crate::app::AppState;
 use crate::extract::JSON_LIMIT;
 use crate::problem::{self, Problem};
+use crate::surface::{Access, Route, Surface};
 use crate::{api, dashboard, health, request};
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn;
-use axum::routing::{delete, get, post, put};
+use flowcore_domain::account::Scope;
+use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
 
 /// Forms of the dashboard are a few short fields.
 const FORM_LIMIT: usize = 64 << 10;
 
-/// The whole surface of the server. Layers from the inside out: panics, problems, log line, headers.
-pub(crate) fn routes(state: AppState) -> Router {
+const OPEN: Access = Access::Open;
+const READ: Access = Access::Key(Scope::Read);
+const SEND: Access = Access::Key(Scope::Send);
+const MANAGE: Access = Access::Key(Scope::Manage);
+const SETTINGS: Access = Access::Key(Scope::Settings);
+const DELETE: Access = Access::Key(Scope::Delete);
+const ADMIN: Access = Access::Key(Scope::Admin);
+
+/// The whole surface of the server, and the list of it. Layers from the inside out: panics, problems, log
+/// line, headers.
+pub(crate) fn routes(state: AppState) -> (Router, Arc<[Route]>) {
     let socket_io = api::socket_io::layer(&state);
-    Router::new()
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
-        .merge(api_routes())
-        .merge(dashboard_routes())
+    let (router, list) = Surface::new(state.clone())
+        .get("/healthz", OPEN, health::healthz)
+        .get("/readyz", OPEN, health::readyz)
+        .with(api_routes)
+        .with(webhook_routes)
+        .with(dashboard_routes)
+        .note("GET", "/socket.io/", Access::Own)
+        .note("*", "(elsewhere)", OPEN)
+        .finish();
+    let router = router
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .with_state(state)
@@ -28,65 +43,67 @@ pub(crate) fn routes(state: AppState) -> Router {
         .layer(CatchPanicLayer::custom(request::panicked))
         .layer(from_fn(problem::finish))
         .layer(from_fn(request::trace))
-        .layer(from_fn(request::secure))
+        .layer(from_fn(request::secure));
+    (router, list)
 }
 
-fn api_routes() -> Router<AppState> {
-    Router::new()
-        .route("/api/whatsapp/connect", post(api::instances::connect))
-        .route("/api/whatsapp/instances", get(api::instances::list))
-        .route("/api/whatsapp/status/{name}", get(api::instances::status))
-        .route("/api/whatsapp/restart", post(api::instances::restart))
-        .route("/api/whatsapp/logout", post(api::instances::log_out))
-        .route("/api/whatsapp/delete/{name}", delete(api::instances::delete))
-        .route("/api/whatsapp/send", post(api::messages::send))
-        .route(
-            "/api/instances/{name}/webhooks",
-            get(api::webhooks::list).post(api::webhooks::create),
-        )
-        .route(
-            "/api/instances/{name}/webhooks/{id}",
-            put(api::webhooks::update).get(api::webhooks::get).delete(api::webhooks::delete),
-        )
-        .route(
-            "/api/instances/{name}/settings",
-            get(api::settings::get).patch(api::settings::update),
-        )
-        .route("/api/instances/{name}/webhooks/{id}/test", post(api::webhooks::test))
-        .route("/api/instances/{name}/webhooks/{id}/rotate", post(api::webhooks::rotate))
-        .route("/api/webhooks", get(api::webhooks::list).post(api::webhooks::create))
-        .route(
-            "/api/webhooks/{id}",
-            put(api::webhooks::update).get(api::webhooks::get).delete(api::webhooks::delete),
-        )
-        .route("/api/webhooks/{id}/test", post(api::webhooks::test))
-        .route("/api/webhooks/{id}/rotate", post(api::webhooks::rotate))
-        .route("/api/instances/{name}/deliveries", get(api::deliveries::list))
-        .route("/api/instances/{name}/deliveries/{id}/retry", post(api::deliveries::retry))
-        .route("/api/events", get(api::events::stream))
-        .route("/api/ws", get(api::events::socket))
-        .route("/api/instances/{name}/replay", post(api::deliveries::replay))
-        .layer(DefaultBodyLimit::max(JSON_LIMIT))
+fn api_routes(surface: Surface) -> Surface {
+    surface
+        .body_limit(JSON_LIMIT)
+        .post("/api/whatsapp/connect", MANAGE, api::instances::connect)
+        .get("/api/whatsapp/instances", READ, api::instances::list)
+        .get("/api/whatsapp/status/{name}", READ, api::instances::status)
+        .post("/api/whatsapp/restart", MANAGE, api::instances::restart)
+        .post("/api/whatsapp/logout", MANAGE, api::instances::log_out)
+        .delete("/api/whatsapp/delete/{name}", DELETE, api::instances::delete)
+        .post("/api/whatsapp/send", SEND, api::messages::send)
+        .get("/api/instances/{name}/settings", READ, api::settings::get)
+        .patch("/api/instances/{name}/settings", SETTINGS, api::settings::update)
+        .get("/api/instances/{name}/deliveries", READ, api::deliveries::list)
+        .post("/api/instances/{name}/deliveries/{id}/retry", SETTINGS, api::deliveries::retry)
+        .post("/api/instances/{name}/replay", SETTINGS, api::deliveries::replay)
+        .get("/api/events", READ, api::events::stream)
+        .get("/api/ws", READ, api::events::socket)
 }
 
-fn dashboard_routes() -> Router<AppState> {
-    Router::new()
-        .route("/", get(dashboard::pages::home))
-        .route("/login", get(dashboard::session::form).post(dashboard::session::sign_in))
-        .route("/logout", post(dashboard::session::sign_out))
-        .route("/instances/new", get(dashboard::pages::new_instance))
-        .route("/instances", post(dashboard::actions::create))
-        .route("/i/{name}/link", get(dashboard::pages::link).post(dashboard::actions::connect))
-        .route("/i/{name}/restart", post(dashboard::actions::restart))
-        .route(
-            "/i/{name}/logout",
-            get(dashboard::pages::confirm_logout).post(dashboard::actions::log_out),
-        )
-        .route(
-            "/i/{name}/delete",
-            get(dashboard::pages::confirm_delete).post(dashboard::actions::delete),
-        )
-        .route("/dashboard/live", get(dashboard::live::stream))
-        .route("/assets/{*path}", get(dashboard::assets::file))
-        .layer(DefaultBodyLimit::max(FORM_LIMIT))
+fn webhook_routes(surface: Surface) -> Surface {
+    surface
+        .get("/api/instances/{name}/webhooks", READ, api::webhooks::list)
+        .post("/api/instances/{name}/webhooks", SETTINGS, api::webhooks::create)
+        .get("/api/instances/{name}/webhooks/{id}", READ, api::webhooks::get)
+        .put("/api/instances/{name}/webhooks/{id}", SETTINGS, api::webhooks::update)
+        .delete("/api/instances/{name}/webhooks/{id}", SETTINGS, api::webhooks::delete)
+        .post("/api/instances/{name}/webhooks/{id}/test", SETTINGS, api::webhooks::test)
+        .post("/api/instances/{name}/webhooks/{id}/rotate", SETTINGS, api::webhooks::rotate)
+        .get("/api/webhooks", ADMIN, api::webhooks::list)
+        .post("/api/webhooks", ADMIN, api::webhooks::create)
+        .get("/api/webhooks/{id}", ADMIN, api::webhooks::get)
+        .put("/api/webhooks/{id}", ADMIN, api::webhooks::update)
+        .delete("/api/webhooks/{id}", ADMIN, api::webhooks::delete)
+        .post("/api/webhooks/{id}/test", ADMIN, api::webhooks::test)
+        .post("/api/webhooks/{id}/rotate", ADMIN, api::webhooks::rotate)
+}
+
+fn dashboard_routes(surface: Surface) -> Surface {
+    use dashboard::{actions, assets, live, pages, session};
+    let (look, manage) = (Access::Page(Scope::Read), Access::Page(Scope::Manage));
+    let remove = Access::Page(Scope::Delete);
+    surface
+        .body_limit(FORM_LIMIT)
+        .get("/", OPEN, pages::home)
+        .get("/login", OPEN, session::form)
+        .post("/login", OPEN, session::sign_in)
+        .post("/logout", look, session::sign_out)
+        .get("/instances/new", manage, pages::new_instance)
+        .post("/instances", manage, actions::create)
+        .get("/i/{name}/link", look, pages::link)
+        .post("/i/{name}/link", manage, actions::connect)
+        .post("/i/{name}/restart", manage, actions::restart)
+        .get("/i/{name}/logout", manage, pages::confirm_logout)
+        .post("/i/{name}/logout", manage, actions::log_out)
+        .get("/i/{name}/delete", remove, pages::confirm_delete)
+        .post("/i/{name}/delete", remove, actions::delete)
+        // Scripts can't follow a redirect to a form.
+        .get("/dashboard/live", READ, live::stream)
+        .get("/assets/{*path}", OPEN, assets::file)
 }

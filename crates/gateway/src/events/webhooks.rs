@@ -2,7 +2,7 @@
 
 use super::post::Poster;
 use super::trial::{self, Trial};
-use crate::accounts::{Caller, Role};
+use crate::accounts::Caller;
 use crate::clients;
 use crate::error::ServiceError;
 use crate::{Instances, Shared, fresh_id};
@@ -298,12 +298,13 @@ impl Webhooks {
     }
 
     async fn scope(&self, caller: &Caller, of: WebhooksOf<'_>) -> Result<Scope, ServiceError> {
-        Ok(match (of, caller.role) {
-            (WebhooksOf::Instance(name), _) => {
-                Scope::Instance(self.instances.find(caller, name).await?.id)
+        match of {
+            WebhooksOf::Instance(name) => {
+                Ok(Scope::Instance(self.instances.find(caller, name).await?.id))
             }
-            (WebhooksOf::All, Role::Admin) => Scope::User(caller.user_id),
-        })
+            WebhooksOf::All if caller.is_admin() => Ok(Scope::User(caller.user_id)),
+            WebhooksOf::All => Err(ServiceError::Forbidden),
+        }
     }
 
     async fn of(&self, scope: Scope, id: WebhookId) -> Result<Webhook, ServiceError> {

@@ -9,7 +9,7 @@ use super::live::LiveEvent;
 use crate::Shared;
 use crate::error::ServiceError;
 use flowcore_domain::event::{Envelope, EventKind};
-use flowcore_domain::id::EventId;
+use flowcore_domain::id::{EventId, InstanceId};
 use flowcore_storage::{Followed, FollowedEvent};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
@@ -42,6 +42,8 @@ pub struct Follower {
     shared: Arc<Shared>,
     server_url: Arc<str>,
     whose: Followed,
+    /// The only instances to be seen, where the key is limited to some.
+    only: Option<Arc<[InstanceId]>>,
     live: broadcast::Receiver<Arc<LiveEvent>>,
     position: i64,
     missed: bool,
@@ -53,7 +55,7 @@ impl Follower {
     pub(super) async fn start(
         shared: Arc<Shared>,
         server_url: Arc<str>,
-        whose: Followed,
+        (whose, only): (Followed, Option<Arc<[InstanceId]>>),
         after: Option<EventId>,
         permit: OwnedSemaphorePermit,
     ) -> Result<Self, ServiceError> {
@@ -67,6 +69,7 @@ impl Follower {
             shared,
             server_url,
             whose,
+            only,
             live,
             position: place.position,
             missed: place.missed,
@@ -85,7 +88,10 @@ impl Follower {
         }
         loop {
             if let Some(event) = self.page.pop_front() {
-                return Ok(Some(self.seen(event)));
+                if self.shows(event.stored.event.instance_id) {
+                    return Ok(Some(self.seen(event)));
+                }
+                continue;
             }
             self.forget_news();
             let page = self.shared.store.follow(&self.whose, self.position, PAGE).await?;
@@ -115,9 +121,14 @@ impl Follower {
     }
 
     fn concerns(&self, event: &LiveEvent) -> bool {
-        event.user_id == self.whose.user_id
+        self.whose.user_id.is_none_or(|user| user == event.user_id)
+            && self.shows(event.instance_id)
             && self.whose.instance.is_none_or(|only| only == event.instance_id)
             && (self.whose.kinds.is_empty() || self.whose.kinds.contains(&event.kind))
+    }
+
+    fn shows(&self, instance: InstanceId) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(&instance))
     }
 
     fn seen(&self, followed: FollowedEvent) -> Seen {

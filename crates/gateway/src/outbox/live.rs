@@ -74,9 +74,10 @@ impl Live {
             Some(name) => Some(self.instances.find(caller, name).await?.id),
             None => None,
         };
-        let whose = Followed { user_id: caller.user_id, instance, kinds: filter.kinds };
+        let user_id = caller.user_of_lists();
+        let whose = Followed { user_id, instance, kinds: filter.kinds };
         let (shared, url) = (Arc::clone(&self.shared), Arc::clone(&self.server_url));
-        Follower::start(shared, url, whose, filter.after, permit).await
+        Follower::start(shared, url, (whose, caller.only.clone()), filter.after, permit).await
     }
 
     /// Everything from now on. A receiver that falls behind is told so by `Lagged` and has to look at

@@ -8,8 +8,9 @@ use crate::problem::Problem;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use flowcore_domain::account::Role;
 use flowcore_domain::clock::Millis;
-use flowcore_gateway::{Delivery, DeliveryFilter, DeliveryState, Role, ServiceError};
+use flowcore_gateway::{Delivery, DeliveryFilter, DeliveryState, ServiceError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 

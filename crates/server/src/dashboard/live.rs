@@ -126,7 +126,7 @@ impl Tab {
             }
             // Gone, or another one took its name.
             Ok(_) | Err(ServiceError::InstanceNotFound)
-                if event.user_id == self.viewer.caller.user_id =>
+                if self.viewer.caller.sees_instance(event.user_id, event.instance_id) =>
             {
                 vec![Some(Event::default().event("gone").data(event.instance_id.text()))]
             }

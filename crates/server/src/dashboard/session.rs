@@ -12,7 +12,8 @@ use axum::response::{IntoResponse, Redirect, Response};
 use flowcore_gateway::Caller;
 use serde::Deserialize;
 
-/// Somebody who is signed in. Who is not is sent to the form.
+/// Somebody who is signed in. Who is not was sent to the form by the guard.
+#[derive(Clone)]
 pub(crate) struct Viewer {
     pub(crate) caller: Caller,
     /// The token that every form of this session carries.
@@ -32,12 +33,9 @@ impl Viewer {
 impl FromRequestParts<AppState> for Viewer {
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Response> {
-        match Self::of(&parts.headers, state).await {
-            Ok(Some(viewer)) => Ok(viewer),
-            Ok(None) => Err(Redirect::to("/login").into_response()),
-            Err(problem) => Err(problem.into_response()),
-        }
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Response> {
+        let admitted = parts.extensions.get::<Self>().cloned();
+        admitted.ok_or_else(|| Redirect::to("/login").into_response())
     }
 }
 

@@ -21,8 +21,8 @@ const SLACK: Duration = Duration::from_secs(10);
 /// Whose events are followed.
 #[derive(Debug, Clone)]
 pub struct Followed {
-    /// The user; events of others are never read.
-    pub user_id: UserId,
+    /// The user; events of others are never read. `None` for everybody's.
+    pub user_id: Option<UserId>,
     /// One instance, or all of the user's.
     pub instance: Option<InstanceId>,
     /// Only these kinds; empty means all.
@@ -103,7 +103,7 @@ impl Store {
             "SELECT {COLUMNS}, events.position AS position, \
              whatsapp_instances.instance_name AS instance_name, whatsapp_instances.jid AS jid \
              FROM events JOIN whatsapp_instances ON whatsapp_instances.id = events.instance_id \
-             WHERE whatsapp_instances.user_id = $1 AND events.position > $2 {instance} {kinds} \
+             WHERE ($1 IS NULL OR whatsapp_instances.user_id = $1) AND events.position > $2 {instance} {kinds} \
              ORDER BY events.position LIMIT $3"
         );
         let ask = query(AssertSqlSafe(sql));

@@ -70,7 +70,7 @@ pub(crate) async fn a_follower_goes_on_where_it_was(kind: Kind) {
     for new in [timely(one, update), timely(two, update), timely(one, qr)] {
         all.extend(store.append_events(vec![new]).await.expect("appended"));
     }
-    let whose = Followed { user_id: harness.user, instance: None, kinds: vec![] };
+    let whose = Followed { user_id: Some(harness.user), instance: None, kinds: vec![] };
     let follow = async |whose: &Followed, position| {
         let read = store.follow(whose, position, 10).await.expect("read");
         read.into_iter().map(|one| one.stored).collect::<Vec<_>>()
@@ -83,7 +83,9 @@ pub(crate) async fn a_follower_goes_on_where_it_was(kind: Kind) {
     assert_eq!(follow(&only, place.position).await, all[2..]);
     let only = Followed { kinds: vec![update], ..whose.clone() };
     assert_eq!(follow(&only, place.position).await, all[1..2]);
-    let stranger = Followed { user_id: fresh(), ..whose.clone() };
+    let everybody = Followed { user_id: None, ..whose.clone() };
+    assert_eq!(follow(&everybody, 0).await, all);
+    let stranger = Followed { user_id: Some(fresh()), ..whose.clone() };
     assert_eq!(follow(&stranger, 0).await, []);
     let end = store.last_place().await.expect("read");
     assert_eq!(follow(&whose, end.position).await, []);

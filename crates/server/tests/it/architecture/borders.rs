@@ -18,6 +18,8 @@ const GATEWAY: &str = "in `gateway`, `assistant`, `support` and `events` never t
     `instances::actor`, and `instances` knows none of them";
 const DIALECTS: &str =
     "in `server`, the dialects `api`, `evolution` and `functions` never import each other";
+const SURFACE: &str =
+    "routes are declared through `server::surface` only, which guards and lists them";
 const DANGER: &str = "features that switch TLS checks off are named in crates/simulator/Cargo.toml \
     and nowhere else";
 const SIMULATOR: &str = "`simulator` is a dev-dependency everywhere except in `sandbox`";
@@ -199,6 +201,14 @@ fn dialects_stay_apart(tree: &Tree) -> Vec<String> {
     findings
 }
 
+fn routes_have_one_place(tree: &Tree) -> Vec<String> {
+    tree.shipped()
+        .filter(|file| file.krate == "server" && !file.within("surface"))
+        .filter(|file| words(&file.code).any(|word| word == "routing"))
+        .map(|file| finding(file.path, "names axum::routing", SURFACE))
+        .collect()
+}
+
 fn danger_has_one_place(tree: &Tree) -> Vec<String> {
     let manifests = tree.files.iter().filter(|file| {
         let is_manifest = file.path.ends_with("Cargo.toml") || file.path.ends_with("config.toml");
@@ -331,6 +341,16 @@ fn dialects_do_not_import_each_other() {
         assert_caught(check, &[(path, source)], DIALECTS);
     }
     assert_allowed(check, &[("crates/server/src/router.rs", "use crate::{api, evolution};")]);
+}
+
+#[test]
+fn no_route_goes_past_the_surface() {
+    let check = routes_have_one_place;
+    assert_kept(check);
+    let source = "fn f() -> Router { Router::new().route(\"/\", axum::routing::get(home)) }";
+    assert_caught(check, &[("crates/server/src/router.rs", source)], SURFACE);
+    assert_allowed(check, &[("crates/server/src/surface.rs", source)]);
+    assert_allowed(check, &[("crates/simulator/src/admin.rs", source)]);
 }
 
 #[test]
