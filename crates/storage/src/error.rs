@@ -100,6 +100,12 @@ pub enum OpenError {
         "the database URL can't be read: it is postgres://user:password@host:port/database, or sqlite"
     )]
     DatabaseUrl,
+    /// Connections do not keep their session.
+    #[error(
+        "the database is behind a transaction pooler, which mixes up connections; use the address of the \
+         session pooler or of the database itself (Supabase: port 5432 in place of 6543)"
+    )]
+    TransactionPooler,
     /// A schema needs a plain name.
     #[error(
         "{name:?} can't be the name of a schema: it has 1 to 63 small letters, digits and underscores"

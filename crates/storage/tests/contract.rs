@@ -46,21 +46,20 @@ use harness::Kind;
 /// compiler says so.
 macro_rules! suite {
     ($($module:ident: $($name:ident)*;)*) => {
-        mod on_sqlite {
+        on!(on_sqlite, Sqlite, $($module: $($name)*;)*);
+        on!(on_postgres, Postgres, $($module: $($name)*;)*);
+    };
+}
+
+/// The same on one of them.
+macro_rules! on {
+    ($group:ident, $kind:ident, $($module:ident: $($name:ident)*;)*) => {
+        mod $group {
             $(mod $module {
                 use crate::Kind;
                 $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $name() {
-                    crate::$module::$name(Kind::Sqlite).await;
-                })*
-            })*
-        }
-        mod on_postgres {
-            $(mod $module {
-                use crate::Kind;
-                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $name() {
-                    crate::$module::$name(Kind::Postgres).await;
+                    crate::$module::$name(Kind::$kind).await;
                 })*
             })*
         }
@@ -153,4 +152,30 @@ suite! {
         an_endpoint_is_read_back_as_it_was_written
         an_instance_has_a_bounded_number_of_endpoints
         a_secret_copied_to_another_endpoint_is_refused_by_name;
+}
+
+// What counts on a connection of its own: locks, prepared statements, transactions, the search path.
+on! {
+    behind_a_pooler, Pooler,
+    deliveries:
+        a_chat_is_delivered_in_order_and_holds_up_no_other
+        who_dies_gives_its_work_back_when_the_lease_ends_or_the_process_starts;
+    durability:
+        many_writers_commit_together_and_the_failing_ones_fail_alone
+        a_store_that_was_dropped_without_being_closed_has_lost_nothing;
+    events:
+        events_are_numbered_per_instance_and_followed_over_all;
+    history:
+        words_are_found_without_case_and_accents_in_one_instance_only;
+    inbox:
+        both_addresses_of_a_person_share_one_chat_and_one_contact;
+    jobs:
+        workers_that_claim_at_once_share_the_work;
+    opening:
+        a_wrong_key_is_refused_and_nothing_is_changed
+        two_servers_never_run_on_the_same_data;
+    rotation:
+        a_running_store_seals_everything_with_a_new_key;
+    sessions:
+        hundreds_of_prekeys_go_in_one_batch;
 }

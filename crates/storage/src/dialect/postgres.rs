@@ -13,7 +13,8 @@ use sqlx::postgres::{
     PgArgumentBuffer, PgConnectOptions, PgPool, PgPoolOptions, PgTypeInfo, PgValueRef, Postgres,
 };
 use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Connection as _, Encode, Executor as _, PgConnection, Type,
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Encode, Executor as _, PgConnection,
+    Row as _, Type,
 };
 use std::str::FromStr as _;
 use std::time::Duration;
@@ -49,6 +50,8 @@ impl PgTarget {
         let options = PgConnectOptions::from_str(url).map_err(|_| OpenError::DatabaseUrl)?;
         let options = options
             .application_name("flowcore")
+            // Poolers refuse it at the start; the server's own default is exact since version 12.
+            .extra_float_digits(None)
             .statement_cache_capacity(256)
             .disable_statement_logging();
         Ok(Self { options, schema: schema.to_owned() })
@@ -80,8 +83,24 @@ impl PgTarget {
             let create = format!("CREATE SCHEMA IF NOT EXISTS \"{}\"", self.schema);
             connection.execute(AssertSqlSafe(create)).await?;
         }
+        let kept = self.keeps_sessions(&mut connection).await;
         drop(connection.close().await);
-        Ok(())
+        if kept? { Ok(()) } else { Err(OpenError::TransactionPooler) }
+    }
+
+    /// Whether what one connection sets stays away from another. A transaction pooler lends both the same
+    /// server process in turn; search path, prepared statements and locks would go astray there.
+    async fn keeps_sessions(&self, first: &mut PgConnection) -> Result<bool, StorageError> {
+        let (mine, others) = (Uuid::new_v4(), Uuid::new_v4());
+        let set = |mark| AssertSqlSafe(format!("SET flowcore.session TO '{mark}'"));
+        first.execute(set(mine)).await?;
+        let mut second = self.connect().await?;
+        second.execute(set(others)).await?;
+        // As text: a statement that was prepared elsewhere would be the pooler's error, not our answer.
+        let seen = sqlx::raw_sql("SELECT current_setting('flowcore.session', true)");
+        let seen: Option<String> = seen.fetch_one(first).await?.try_get(0)?;
+        drop(second.close().await);
+        Ok(seen.is_some_and(|seen| seen == mine.to_string()))
     }
 
     pub(super) async fn connect(&self) -> Result<PgConnection, StorageError> {

@@ -1,6 +1,6 @@
 //! A store in a temporary directory, and rows to put into it.
 
-use crate::postgres::Server;
+use crate::postgres::{Pooling, Server};
 use crate::raw::Raw;
 use bytes::Bytes;
 use flowcore_domain::clock::Millis;
@@ -30,6 +30,8 @@ pub(crate) const OWN: &str = "5511911112222@s.whatsapp.net";
 pub(crate) enum Kind {
     Sqlite,
     Postgres,
+    /// PostgreSQL behind a session pooler.
+    Pooler,
 }
 
 impl Kind {
@@ -37,12 +39,15 @@ impl Kind {
     pub(crate) fn fresh(self) -> DatabaseOptions {
         match self {
             Self::Sqlite => DatabaseOptions::DataDirectory,
-            Self::Postgres => DatabaseOptions::Postgres {
-                url: Server::shared().url(),
-                schema: format!("t{}", Uuid::now_v7().simple()),
-            },
+            Self::Postgres => fresh_schema(Server::shared().url()),
+            Self::Pooler => fresh_schema(Pooling::Session.start()),
         }
     }
+}
+
+/// A schema that nothing else uses.
+pub(crate) fn fresh_schema(url: String) -> DatabaseOptions {
+    DatabaseOptions::Postgres { url, schema: format!("t{}", Uuid::now_v7().simple()) }
 }
 
 /// A store that is deleted with the test.

@@ -154,7 +154,7 @@ pub(crate) async fn every_earlier_schema_is_brought_up_to_date(kind: Kind) {
 async fn migrations(kind: Kind) -> Vec<sqlx::migrate::Migration> {
     let dialect = match kind {
         Kind::Sqlite => "sqlite",
-        Kind::Postgres => "postgres",
+        Kind::Postgres | Kind::Pooler => "postgres",
     };
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(dialect);
     let all = sqlx::migrate::Migrator::new(folder).await.expect("the migrations");

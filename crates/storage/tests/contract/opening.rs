@@ -1,6 +1,7 @@
 //! What is refused when a store is opened, and that a refusal changes nothing.
 
-use crate::harness::{Harness, Kind, options};
+use crate::harness::{Harness, Kind, fresh_schema, options};
+use crate::postgres::Pooling;
 use flowcore_storage::{Mark, MasterKey, OpenError, Store, StoreOptions};
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
@@ -102,7 +103,7 @@ pub(crate) async fn two_servers_never_run_on_the_same_data(kind: Kind) {
     let error = Store::open(harness.options()).await.expect_err("refused");
     assert!(matches!(error, OpenError::InUse { .. }), "{error}");
     assert!(error.to_string().contains("stop that one first"), "{error}");
-    if kind == Kind::Postgres {
+    if kind != Kind::Sqlite {
         let elsewhere = tempfile::tempdir().expect("a directory");
         let elsewhere = options(elsewhere.path(), &harness.database);
         let error = Store::open(elsewhere).await.expect_err("refused");
@@ -111,4 +112,13 @@ pub(crate) async fn two_servers_never_run_on_the_same_data(kind: Kind) {
     harness.store.probe().await.expect("undisturbed");
     harness.store.close().await;
     Store::open(harness.options()).await.expect("opens").close().await;
+}
+
+#[tokio::test]
+async fn a_transaction_pooler_is_refused_with_the_way_out() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let database = fresh_schema(Pooling::Transaction.start());
+    let error = Store::open(options(directory.path(), &database)).await.expect_err("refused");
+    assert!(matches!(error, OpenError::TransactionPooler), "{error}");
+    assert!(error.to_string().contains("session pooler"), "{error}");
 }

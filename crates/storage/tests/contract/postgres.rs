@@ -7,11 +7,14 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::{CommandExt as _, parent_id};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+use uuid::Uuid;
 
 /// A cluster: a folder with its data, and the port of its server.
 #[derive(Debug, Clone)]
@@ -138,6 +141,54 @@ impl Server {
         watcher.process_group(0).current_dir("/");
         watcher.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         assert!(watcher.status().expect("a shell").success(), "no watcher of the runner");
+    }
+}
+
+/// A pooler in front of the shared server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Pooling {
+    /// A client has a connection until it goes.
+    Session,
+    /// A client has a connection for each transaction.
+    Transaction,
+}
+
+impl Pooling {
+    /// Starts `PgBouncer`, with its settings as they come, for as long as this run lasts; its URL.
+    pub(crate) fn start(self) -> String {
+        let server = Server::shared();
+        let mode = format!("{self:?}").to_lowercase();
+        let folder = server.folder.join(format!("pooler-{}", Uuid::now_v7().simple()));
+        fs::create_dir(&folder).expect("a folder for the pooler");
+        let port = free_port();
+        let settings = folder.join("pgbouncer.ini");
+        let text = format!(
+            "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
+             listen_port = {port}\nunix_socket_dir =\nauth_type = trust\nauth_file = users\n\
+             pool_mode = {mode}\n",
+            server.port
+        );
+        fs::write(&settings, text).expect("settings");
+        fs::write(folder.join("users"), "\"flowcore\" \"\"\n").expect("users");
+        give_away(&folder);
+        let script = format!(
+            "(/usr/sbin/pgbouncer -q pgbouncer.ini & pooler=$!; \
+             while [ -d /proc/{} ]; do sleep 1; done; kill $pooler) &",
+            parent_id()
+        );
+        let mut pooler = unprivileged(Path::new("sh"));
+        pooler.args(["-c", &script]).current_dir(&folder).process_group(0);
+        pooler.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        assert!(pooler.status().expect("a shell").success(), "no shell for PgBouncer");
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(
+                Instant::now() < deadline,
+                "PgBouncer does not listen: scripts/test installs it"
+            );
+            thread::yield_now();
+        }
+        format!("postgres://flowcore@127.0.0.1:{port}/postgres?sslmode=disable")
     }
 }
 

@@ -2,7 +2,8 @@
 
 use flowcore_storage::{DatabaseOptions, StoreOptions};
 use sqlx::migrate::{Migration, Migrator};
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection, SqliteConnection};
 use std::time::Duration;
 
 pub(crate) enum Raw {
@@ -14,14 +15,13 @@ impl Raw {
     pub(crate) async fn connect(options: &StoreOptions) -> Self {
         match &options.database {
             DatabaseOptions::DataDirectory => {
-                use sqlx::ConnectOptions as _;
                 let file = sqlx::sqlite::SqliteConnectOptions::new()
                     .filename(options.data_dir.join("flowcore.db"))
                     .busy_timeout(Duration::from_secs(5));
                 Self::Sqlite(file.connect().await.expect("connects"))
             }
             DatabaseOptions::Postgres { url, schema } => {
-                let mut connection = PgConnection::connect(url).await.expect("connects");
+                let mut connection = connect(url).await;
                 let path = AssertSqlSafe(format!("SET search_path TO {schema}"));
                 sqlx::query(path).execute(&mut connection).await.expect("set");
                 Self::Postgres(connection)
@@ -37,7 +37,7 @@ impl Raw {
                 std::fs::write(file, "").expect("a file");
             }
             DatabaseOptions::Postgres { url, schema } => {
-                let mut connection = PgConnection::connect(url).await.expect("connects");
+                let mut connection = connect(url).await;
                 let create = AssertSqlSafe(format!("CREATE SCHEMA {schema}"));
                 sqlx::query(create).execute(&mut connection).await.expect("made");
             }
@@ -103,4 +103,10 @@ impl Raw {
         };
         self.texts(sql).await
     }
+}
+
+async fn connect(url: &str) -> PgConnection {
+    let options: PgConnectOptions = url.parse().expect("a URL");
+    // A pooler refuses to pass it on.
+    options.extra_float_digits(None).connect().await.expect("connects")
 }
