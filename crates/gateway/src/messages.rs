@@ -347,10 +347,10 @@ pub(crate) struct News {
 /// Moves messages of ours on, tells who watches and who waits.
 pub(crate) async fn status_news(shared: &Shared, (id, user_id, name): Whose<'_>, news: News) {
     let News { chat, ids, status, participant, at } = news;
+    let told = StatusNews { chat, ids: ids.clone(), status, participant: participant.clone(), at };
     let render = Box::new(move |message: &StoredMessage, status: DeliveryStatus| {
         render::moved(message, status, participant.as_ref(), at)
     });
-    let told = StatusNews { chat, ids: ids.clone(), status, at };
     match shared.store.advance_status(id, told, render).await {
         Ok(moved) => {
             let events: Vec<_> = moved.into_iter().map(|(_, event)| event).collect();

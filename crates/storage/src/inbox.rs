@@ -6,6 +6,7 @@ use crate::dialect::{Batch, Connection};
 use crate::error::StorageError;
 use crate::events::{Appending, StoredEvent};
 use crate::jobs::{self, NewJob};
+use crate::media;
 use crate::messages::{self, StoredMessage};
 use flowcore_domain::clock::Millis;
 use flowcore_domain::event::NewEvent;
@@ -95,6 +96,9 @@ async fn storing(
     }
     let mut batch = Batch::new();
     batch.add(messages::insertion(message, &chat_key)?);
+    if let Some(media) = media::insertion(message) {
+        batch.add(media);
+    }
     batch.add(contacts::touching(&Arrival {
         instance,
         chat_key: &chat_key,

@@ -170,7 +170,7 @@ fn read_addressing(word: &str) -> Option<Addressing> {
     [Addressing::Pn, Addressing::Lid].into_iter().find(|known| addressing_word(*known) == word)
 }
 
-fn read_status(record: &Record<'_>) -> Result<DeliveryStatus, StorageError> {
+pub(crate) fn read_status(record: &Record<'_>) -> Result<DeliveryStatus, StorageError> {
     let rank: i64 = record.get("status")?;
     u8::try_from(rank).ok().and_then(DeliveryStatus::from_rank).ok_or_else(|| record.corrupt())
 }

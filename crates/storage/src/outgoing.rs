@@ -6,6 +6,7 @@ use crate::contacts::{self, Arrival, Sighting};
 use crate::dialect::{self, Batch, Connection, Query, query};
 use crate::error::StorageError;
 use crate::events::{self, StoredEvent};
+use crate::media;
 use crate::messages::{self, StoredMessage, read_message};
 use crate::row::Record;
 use bytes::Bytes;
@@ -96,6 +97,9 @@ impl Store {
                     .ok_or(StorageError::Conflict("a message with this id"))?;
                 let mut batch = Batch::new();
                 batch.add(messages::insertion(&message, &chat_key)?);
+                if let Some(media) = media::insertion(&message) {
+                    batch.add(media);
+                }
                 batch.add(contacts::touching(&Arrival {
                     instance: message.instance_id,
                     chat_key: &chat_key,

@@ -9,8 +9,8 @@ use crate::messages::{self, StoredMessage, read_message};
 use crate::row::Record;
 use flowcore_domain::clock::Millis;
 use flowcore_domain::event::NewEvent;
-use flowcore_domain::id::InstanceId;
-use flowcore_domain::jid::Jid;
+use flowcore_domain::id::{InstanceId, MessageRowId};
+use flowcore_domain::jid::{Jid, Server};
 use flowcore_domain::message::DeliveryStatus;
 use sqlx::AssertSqlSafe;
 use std::collections::HashMap;
@@ -24,9 +24,27 @@ pub struct StatusNews {
     pub ids: Vec<String>,
     /// How far they got.
     pub status: DeliveryStatus,
+    /// Whose receipt it is, in a group.
+    pub participant: Option<Jid>,
     /// When.
     pub at: Millis,
 }
+
+/// How far a message got to one member of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The member, as WhatsApp named them.
+    pub participant: Jid,
+    /// How far.
+    pub status: DeliveryStatus,
+    /// Since when.
+    pub at: Millis,
+}
+
+/// A later receipt only counts where it tells of more.
+const RECEIVED: &str = "INSERT INTO message_status (message_id, participant, status, at) \
+     VALUES ($1, $2, $3, $4) ON CONFLICT (message_id, participant) DO UPDATE \
+     SET status = excluded.status, at = excluded.at WHERE excluded.status > message_status.status";
 
 /// Makes the event for a message, as it is after the change, and its new status.
 pub type Render = Box<dyn Fn(&StoredMessage, DeliveryStatus) -> NewEvent + Send>;
@@ -50,7 +68,9 @@ impl Store {
             Box::pin(async move {
                 dialect::lock_instance(connection, instance).await?;
                 let found = own_messages(connection, instance, &told.ids).await?;
-                let moved = advanced(found, told.chat.as_ref(), told.status);
+                let found = meant(found, told.chat.as_ref());
+                note_receipts(connection, &found, &told).await?;
+                let moved = advanced(found, told.status);
                 for message in &moved {
                     query("UPDATE messages SET status = $2 WHERE id = $1")
                         .bind(message.row_id.text())
@@ -65,6 +85,26 @@ impl Store {
         })
         .await
     }
+
+    /// How far a message got to each member of its group, as far as they told.
+    pub async fn receipts(&self, message: MessageRowId) -> Result<Vec<Receipt>, StorageError> {
+        let rows = query(
+            "SELECT message_id AS id, participant, status, at FROM message_status \
+             WHERE message_id = $1 ORDER BY participant",
+        )
+        .bind(message.text())
+        .fetch_all(self.readers())
+        .await?;
+        rows.iter().map(|row| read_receipt(&Record::new("message_status", row))).collect()
+    }
+}
+
+fn read_receipt(record: &Record<'_>) -> Result<Receipt, StorageError> {
+    Ok(Receipt {
+        participant: record.parsed("participant")?,
+        status: messages::read_status(record)?,
+        at: Millis(record.get("at")?),
+    })
 }
 
 async fn own_messages(
@@ -91,12 +131,8 @@ async fn own_messages(
     Ok(found)
 }
 
-/// The messages that move, with their new status.
-fn advanced(
-    found: Vec<StoredMessage>,
-    chat: Option<&Jid>,
-    status: DeliveryStatus,
-) -> Vec<StoredMessage> {
+/// Without the namesakes of other conversations.
+fn meant(found: Vec<StoredMessage>, chat: Option<&Jid>) -> Vec<StoredMessage> {
     let mut namesakes: HashMap<String, usize> = HashMap::new();
     for message in &found {
         *namesakes.entry(message.wa_id.clone()).or_default() += 1;
@@ -106,11 +142,35 @@ fn advanced(
             || chat
                 .is_none_or(|chat| *chat == message.chat || Some(chat) == message.chat_alt.as_ref())
     };
+    found.into_iter().filter(meant).collect()
+}
+
+/// Notes how far messages of groups got to one member.
+async fn note_receipts(
+    connection: &mut Connection,
+    messages: &[StoredMessage],
+    told: &StatusNews,
+) -> Result<(), StorageError> {
+    let Some(participant) = told.participant.as_ref().map(Jid::to_string) else { return Ok(()) };
+    for message in messages.iter().filter(|message| message.chat.server() == Server::Group) {
+        query(RECEIVED)
+            .bind(message.row_id.text())
+            .bind(&participant)
+            .bind(i64::from(told.status.rank()))
+            .bind(told.at.0)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// The messages that move, with their new status.
+fn advanced(found: Vec<StoredMessage>, status: DeliveryStatus) -> Vec<StoredMessage> {
     let step = |mut message: StoredMessage| {
         let next = message.status.merge(status);
         let moves = next != message.status;
         message.status = next;
         moves.then_some(message)
     };
-    found.into_iter().filter(|message| meant(message)).filter_map(step).collect()
+    found.into_iter().filter_map(step).collect()
 }

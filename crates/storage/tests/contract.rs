@@ -122,6 +122,7 @@ suite! {
     history:
         words_are_found_without_case_and_accents_in_one_instance_only
         a_search_pages_and_forgets_with_the_message
+        what_a_message_says_of_its_file_is_kept_with_it
         history_is_kept_for_ever_unless_its_owner_limits_it;
     jobs:
         jobs_of_a_chain_are_done_in_order_retried_and_buried
@@ -136,6 +137,7 @@ suite! {
         a_message_with_the_same_id_to_the_same_chat_is_refused
         what_whatsapp_has_neither_taken_nor_refused_is_found_again_oldest_first
         a_status_never_goes_back_and_each_step_has_one_event
+        each_member_of_a_group_has_a_message_as_far_as_they_told
         a_receipt_from_the_other_address_is_understood_and_a_namesake_is_spared;
     rotation:
         a_running_store_seals_everything_with_a_new_key;

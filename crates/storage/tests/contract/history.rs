@@ -3,7 +3,8 @@
 use crate::harness::{ALICE, BOB, Harness, Kind, NOW, inbound, outgoing};
 use flowcore_domain::clock::Millis;
 use flowcore_domain::id::InstanceId;
-use flowcore_storage::{Retention, StorageError};
+use flowcore_storage::{Media, Retention, StorageError};
+use serde_json::json;
 use std::time::Duration;
 
 async fn write(harness: &Harness, instance: InstanceId, wa_id: &str, text: &str, now: Millis) {
@@ -80,4 +81,34 @@ pub(crate) async fn history_is_kept_for_ever_unless_its_owner_limits_it(kind: Ki
     harness.store.delete_instance(id).await.expect("deleted");
     let gone = harness.store.set_retention(id, few).await;
     assert!(matches!(gone, Err(StorageError::NotFound(_))), "{gone:?}");
+}
+
+pub(crate) async fn what_a_message_says_of_its_file_is_kept_with_it(kind: Kind) {
+    let harness = Harness::new(kind).await;
+    let id = harness.instance("shop").await;
+    let mut row = inbound(id, ALICE, "1");
+    row.message.kind = "documentMessage".to_owned();
+    row.message.content = json!({ "documentMessage": {
+        "mimetype": "application/pdf", "fileName": "menu.pdf", "fileLength": 48213,
+        "fileSha256": "AAEC",
+    }});
+    let document = row.row_id;
+    let text = inbound(id, ALICE, "2");
+    let nothing = text.row_id;
+    harness.store.commit_inbound(id, vec![row, text], NOW).await.expect("stored");
+    let media = harness.store.media(document).await.expect("read").expect("there");
+    let expected = Media {
+        kind: "documentMessage".to_owned(),
+        mimetype: Some("application/pdf".to_owned()),
+        file_name: Some("menu.pdf".to_owned()),
+        bytes: Some(48213),
+        sha256: Some(vec![0, 1, 2]),
+        ..Media::default()
+    };
+    assert_eq!(media, expected);
+    assert_eq!(harness.store.media(nothing).await.expect("read"), None);
+    let keep = Retention { days: None, messages: Some(0) };
+    harness.store.set_retention(id, keep).await.expect("set");
+    harness.store.sweep_history(NOW).await.expect("swept");
+    assert_eq!(harness.store.media(document).await.expect("read"), None, "forgotten with it");
 }

@@ -9,7 +9,7 @@ use flowcore_domain::message::DeliveryStatus::{
     self, DeliveryAck, Error, Pending, Read, ServerAck,
 };
 use flowcore_storage::{
-    IDEMPOTENCY_LIFETIME, OutgoingInsert, OutgoingRow, Render, StatusNews, StorageError,
+    IDEMPOTENCY_LIFETIME, OutgoingInsert, OutgoingRow, Receipt, Render, StatusNews, StorageError,
 };
 
 fn keyed(row: OutgoingRow, key: &str, hash: u8) -> OutgoingRow {
@@ -26,7 +26,7 @@ fn render() -> Render {
 
 fn news(chat: Option<&str>, ids: &[&str], status: DeliveryStatus) -> StatusNews {
     let ids = ids.iter().map(|id| (*id).to_owned()).collect();
-    StatusNews { chat: chat.map(jid), ids, status, at: NOW }
+    StatusNews { chat: chat.map(jid), ids, status, participant: None, at: NOW }
 }
 
 pub(crate) async fn the_same_request_is_answered_with_its_message_and_another_is_refused(
@@ -142,4 +142,23 @@ pub(crate) async fn a_receipt_from_the_other_address_is_understood_and_a_namesak
     let moved = harness.store.advance_status(id, from_bob, render()).await.expect("ok");
     assert_eq!(moved.len(), 1);
     assert_eq!(moved[0].0.chat, jid(BOB));
+}
+
+pub(crate) async fn each_member_of_a_group_has_a_message_as_far_as_they_told(kind: Kind) {
+    let harness = Harness::new(kind).await;
+    let id = harness.instance("shop").await;
+    let group = "120363000000000001@g.us";
+    harness.store.insert_outgoing(outgoing(id, group, "A")).await.expect("stored");
+    let row = harness.store.message(id, "A").await.expect("read").expect("there").row_id;
+    for (who, status, at) in [(ALICE, Read, 1), (BOB, DeliveryAck, 2), (ALICE, DeliveryAck, 3)] {
+        let told = StatusNews {
+            participant: Some(jid(who)),
+            at: Millis(at),
+            ..news(Some(group), &["A"], status)
+        };
+        harness.store.advance_status(id, told, render()).await.expect("advanced");
+    }
+    let receipt = |who, status, at| Receipt { participant: jid(who), status, at: Millis(at) };
+    let receipts = harness.store.receipts(row).await.expect("read");
+    assert_eq!(receipts, [receipt(BOB, DeliveryAck, 2), receipt(ALICE, Read, 1)]);
 }
