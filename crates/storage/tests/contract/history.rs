@@ -87,7 +87,7 @@ pub(crate) async fn what_a_message_says_of_its_file_is_kept_with_it(kind: Kind) 
     let harness = Harness::new(kind).await;
     let id = harness.instance("shop").await;
     let mut row = inbound(id, ALICE, "1");
-    row.message.kind = "documentMessage".to_owned();
+    "documentMessage".clone_into(&mut row.message.kind);
     row.message.content = json!({ "documentMessage": {
         "mimetype": "application/pdf", "fileName": "menu.pdf", "fileLength": 48213,
         "fileSha256": "AAEC",
