@@ -1,16 +1,30 @@
 //! The ports to WhatsApp: what an engine does for the gateway ([`Engine`], [`Session`]) and what the
 //! gateway does for an engine ([`SessionSink`]).
 //!
+//! What a session can do is split by idea: [`Mail`], [`Groups`], [`People`], [`Chats`].
+//!
 //! An engine runs the session of one number. It reports what it sees, in order, to the sink; inbound
 //! messages go through [`SessionSink::commit`], which returns only when they are durable, and only
 //! then does the engine acknowledge them to WhatsApp.
+
+mod chats;
+mod groups;
+mod mail;
+mod people;
+
+pub use chats::{Chats, LastMessage, Typing};
+pub use groups::{
+    CommunityPart, Group, GroupMember, GroupSwitch, Groups, MemberChange, MemberOutcome, MemberRank,
+};
+pub use mail::{Mail, StoredMedia};
+pub use people::{Account, BusinessProfile, People, PrivacyKind, PrivacyValue, Profile};
 
 use crate::clock::Millis;
 use crate::happening::Happening;
 use crate::id::InstanceId;
 use crate::instance::{Identity, Reason};
 use crate::jid::Jid;
-use crate::message::{DeliveryStatus, Inbound, OutgoingText, Sent};
+use crate::message::{DeliveryStatus, Inbound};
 use crate::session_store::SessionStore;
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -44,14 +58,7 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
 
 /// A running session.
 #[async_trait]
-pub trait Session: Send + Sync + std::fmt::Debug {
-    /// Encrypts a text and writes it to the socket. `Ok` means written; WhatsApp's acknowledgement
-    /// follows as [`Report::Status`].
-    ///
-    /// # Errors
-    /// [`EngineError::NotConnected`] before anything was written; others say whether to retry.
-    async fn send_text(&self, message: &OutgoingText) -> Result<Sent, EngineError>;
-
+pub trait Session: Mail + Groups + People + Chats + std::fmt::Debug {
     /// Asks for a code that the owner of `phone` (digits) types on it, instead of scanning. Only while
     /// codes are on show; an earlier one is no longer good.
     ///
@@ -59,12 +66,6 @@ pub trait Session: Send + Sync + std::fmt::Debug {
     /// [`EngineError::NotConnected`] when no codes are on show, [`EngineError::Rejected`] when WhatsApp
     /// gives none: the number is none of its own, or it was asked for too many.
     async fn pairing_code(&self, phone: &str) -> Result<String, EngineError>;
-
-    /// Which of these phone numbers (digits) are on WhatsApp, and as whom.
-    ///
-    /// # Errors
-    /// When WhatsApp can't be asked.
-    async fn look_up(&self, phones: &[String]) -> Result<Vec<Account>, EngineError>;
 
     /// Unlinks this device on WhatsApp as far as it can be reached, and stops.
     async fn log_out(&self);
@@ -75,23 +76,6 @@ pub trait Session: Send + Sync + std::fmt::Debug {
     /// Drops the connection without writing anything back and dials again from the stored state. For
     /// when a message could not be stored: its ratchet step must not survive either.
     async fn abandon(&self);
-}
-
-/// Someone who is on WhatsApp.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Account {
-    /// The phone number that was asked for.
-    pub phone: String,
-    /// Their address.
-    pub jid: Jid,
-    /// Their private id, when WhatsApp told.
-    pub lid: Option<Jid>,
-}
-
-impl std::fmt::Debug for Account {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Account(…)")
-    }
 }
 
 /// What a session tells, in the order in which it saw it.
@@ -172,6 +156,12 @@ pub enum EngineError {
         /// WhatsApp's code.
         code: u16,
     },
+    /// WhatsApp has no such thing: what was asked for has to change.
+    #[error("{0}")]
+    Invalid(String),
+    /// It was there and is no more.
+    #[error("WhatsApp has it no more")]
+    Gone,
     /// The stored state of the session can't be used.
     #[error("the session's stored state can't be used: {0}")]
     Store(String),

@@ -4,10 +4,14 @@
 //! status of a message only ever moves forward: receipts arrive late, twice and in any order.
 
 mod change;
+mod outgoing;
 
 pub use change::{Inbound, MessageChange, Outcome};
+pub use outgoing::{
+    Button, Buttons, Composed, ContactCard, Content, Draft, GroupInvite, LinkPreview, List,
+    ListRow, ListSection, Media, MediaKind, MessageKey, Outgoing, Quoted, Sent, UploadedFile,
+};
 
-use crate::clock::Millis;
 use crate::jid::Jid;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -148,31 +152,6 @@ pub fn source_of(id: &str) -> &'static str {
         (_, Some("3F")) | (18, _) => "desktop",
         _ => "unknown",
     }
-}
-
-/// A text that is on its way out.
-#[derive(Clone, PartialEq, Eq)]
-pub struct OutgoingText {
-    /// The id that the message will have on WhatsApp. Given by us, so that a retry after a crash
-    /// carries the same one and the other phone shows the message once.
-    pub id: String,
-    /// Whom it goes to.
-    pub to: Jid,
-    /// What it says.
-    pub text: String,
-}
-
-impl std::fmt::Debug for OutgoingText {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OutgoingText").field("id", &self.id).finish_non_exhaustive()
-    }
-}
-
-/// What is remembered of a message that was handed to WhatsApp.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sent {
-    /// When it was written to the socket.
-    pub at: Millis,
 }
 
 #[cfg(test)]

@@ -3,12 +3,17 @@
 //! What all sessions share lives here: TLS roots, the client for media hosts, the runtime adapter. A
 //! session of its own has a socket, two tasks and the client's caches; see [`session`].
 
+mod chats;
+mod compose;
 mod departure;
 mod dial;
 mod error;
 mod fence;
+mod groups;
 mod hook;
+mod mail;
 mod orphans;
+mod people;
 mod reports;
 mod runtime;
 mod session;

@@ -42,6 +42,24 @@ pub enum ServiceError {
         /// Most characters.
         limit: usize,
     },
+    /// No message of that id.
+    #[error("there is no such message")]
+    MessageNotFound,
+    /// Something else of the request can't be used.
+    #[error("{0}")]
+    Invalid(String),
+    /// A file that can't be fetched.
+    #[error("the file can't be fetched: {0}")]
+    MediaUnreachable(String),
+    /// More than is taken.
+    #[error("the file is longer than {limit} bytes")]
+    MediaTooLong {
+        /// Most bytes.
+        limit: usize,
+    },
+    /// WhatsApp has the file no more.
+    #[error("WhatsApp has the file no more")]
+    MediaGone,
     /// The idempotency key was used for another request.
     #[error("this idempotency key was used with another body")]
     IdempotencyConflict,
@@ -102,6 +120,8 @@ impl From<EngineError> for ServiceError {
             }
             EngineError::Interrupted => Self::TimedOut,
             EngineError::Rejected { code } => Self::Rejected { code },
+            EngineError::Invalid(why) => Self::Invalid(why),
+            EngineError::Gone => Self::MediaGone,
             EngineError::Store(what) => Self::Unavailable(what),
             EngineError::Failed(what) => Self::Internal(what),
         }

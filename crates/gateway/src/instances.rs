@@ -14,12 +14,13 @@ use crate::outbox::render;
 use crate::{Shared, StartError, fresh_id};
 use actor::{Command, Handle};
 use flowcore_domain::clock::Millis;
-use flowcore_domain::engine::EngineError;
+use flowcore_domain::engine::{EngineError, Session};
 use flowcore_domain::event::EventKind;
 use flowcore_domain::id::InstanceId;
 use flowcore_domain::instance::pairing::QrCode;
 use flowcore_domain::instance::state::State;
 use flowcore_domain::instance::{Identity, Instance, InstanceName, Reason, Status};
+use flowcore_domain::jid::Jid;
 use flowcore_storage::{InstanceChange, NewInstance, StorageError};
 use futures_util::StreamExt;
 use std::sync::Arc;
@@ -100,6 +101,14 @@ impl Snapshot {
     fn is_running(&self) -> bool {
         matches!(self.status, Status::Connecting | Status::Connected)
     }
+}
+
+/// An instance that is connected, for a service that does something with it.
+pub(crate) struct Online {
+    pub(crate) instance: Instance,
+    pub(crate) session: Arc<dyn Session>,
+    /// The number's own address.
+    pub(crate) own: Jid,
 }
 
 /// Which instances a list shows, in order of their names.
@@ -324,6 +333,26 @@ impl Instances {
     ) -> Result<Instance, ServiceError> {
         let found = self.shared.store.instance_by_name(name).await?;
         found.filter(|one| caller.sees(one)).ok_or(ServiceError::InstanceNotFound)
+    }
+
+    /// The caller's instance of that name with its session, when it is online.
+    pub(crate) async fn online(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+    ) -> Result<Online, ServiceError> {
+        let instance = self.find(caller, name).await?;
+        let offline = |status, reason| ServiceError::NotConnected { status, reason };
+        let Some(handle) = self.shared.registry.get(instance.id) else {
+            return Err(offline(instance.status, instance.reason));
+        };
+        let now = handle.snapshot();
+        match (handle.session(), now.identity) {
+            (Some(session), Some(who)) if now.status == Status::Connected => {
+                Ok(Online { instance, session, own: who.jid })
+            }
+            _ => Err(offline(now.status, now.reason)),
+        }
     }
 
     async fn find_or_create(

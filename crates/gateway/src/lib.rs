@@ -15,7 +15,9 @@ mod housekeeping;
 mod inbox;
 mod instances;
 mod lifecycle;
+mod media;
 mod messages;
+mod numbers;
 pub mod operator;
 mod outbox;
 mod qr;
@@ -28,12 +30,17 @@ pub use events::webhooks::{NewWebhook, WebhookPatch, Webhooks, WebhooksOf};
 pub use flowcore_engines::{crash_points, verifies_certificates};
 pub use flowcore_storage::{
     DatabaseOptions, Delivery, DeliveryAttempt, DeliveryFilter, DeliveryState, Mark, MasterKey,
-    Retention,
+    Retention, StoredMessage,
 };
 pub use instances::{InstanceFilter, InstanceView, Instances};
-pub use messages::{Idempotency, MAX_TEXT, Messages, SentView};
+pub use media::{MAX_MEDIA, MediaSource};
+pub use messages::{
+    Idempotency, MAX_TEXT, Messages, NewButtons, NewContent, NewMedia, NewMessage, QuotedMessage,
+    SentView,
+};
 pub use outbox::follower::{Follower, Seen};
 pub use outbox::live::{FollowFilter, Live, LiveEvent};
+pub use outbox::render::record;
 pub use qr::png_data_url;
 
 use clock::SystemClock;
@@ -101,6 +108,8 @@ pub(crate) struct Shared {
     outbox: Outbox,
     registry: Registry,
     waiting: messages::Waiting,
+    numbers: numbers::KnownNumbers,
+    fetcher: media::Fetcher,
 }
 
 impl Shared {
@@ -154,6 +163,8 @@ impl Gateway {
             outbox: Outbox::new(),
             registry: Registry::new(Arc::new(engine)),
             waiting: messages::Waiting::default(),
+            numbers: numbers::KnownNumbers::default(),
+            fetcher: media::Fetcher::new(config.allow_private.clone())?,
             lifecycle,
         });
         let poster = Poster::new(config.allow_private, config.public_url)?;

@@ -1,45 +1,32 @@
 //! Sending, and what becomes of what was sent.
 //!
-//! A message is stored as pending before anything is encrypted, under an id that we choose. From then
-//! on it is sent, or reported as failed, whatever happens to the process: after each login everything
-//! that WhatsApp has not acknowledged is sent again with the same id, and the other phone shows it once.
+//! A message is stored as pending before anything is encrypted, under an id that we choose and in
+//! WhatsApp's own form. From then on it is sent, or reported as failed, whatever happens to the process:
+//! after each login everything that WhatsApp has not acknowledged is sent again with the same id, and the
+//! other phone shows it once.
 
-mod known_numbers;
+mod drafts;
+mod pipeline;
+mod request;
+
+pub(crate) use pipeline::{News, Waiting, resend_pending, status_news};
+pub use request::{Idempotency, NewButtons, NewContent, NewMedia, NewMessage, QuotedMessage};
 
 use crate::accounts::Caller;
 use crate::error::ServiceError;
-use crate::instances::actor::Handle;
-use crate::outbox::render;
+use crate::instances::Online;
 use crate::{Instances, Shared, fresh_id};
 use flowcore_domain::clock::Millis;
-use flowcore_domain::engine::Session;
-use flowcore_domain::id::{InstanceId, UserId};
-use flowcore_domain::instance::{Instance, InstanceName, Status};
+use flowcore_domain::instance::InstanceName;
 use flowcore_domain::jid::{Jid, Number};
-use flowcore_domain::message::{Addressing, DeliveryStatus, OutgoingText};
-use flowcore_storage::{OutgoingInsert, OutgoingRow, StatusNews, StoredMessage};
-use known_numbers::{Known, KnownNumbers};
-use serde_json::json;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-use tokio::sync::watch;
+use flowcore_domain::message::{Content, DeliveryStatus, Draft, MessageKey};
+use flowcore_storage::{OutgoingInsert, OutgoingRow, StoredMessage};
+use std::sync::Arc;
 
 /// Longest text that WhatsApp takes, in characters.
 pub const MAX_TEXT: usize = 65_536;
-/// How long a caller waits for WhatsApp's acknowledgement before the answer is "pending".
-const ACK_WITHIN: Duration = Duration::from_secs(5);
-/// How many unacknowledged messages are sent again in one go after a login.
-const RESEND_PAGE: usize = 500;
-
-/// A caller's promise that two requests with the same key are the same request.
-#[derive(Debug, Clone)]
-pub struct Idempotency {
-    /// The key.
-    pub key: String,
-    /// SHA-256 of the request.
-    pub body_hash: [u8; 32],
-}
+/// Longest reaction, in bytes: one emoji with all that may be joined to it.
+const MAX_REACTION: usize = 64;
 
 /// What a caller learns of a message that was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,60 +43,32 @@ pub struct SentView {
     pub timestamp: Millis,
 }
 
+impl From<&StoredMessage> for SentView {
+    fn from(message: &StoredMessage) -> Self {
+        Self {
+            message_id: message.wa_id.clone(),
+            acknowledged: message.status >= DeliveryStatus::ServerAck,
+            failed: message.status == DeliveryStatus::Error,
+            to: message.chat.clone(),
+            timestamp: message.created_at,
+        }
+    }
+}
+
 /// Sending.
 #[derive(Debug, Clone)]
 pub struct Messages {
     shared: Arc<Shared>,
     instances: Instances,
-    numbers: Arc<KnownNumbers>,
 }
-
-/// Callers that wait for an acknowledgement, by WhatsApp's id of their message.
-#[derive(Debug, Default)]
-pub(crate) struct Waiting(Mutex<HashMap<String, watch::Sender<DeliveryStatus>>>);
-
-impl Waiting {
-    fn expect(&self, id: &str) -> watch::Receiver<DeliveryStatus> {
-        let (sender, receiver) = watch::channel(DeliveryStatus::Pending);
-        self.lock().insert(id.to_owned(), sender);
-        receiver
-    }
-
-    fn tell(&self, id: &str, status: DeliveryStatus) {
-        if let Some(sender) = self.lock().get(id) {
-            sender.send_replace(status);
-        }
-    }
-
-    fn forget(&self, id: &str) {
-        self.lock().remove(id);
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, watch::Sender<DeliveryStatus>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Ends a wait also when the caller goes away.
-struct WaitGuard<'a>(&'a Waiting, &'a str);
-
-impl Drop for WaitGuard<'_> {
-    fn drop(&mut self) {
-        self.0.forget(self.1);
-    }
-}
-
-/// Whose messages: id, owner and name of the instance.
-type Whose<'a> = (InstanceId, UserId, &'a InstanceName);
 
 impl Messages {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         let instances = Instances::new(Arc::clone(&shared));
-        Self { shared, instances, numbers: Arc::default() }
+        Self { shared, instances }
     }
 
-    /// Sends a text and waits a moment for WhatsApp's acknowledgement. Once the message is stored the
-    /// answer is a success: it will be sent, also when the connection breaks right now.
+    /// Sends a text; see [`Self::send`].
     ///
     /// # Errors
     /// Nothing was stored and nothing will be sent.
@@ -120,137 +79,162 @@ impl Messages {
         (number, text): (&str, &str),
         idempotency: Option<Idempotency>,
     ) -> Result<SentView, ServiceError> {
-        check_text(text)?;
-        let number = Number::parse(number)?;
-        let instance = self.instances.find(caller, name).await?;
-        let (handle, session) = self.online(&instance)?;
-        let (to, alternative) = self.resolve(&*session, number).await?;
-        let sender = handle.snapshot().identity.map(|who| who.jid);
+        let message = NewMessage::plain(number, NewContent::Text(text.to_owned()));
+        let sent = self.send(caller, name, message, idempotency).await?;
+        Ok(SentView::from(&sent))
+    }
+
+    /// Sends a message and waits a moment for WhatsApp's acknowledgement. Once the message is stored the
+    /// answer is a success: it will be sent, also when the connection breaks right now. What comes back is
+    /// the message as stored, with its status of now.
+    ///
+    /// # Errors
+    /// Nothing was stored and nothing will be sent.
+    pub async fn send(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+        message: NewMessage,
+        idempotency: Option<Idempotency>,
+    ) -> Result<StoredMessage, ServiceError> {
+        drafts::check(&message.content)?;
+        let number = Number::parse(&message.to)?;
+        let online = self.instances.online(caller, name).await?;
+        let (to, alternative) =
+            crate::numbers::resolve(&self.shared, &*online.session, number).await?;
+        let draft = drafts::of(&self.shared, &online, to, &message).await?;
+        drafts::show_typing(&online, &draft, message.delay).await;
+        let key = idempotency.map(|given| (scoped_key(caller, &given.key), given.body_hash));
+        self.dispatch(&online, &draft, alternative, key).await
+    }
+
+    /// Reacts to a message; an empty reaction takes it back.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub async fn react(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+        key: MessageKey,
+        emoji: &str,
+    ) -> Result<StoredMessage, ServiceError> {
+        if emoji.len() > MAX_REACTION {
+            return Err(ServiceError::Invalid("a reaction is one emoji, or nothing".into()));
+        }
+        let online = self.instances.online(caller, name).await?;
+        let (key, _) = drafts::known_key(&self.shared, &online, key).await?;
+        let content = Content::Reaction { key: key.clone(), emoji: emoji.to_owned() };
+        self.dispatch(&online, &Draft::plain(key.chat, content), None, None).await
+    }
+
+    /// Gives a text of ours another wording. What comes back is the change, not the message.
+    ///
+    /// # Errors
+    /// As [`Self::send`]; [`ServiceError::MessageNotFound`] when it is none of ours.
+    pub async fn edit(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+        key: MessageKey,
+        text: &str,
+    ) -> Result<StoredMessage, ServiceError> {
+        drafts::check_text(text)?;
+        let online = self.instances.online(caller, name).await?;
+        let (key, _) = drafts::known_key(&self.shared, &online, key).await?;
+        if !key.from_me {
+            return Err(ServiceError::Invalid("only messages of one's own can be edited".into()));
+        }
+        let content = Content::Edit { key: key.clone(), text: text.to_owned() };
+        self.dispatch(&online, &Draft::plain(key.chat, content), None, None).await
+    }
+
+    /// Takes a message back for everyone: one of ours, or any of a group where the number is an admin. What
+    /// comes back is the change, not the message.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub async fn delete(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+        key: MessageKey,
+    ) -> Result<StoredMessage, ServiceError> {
+        let online = self.instances.online(caller, name).await?;
+        let (key, _) = drafts::known_key(&self.shared, &online, key).await?;
+        if !key.from_me && !key.chat.is_group() {
+            let why = "another's message can only be taken back in groups, by an admin";
+            return Err(ServiceError::Invalid(why.into()));
+        }
+        let content = Content::Revoke { key: key.clone() };
+        self.dispatch(&online, &Draft::plain(key.chat, content), None, None).await
+    }
+
+    /// Passes a stored message on.
+    ///
+    /// # Errors
+    /// As [`Self::send`]; [`ServiceError::MessageNotFound`] when it is not stored.
+    pub async fn forward(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+        to: &str,
+        message_id: &str,
+    ) -> Result<StoredMessage, ServiceError> {
+        let number = Number::parse(to)?;
+        let online = self.instances.online(caller, name).await?;
+        let stored = self.shared.store.message(online.instance.id, message_id).await?;
+        let stored = stored.ok_or(ServiceError::MessageNotFound)?;
+        let (to, alternative) =
+            crate::numbers::resolve(&self.shared, &*online.session, number).await?;
+        let draft = Draft::plain(to, Content::Forward(stored.proto));
+        self.dispatch(&online, &draft, alternative, None).await
+    }
+
+    /// Composes, stores, sends.
+    async fn dispatch(
+        &self,
+        online: &Online,
+        draft: &Draft,
+        alternative: Option<Jid>,
+        idempotency: Option<(String, [u8; 32])>,
+    ) -> Result<StoredMessage, ServiceError> {
+        let composed = online.session.compose(draft).await?;
         let row = OutgoingRow {
             row_id: fresh_id(),
-            instance_id: instance.id,
+            instance_id: online.instance.id,
             wa_id: fresh_message_id(),
-            chat: to,
+            chat: draft.to.clone(),
             chat_alt: alternative,
-            sender: sender.ok_or(ServiceError::InstanceNotFound)?,
-            kind: "conversation".into(),
-            content: json!({ "conversation": text }),
-            text: Some(text.to_owned()),
-            proto: bytes::Bytes::new(),
-            idempotency: idempotency.map(|given| (scoped_key(caller, &given.key), given.body_hash)),
+            sender: online.own.clone(),
+            kind: composed.kind,
+            content: composed.content,
+            text: composed.text,
+            context: composed.context,
+            proto: composed.proto,
+            idempotency,
             now: self.shared.now(),
         };
-        let message = as_stored(&row);
-        let id = row.wa_id.clone();
-        let status = self.shared.waiting.expect(&id);
-        let _guard = WaitGuard(&self.shared.waiting, &id);
+        let mut message = pipeline::as_stored(&row);
+        let waiting = pipeline::Acknowledgement::of(&self.shared, &row.wa_id);
         match self.shared.store.insert_outgoing(row).await? {
             OutgoingInsert::Inserted => {
+                let instance = &online.instance;
                 let whose = (instance.id, instance.user_id, &instance.name);
-                let status = self.send_and_wait(whose, &*session, &message, status).await?;
-                Ok(sent_view(&message, status))
+                let session = &*online.session;
+                let sent = pipeline::send_and_wait(&self.shared, whose, session, &message, waiting);
+                message.status = sent.await?;
+                Ok(message)
             }
-            OutgoingInsert::Replayed(message) => Ok(sent_view(&message, message.status)),
+            OutgoingInsert::Replayed(earlier) => Ok(*earlier),
             OutgoingInsert::IdempotencyConflict => Err(ServiceError::IdempotencyConflict),
         }
-    }
-
-    /// The session of an instance that is online.
-    fn online(&self, instance: &Instance) -> Result<(Handle, Arc<dyn Session>), ServiceError> {
-        let offline = |status, reason| ServiceError::NotConnected { status, reason };
-        let Some(handle) = self.shared.registry.get(instance.id) else {
-            return Err(offline(instance.status, instance.reason));
-        };
-        let now = handle.snapshot();
-        match handle.session() {
-            Some(session) if now.status == Status::Connected => Ok((handle, session)),
-            _ => Err(offline(now.status, now.reason)),
-        }
-    }
-
-    /// The address behind a number, with the other one of the same person when known.
-    async fn resolve(
-        &self,
-        session: &dyn Session,
-        number: Number,
-    ) -> Result<(Jid, Option<Jid>), ServiceError> {
-        let digits = match number {
-            Number::Address(jid) => return Ok((jid, None)),
-            Number::Phone(digits) => digits,
-        };
-        let now = self.shared.now();
-        let known = if let Some(known) = self.numbers.get(&digits, now) {
-            known
-        } else {
-            let spellings = Number::spellings(&digits);
-            let found = session.look_up(&spellings).await?;
-            let first = spellings.iter().find_map(|one| found.iter().find(|a| a.phone == *one));
-            let known = first.or(found.first()).cloned().map_or(Known::Missing, Known::Account);
-            self.numbers.remember(digits.clone(), known.clone(), now);
-            known
-        };
-        match known {
-            Known::Account(account) => Ok((account.jid, account.lid)),
-            Known::Missing => Err(ServiceError::NumberNotOnWhatsApp { number: digits }),
-        }
-    }
-
-    async fn send_and_wait(
-        &self,
-        whose: Whose<'_>,
-        session: &dyn Session,
-        message: &StoredMessage,
-        mut status: watch::Receiver<DeliveryStatus>,
-    ) -> Result<DeliveryStatus, ServiceError> {
-        send_stored(&self.shared, whose, session, message).await?;
-        let settled = status.wait_for(|status| *status != DeliveryStatus::Pending);
-        // In time or not: both are answers.
-        Ok(match tokio::time::timeout(ACK_WITHIN, settled).await {
-            Ok(Ok(status)) => *status,
-            _ => DeliveryStatus::Pending,
-        })
-    }
-}
-
-/// A row about to be stored, as it will be read back.
-fn as_stored(row: &OutgoingRow) -> StoredMessage {
-    let by_lid = row.chat.server() == flowcore_domain::jid::Server::Lid;
-    StoredMessage {
-        row_id: row.row_id,
-        instance_id: row.instance_id,
-        wa_id: row.wa_id.clone(),
-        chat: row.chat.clone(),
-        chat_alt: row.chat_alt.clone(),
-        sender: row.sender.clone(),
-        sender_alt: None,
-        from_me: true,
-        addressing: if by_lid { Addressing::Lid } else { Addressing::Pn },
-        push_name: None,
-        kind: row.kind.clone(),
-        content: row.content.clone(),
-        text: row.text.clone(),
-        context: None,
-        proto: row.proto.clone(),
-        status: DeliveryStatus::Pending,
-        at: row.now,
-        sent_at: None,
-        created_at: row.now,
     }
 }
 
 /// Two users may use the same key for different requests.
 fn scoped_key(caller: &Caller, key: &str) -> String {
     format!("{}/{key}", caller.user_id)
-}
-
-fn check_text(text: &str) -> Result<(), ServiceError> {
-    if text.trim().is_empty() {
-        return Err(ServiceError::EmptyText);
-    }
-    if text.chars().count() > MAX_TEXT {
-        return Err(ServiceError::TextTooLong { limit: MAX_TEXT });
-    }
-    Ok(())
 }
 
 /// An id of the shape that WhatsApp Web gives to its messages.
@@ -263,106 +247,6 @@ fn fresh_message_id() -> String {
     })
 }
 
-fn sent_view(message: &StoredMessage, status: DeliveryStatus) -> SentView {
-    SentView {
-        message_id: message.wa_id.clone(),
-        acknowledged: status >= DeliveryStatus::ServerAck,
-        failed: status == DeliveryStatus::Error,
-        to: message.chat.clone(),
-        timestamp: message.created_at,
-    }
-}
-
-/// Hands a stored message to the engine. A connection that breaks is no failure: the message stays
-/// pending and goes out after the next login. What WhatsApp or the client refuses is marked as failed.
-async fn send_stored(
-    shared: &Shared,
-    whose: Whose<'_>,
-    session: &dyn Session,
-    message: &StoredMessage,
-) -> Result<(), ServiceError> {
-    let outgoing = OutgoingText {
-        id: message.wa_id.clone(),
-        to: message.chat.clone(),
-        text: message.text.clone().unwrap_or_default(),
-    };
-    match session.send_text(&outgoing).await {
-        Ok(sent) => {
-            let events = vec![render::sent(message, sent.at)];
-            let stored = shared.store.record_sent(message.row_id, sent.at, events).await?;
-            shared.outbox.published(whose.1, whose.2, &stored);
-            Ok(())
-        }
-        Err(error) if error.is_retryable() => {
-            tracing::debug!(instance = %whose.0, %error, "a message waits for the next login");
-            Ok(())
-        }
-        Err(error) => {
-            fail(shared, whose, message).await;
-            Err(error.into())
-        }
-    }
-}
-
-async fn fail(shared: &Shared, whose: Whose<'_>, message: &StoredMessage) {
-    let news = News {
-        chat: Some(message.chat.clone()),
-        ids: vec![message.wa_id.clone()],
-        status: DeliveryStatus::Error,
-        participant: None,
-        at: shared.now(),
-    };
-    status_news(shared, whose, news).await;
-}
-
-/// Sends again what WhatsApp has not acknowledged. Called after each login.
-pub(crate) async fn resend_pending(
-    shared: &Shared,
-    (id, user_id, name): (InstanceId, UserId, InstanceName),
-    session: Arc<dyn Session>,
-) {
-    let pending = match shared.store.unacknowledged(id, RESEND_PAGE).await {
-        Ok(pending) => pending,
-        Err(error) => {
-            tracing::error!(instance = %id, %error, "pending messages could not be read");
-            return;
-        }
-    };
-    for message in &pending {
-        if let Err(error) = send_stored(shared, (id, user_id, &name), &*session, message).await {
-            tracing::warn!(instance = %id, %error, "a pending message could not be sent");
-        }
-    }
-}
-
-/// What WhatsApp tells of messages of ours.
-pub(crate) struct News {
-    pub(crate) chat: Option<Jid>,
-    pub(crate) ids: Vec<String>,
-    pub(crate) status: DeliveryStatus,
-    pub(crate) participant: Option<Jid>,
-    pub(crate) at: Millis,
-}
-
-/// Moves messages of ours on, tells who watches and who waits.
-pub(crate) async fn status_news(shared: &Shared, (id, user_id, name): Whose<'_>, news: News) {
-    let News { chat, ids, status, participant, at } = news;
-    let told = StatusNews { chat, ids: ids.clone(), status, participant: participant.clone(), at };
-    let render = Box::new(move |message: &StoredMessage, status: DeliveryStatus| {
-        render::moved(message, status, participant.as_ref(), at)
-    });
-    match shared.store.advance_status(id, told, render).await {
-        Ok(moved) => {
-            let events: Vec<_> = moved.into_iter().map(|(_, event)| event).collect();
-            shared.outbox.published(user_id, name, &events);
-        }
-        Err(error) => tracing::error!(instance = %id, %error, "a receipt could not be stored"),
-    }
-    for message_id in &ids {
-        shared.waiting.tell(message_id, status);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -372,15 +256,5 @@ mod tests {
         let id = fresh_message_id();
         assert_eq!(flowcore_domain::message::source_of(&id), "web");
         assert_ne!(id, fresh_message_id());
-    }
-
-    #[test]
-    fn empty_and_endless_texts_are_refused() {
-        assert!(matches!(check_text(" \n"), Err(ServiceError::EmptyText)));
-        assert!(matches!(
-            check_text(&"x".repeat(MAX_TEXT + 1)),
-            Err(ServiceError::TextTooLong { .. })
-        ));
-        assert!(check_text("hi").is_ok());
     }
 }

@@ -42,7 +42,9 @@ pub struct OutgoingRow {
     pub content: Value,
     /// What lists and search show.
     pub text: Option<String>,
-    /// WhatsApp's protobuf; may be empty.
+    /// Quote and mentions.
+    pub context: Option<Value>,
+    /// WhatsApp's protobuf, from which it is sent.
     pub proto: Bytes,
     /// The caller's idempotency key and the hash of its request.
     pub idempotency: Option<(String, [u8; 32])>,
@@ -234,7 +236,7 @@ fn stored(row: OutgoingRow) -> StoredMessage {
         kind: row.kind,
         content: row.content,
         text: row.text,
-        context: None,
+        context: row.context,
         proto: row.proto,
         status: DeliveryStatus::Pending,
         at: row.now,

@@ -15,11 +15,37 @@ pub(super) fn of_send(error: &SendError) -> EngineError {
     }
 }
 
-/// What a failed look-up means.
-pub(super) fn of_contact(error: &(dyn std::error::Error + 'static)) -> EngineError {
-    ErrorChainExt::sources(error)
-        .find_map(|source| source.downcast_ref::<IqError>())
-        .map_or_else(|| EngineError::Failed(error.to_string()), of_iq)
+/// What another failure of the client means, by the cause that it names.
+pub(super) fn of_any(error: &(dyn std::error::Error + 'static)) -> EngineError {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        if let Some(iq) = cause.downcast_ref::<IqError>() {
+            return of_iq(iq);
+        }
+        if let Some(client) = cause.downcast_ref::<ClientError>() {
+            return of_client(client);
+        }
+        next = cause.source();
+    }
+    EngineError::Failed(error.to_string())
+}
+
+/// The same for an error without a type.
+pub(super) fn of_anyhow(error: &anyhow::Error) -> EngineError {
+    of_any(error.as_ref())
+}
+
+/// What a file that could not be moved means.
+pub(super) fn of_transfer(error: &anyhow::Error) -> EngineError {
+    let cause: &(dyn std::error::Error + Send + Sync + 'static) = error.as_ref();
+    match cause.http_status() {
+        Some(401 | 403 | 404 | 410) => EngineError::Gone,
+        Some(_) => EngineError::Interrupted,
+        None => match of_anyhow(error) {
+            EngineError::Failed(_) => EngineError::Interrupted,
+            known => known,
+        },
+    }
 }
 
 /// What a pairing code that was not given means.

@@ -24,14 +24,10 @@ use super::reports::{self, Ending, Listener, News, NewsSender};
 use super::runtime::TrackedRuntime;
 use super::session_store::PortBackend;
 use super::session_store::keys::{PROBE, PROBE_KEY};
-use super::translate;
-use crate::crash_points::{self, CrashPoint};
 use async_trait::async_trait;
 use flowcore_domain::backoff::Backoff;
-use flowcore_domain::clock::Millis;
-use flowcore_domain::engine::{Account, EngineError, Report, Session, SessionSink, SessionSpec};
+use flowcore_domain::engine::{EngineError, Report, Session, SessionSink, SessionSpec};
 use flowcore_domain::instance::Reason;
-use flowcore_domain::message::{OutgoingText, Sent};
 use flowcore_domain::session_store::{Change, SessionStore, SessionStoreError};
 use rand::RngExt;
 use std::sync::atomic::Ordering;
@@ -40,9 +36,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wacore::store::{DeviceCommand, DevicePropsOverride};
+use whatsapp_rust::Client;
 use whatsapp_rust::pair_code::PairCodeOptions;
 use whatsapp_rust::store::persistence_manager::PersistenceManager;
-use whatsapp_rust::{Client, SendOptions};
 
 /// How long a client may take to say goodbye before it is dropped.
 const GOODBYE: Duration = Duration::from_secs(8);
@@ -51,8 +47,6 @@ const STABLE: Duration = Duration::from_secs(30);
 /// WhatsApp restarts a stream once after a link; a server that does it again and again is treated as a
 /// bad line, with waits in between.
 const RESTARTS_IN_A_ROW: u32 = 3;
-/// How long a send waits for the backlog of a fresh connection.
-const BACKLOG: Duration = Duration::from_secs(30);
 /// How often the client writes its device record when nothing forces it.
 const SAVE_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -111,9 +105,15 @@ impl WebSession {
         Ok(session)
     }
 
-    fn client(&self) -> Result<Arc<Client>, EngineError> {
+    /// The client, while it is logged in.
+    pub(super) fn client(&self) -> Result<Arc<Client>, EngineError> {
         let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).clone();
         client.filter(|client| client.is_logged_in()).ok_or(EngineError::NotConnected)
+    }
+
+    /// What holds the socket back while a message leaves.
+    pub(super) fn departures(&self) -> &Departures {
+        &self.departures
     }
 
     fn set_client(&self, client: Option<Arc<Client>>) {
@@ -123,24 +123,6 @@ impl WebSession {
 
 #[async_trait]
 impl Session for WebSession {
-    async fn send_text(&self, message: &OutgoingText) -> Result<Sent, EngineError> {
-        let client = self.client()?;
-        // What waits on the server is read first, as a phone does; see `departure` for the other reason.
-        if client.wait_for_startup_sync(BACKLOG).await.is_err() {
-            return Err(EngineError::NotConnected);
-        }
-        let _under_way = self.departures.begin();
-        crash_points::pass(CrashPoint::BeforeSendWrite);
-        let options = SendOptions::default().with_message_id(message.id.as_str());
-        let to = translate::wire_address(&message.to);
-        client
-            .send_message_with_options(to, translate::text_message(&message.text), options)
-            .await
-            .map_err(|error| super::error::of_send(&error))?;
-        crash_points::pass(CrashPoint::AfterSendWrite);
-        Ok(Sent { at: Millis(wacore::time::now_millis()) })
-    }
-
     async fn pairing_code(&self, phone: &str) -> Result<String, EngineError> {
         let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let client = client.ok_or(EngineError::NotConnected)?;
@@ -148,17 +130,6 @@ impl Session for WebSession {
         client.cancel_pair_code().await;
         let options = PairCodeOptions { phone_number: phone.to_owned(), ..Default::default() };
         client.pair_with_code(options).await.map_err(|error| super::error::of_pairing(&error))
-    }
-
-    async fn look_up(&self, phones: &[String]) -> Result<Vec<Account>, EngineError> {
-        let client = self.client()?;
-        let jids: Vec<_> = phones.iter().map(wacore_binary::Jid::pn).collect();
-        let found = client
-            .contacts()
-            .is_on_whatsapp(&jids)
-            .await
-            .map_err(|error| super::error::of_contact(&error))?;
-        Ok(found.iter().filter_map(translate::account).collect())
     }
 
     async fn log_out(&self) {

@@ -2,7 +2,7 @@
 //! lost because it was of a kind that nobody expected.
 
 mod change;
-mod content;
+pub(super) mod content;
 pub(super) mod happening;
 
 use flowcore_domain::engine::Account;
@@ -14,7 +14,6 @@ use wacore::types::events::InboundMessage as WireMessage;
 use wacore::types::message::{AddressingMode, MessageInfo};
 use wacore::types::presence::ReceiptType;
 use wacore_binary::{Jid as WireJid, JidExt as _, Server as WireServer};
-use waproto::whatsapp as wa;
 use whatsapp_rust::Client;
 
 /// The addresses of the number itself.
@@ -162,9 +161,4 @@ pub(super) fn account(found: &IsOnWhatsAppResult) -> Option<Account> {
         jid: address(by_phone),
         lid: lid.map(address),
     })
-}
-
-/// The protobuf of a plain text.
-pub(super) fn text_message(text: &str) -> wa::Message {
-    wa::Message { conversation: Some(text.to_owned()), ..Default::default() }
 }

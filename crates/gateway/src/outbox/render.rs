@@ -171,22 +171,34 @@ fn address_pair(field: &str, address: &Jid, other: Option<&Jid>) -> Map<String, 
     pair
 }
 
-/// A message was sent through the API.
-pub(crate) fn sent(message: &StoredMessage, at: Millis) -> NewEvent {
+/// A stored message as events and answers show it.
+#[must_use]
+pub fn record(message: &StoredMessage) -> Value {
     let mut key = address_pair("remoteJid", &message.chat, message.chat_alt.as_ref());
-    key.insert("fromMe".into(), json!(true));
+    key.insert("fromMe".into(), json!(message.from_me));
     key.insert("id".into(), json!(message.wa_id));
-    let data = json!({
+    let by_others =
+        !message.from_me && matches!(message.chat.server(), Server::Group | Server::Broadcast);
+    if by_others {
+        key.extend(address_pair("participant", &message.sender, message.sender_alt.as_ref()));
+    }
+    let name = if message.from_me { Some(OWN_NAME) } else { message.push_name.as_deref() };
+    json!({
         "key": key,
-        "pushName": OWN_NAME,
-        "status": DeliveryStatus::Pending.as_str(),
+        "pushName": name.unwrap_or_default(),
+        "status": message.status.as_str(),
         "message": message.content,
-        "contextInfo": null,
+        "contextInfo": message.context,
         "messageType": message.kind,
         "messageTimestamp": message.at.seconds(),
         "instanceId": message.instance_id.text(),
         "source": source_of(&message.wa_id),
-    });
+    })
+}
+
+/// A message was sent through the API.
+pub(crate) fn sent(message: &StoredMessage, at: Millis) -> NewEvent {
+    let data = record(message);
     event(message.instance_id, EventKind::SendMessage, &message.chat.to_string(), at, data)
 }
 

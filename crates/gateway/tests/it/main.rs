@@ -8,3 +8,4 @@ mod hooks;
 mod housekeeping;
 mod main_job;
 mod orphans;
+mod sending;

@@ -80,6 +80,33 @@ fn unusable(error: ServiceError) -> Problem {
             "message",
             format!("a message has at most {limit} characters; send it in parts"),
         ),
+        ServiceError::MessageNotFound => Problem::new(
+            StatusCode::NOT_FOUND,
+            "message_not_found",
+            "No such message",
+            "This instance has no message of this id.",
+        ),
+        ServiceError::Invalid(why) => Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid_request",
+            "It can't be used",
+            why,
+        ),
+        ServiceError::MediaUnreachable(why) => {
+            Problem::field("media_unreachable", "The file can't be fetched", "url", why)
+        }
+        ServiceError::MediaTooLong { limit } => Problem::field(
+            "media_too_long",
+            "The file is too long",
+            "media",
+            format!("a file has at most {limit} bytes"),
+        ),
+        ServiceError::MediaGone => Problem::new(
+            StatusCode::GONE,
+            "media_gone",
+            "WhatsApp has the file no more",
+            "The phone that sent it was asked and does not bring it again.",
+        ),
         ServiceError::UrlNotAllowed(why) => {
             Problem::field("url_not_allowed", "This address can't be used", "url", why)
         }

@@ -233,6 +233,7 @@ pub(crate) fn outgoing(instance: InstanceId, chat: &str, wa_id: &str) -> Outgoin
         kind: "conversation".to_owned(),
         content: json!({"conversation": "hello"}),
         text: Some("hello".to_owned()),
+        context: None,
         proto: Bytes::new(),
         idempotency: None,
         now: NOW,

@@ -8,15 +8,15 @@ use wacore::proto_helpers::MessageExt;
 use waproto::whatsapp as wa;
 
 /// What lists, events and search need of a message.
-pub(super) struct Content {
+pub(in crate::web) struct Content {
     /// `{"conversation": …}`, `{"imageMessage": …}`, …
-    pub(super) json: Value,
+    pub(in crate::web) json: Value,
     /// The name of the field that is set.
-    pub(super) kind: String,
+    pub(in crate::web) kind: String,
     /// Text or caption.
-    pub(super) text: Option<String>,
+    pub(in crate::web) text: Option<String>,
     /// Quote and mentions.
-    pub(super) context: Option<Value>,
+    pub(in crate::web) context: Option<Value>,
 }
 
 /// Fields that accompany a message and are not its kind.
@@ -24,6 +24,15 @@ const COMPANIONS: [&str; 2] = ["messageContextInfo", "senderKeyDistributionMessa
 
 /// The content of a message; `None` when there is nothing in it for people.
 pub(super) fn of(message: &wa::Message) -> Option<Content> {
+    shown(message).filter(|content| content.kind != "protocolMessage")
+}
+
+/// The content of a message of ours, which always has one.
+pub(in crate::web) fn of_own(message: &wa::Message) -> Content {
+    shown(message).unwrap_or_else(|| unreadable(None))
+}
+
+fn shown(message: &wa::Message) -> Option<Content> {
     let base = message.get_base_message();
     let text = base.text_content().or_else(|| base.get_caption()).map(str::to_owned);
     let Ok(Value::Object(fields)) = serde_json::to_value(base) else {
@@ -35,9 +44,6 @@ pub(super) fn of(message: &wa::Message) -> Option<Content> {
     fields.remove("senderKeyDistributionMessage");
     let context = flatten_text(&mut fields);
     let kind = fields.keys().find(|key| !COMPANIONS.contains(&key.as_str()))?.clone();
-    if kind == "protocolMessage" {
-        return None;
-    }
     Some(Content { json: Value::Object(fields), kind, text, context })
 }
 

@@ -1,0 +1,209 @@
+//! From a stored message to WhatsApp, and what WhatsApp tells of it.
+//!
+//! Happy path: the row is stored as pending → the session encrypts and writes it → `send.message` → the
+//! acknowledgement moves it on and wakes who waits. A connection that breaks leaves it pending; after the
+//! next login it goes out under the same id, from the same stored bytes.
+
+use crate::Shared;
+use crate::error::ServiceError;
+use crate::outbox::render;
+use flowcore_domain::clock::Millis;
+use flowcore_domain::engine::Session;
+use flowcore_domain::id::{InstanceId, UserId};
+use flowcore_domain::instance::InstanceName;
+use flowcore_domain::jid::{Jid, Server};
+use flowcore_domain::message::{Addressing, DeliveryStatus, Outgoing};
+use flowcore_storage::{OutgoingRow, StatusNews, StoredMessage};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How long a caller waits for WhatsApp's acknowledgement before the answer is "pending".
+const ACK_WITHIN: Duration = Duration::from_secs(5);
+/// How many unacknowledged messages are sent again in one go after a login.
+const RESEND_PAGE: usize = 500;
+
+/// Callers that wait for an acknowledgement, by WhatsApp's id of their message.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting(Mutex<HashMap<String, watch::Sender<DeliveryStatus>>>);
+
+impl Waiting {
+    fn expect(&self, id: &str) -> watch::Receiver<DeliveryStatus> {
+        let (sender, receiver) = watch::channel(DeliveryStatus::Pending);
+        self.lock().insert(id.to_owned(), sender);
+        receiver
+    }
+
+    fn tell(&self, id: &str, status: DeliveryStatus) {
+        if let Some(sender) = self.lock().get(id) {
+            sender.send_replace(status);
+        }
+    }
+
+    fn forget(&self, id: &str) {
+        self.lock().remove(id);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, watch::Sender<DeliveryStatus>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A caller's wait for the acknowledgement of one message; ends also when the caller goes away.
+pub(super) struct Acknowledgement<'a> {
+    waiting: &'a Waiting,
+    id: String,
+    status: watch::Receiver<DeliveryStatus>,
+}
+
+impl<'a> Acknowledgement<'a> {
+    /// Begins to wait; before the message is stored, since from then on it may be sent.
+    pub(super) fn of(shared: &'a Shared, id: &str) -> Self {
+        let waiting = &shared.waiting;
+        Self { waiting, id: id.to_owned(), status: waiting.expect(id) }
+    }
+}
+
+impl Drop for Acknowledgement<'_> {
+    fn drop(&mut self) {
+        self.waiting.forget(&self.id);
+    }
+}
+
+/// Whose messages: id, owner and name of the instance.
+pub(super) type Whose<'a> = (InstanceId, UserId, &'a InstanceName);
+
+/// A row about to be stored, as it will be read back.
+pub(super) fn as_stored(row: &OutgoingRow) -> StoredMessage {
+    let by_lid = row.chat.server() == Server::Lid;
+    StoredMessage {
+        row_id: row.row_id,
+        instance_id: row.instance_id,
+        wa_id: row.wa_id.clone(),
+        chat: row.chat.clone(),
+        chat_alt: row.chat_alt.clone(),
+        sender: row.sender.clone(),
+        sender_alt: None,
+        from_me: true,
+        addressing: if by_lid { Addressing::Lid } else { Addressing::Pn },
+        push_name: None,
+        kind: row.kind.clone(),
+        content: row.content.clone(),
+        text: row.text.clone(),
+        context: row.context.clone(),
+        proto: row.proto.clone(),
+        status: DeliveryStatus::Pending,
+        at: row.now,
+        sent_at: None,
+        created_at: row.now,
+    }
+}
+
+/// Sends a stored message and waits a moment for WhatsApp's acknowledgement.
+pub(super) async fn send_and_wait(
+    shared: &Shared,
+    whose: Whose<'_>,
+    session: &dyn Session,
+    message: &StoredMessage,
+    mut acknowledgement: Acknowledgement<'_>,
+) -> Result<DeliveryStatus, ServiceError> {
+    send_stored(shared, whose, session, message).await?;
+    let settled = acknowledgement.status.wait_for(|status| *status != DeliveryStatus::Pending);
+    // In time or not: both are answers.
+    Ok(match tokio::time::timeout(ACK_WITHIN, settled).await {
+        Ok(Ok(status)) => *status,
+        _ => DeliveryStatus::Pending,
+    })
+}
+
+/// Hands a stored message to the engine. A connection that breaks is no failure: the message stays
+/// pending and goes out after the next login. What WhatsApp or the client refuses is marked as failed.
+async fn send_stored(
+    shared: &Shared,
+    whose: Whose<'_>,
+    session: &dyn Session,
+    message: &StoredMessage,
+) -> Result<(), ServiceError> {
+    let outgoing = Outgoing {
+        id: message.wa_id.clone(),
+        to: message.chat.clone(),
+        recipients: Vec::new(),
+        proto: message.proto.clone(),
+    };
+    match session.send(&outgoing).await {
+        Ok(sent) => {
+            let events = vec![render::sent(message, sent.at)];
+            let stored = shared.store.record_sent(message.row_id, sent.at, events).await?;
+            shared.outbox.published(whose.1, whose.2, &stored);
+            Ok(())
+        }
+        Err(error) if error.is_retryable() => {
+            tracing::debug!(instance = %whose.0, %error, "a message waits for the next login");
+            Ok(())
+        }
+        Err(error) => {
+            fail(shared, whose, message).await;
+            Err(error.into())
+        }
+    }
+}
+
+async fn fail(shared: &Shared, whose: Whose<'_>, message: &StoredMessage) {
+    let news = News {
+        chat: Some(message.chat.clone()),
+        ids: vec![message.wa_id.clone()],
+        status: DeliveryStatus::Error,
+        participant: None,
+        at: shared.now(),
+    };
+    status_news(shared, whose, news).await;
+}
+
+/// Sends again what WhatsApp has not acknowledged. Called after each login.
+pub(crate) async fn resend_pending(
+    shared: &Shared,
+    (id, user_id, name): (InstanceId, UserId, InstanceName),
+    session: Arc<dyn Session>,
+) {
+    let pending = match shared.store.unacknowledged(id, RESEND_PAGE).await {
+        Ok(pending) => pending,
+        Err(error) => {
+            tracing::error!(instance = %id, %error, "pending messages could not be read");
+            return;
+        }
+    };
+    for message in &pending {
+        if let Err(error) = send_stored(shared, (id, user_id, &name), &*session, message).await {
+            tracing::warn!(instance = %id, %error, "a pending message could not be sent");
+        }
+    }
+}
+
+/// What WhatsApp tells of messages of ours.
+pub(crate) struct News {
+    pub(crate) chat: Option<Jid>,
+    pub(crate) ids: Vec<String>,
+    pub(crate) status: DeliveryStatus,
+    pub(crate) participant: Option<Jid>,
+    pub(crate) at: Millis,
+}
+
+/// Moves messages of ours on, tells who watches and who waits.
+pub(crate) async fn status_news(shared: &Shared, (id, user_id, name): Whose<'_>, news: News) {
+    let News { chat, ids, status, participant, at } = news;
+    let told = StatusNews { chat, ids: ids.clone(), status, participant: participant.clone(), at };
+    let render = Box::new(move |message: &StoredMessage, status: DeliveryStatus| {
+        render::moved(message, status, participant.as_ref(), at)
+    });
+    match shared.store.advance_status(id, told, render).await {
+        Ok(moved) => {
+            let events: Vec<_> = moved.into_iter().map(|(_, event)| event).collect();
+            shared.outbox.published(user_id, name, &events);
+        }
+        Err(error) => tracing::error!(instance = %id, %error, "a receipt could not be stored"),
+    }
+    for message_id in &ids {
+        shared.waiting.tell(message_id, status);
+    }
+}
