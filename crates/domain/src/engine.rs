@@ -25,6 +25,7 @@ use crate::id::InstanceId;
 use crate::instance::{Identity, Reason};
 use crate::jid::Jid;
 use crate::message::{DeliveryStatus, Inbound};
+use crate::proxy::Proxy;
 use crate::session_store::SessionStore;
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -39,6 +40,8 @@ pub struct SessionSpec {
     pub device_name: String,
     /// Where its protocol state is kept.
     pub store: Arc<dyn SessionStore>,
+    /// What its chat socket goes through.
+    pub proxy: Option<Proxy>,
 }
 
 /// Runs sessions.
@@ -54,6 +57,12 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
         spec: SessionSpec,
         sink: Arc<dyn SessionSink>,
     ) -> Result<Arc<dyn Session>, EngineError>;
+
+    /// Whether WhatsApp's chat socket can be reached through a proxy.
+    ///
+    /// # Errors
+    /// [`EngineError::Failed`] says at which step it ended.
+    async fn try_proxy(&self, proxy: &Proxy) -> Result<(), EngineError>;
 }
 
 /// A running session.

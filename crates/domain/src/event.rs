@@ -59,11 +59,27 @@ pub enum EventKind {
     StatusInstance,
     /// A webhook was paused, resumed or switched off.
     WebhookUpdate,
+    /// Messages of the history that the phone handed over.
+    MessagesSet,
+    /// People of that history.
+    ContactsSet,
+    /// Conversations of that history.
+    ChatsSet,
+    /// A message of ours was edited through the API.
+    SendMessageUpdate,
+    /// The number was taken off the server.
+    RemoveInstance,
+    /// The server started. Clients of Evolution choose it; it is never told, nor was it there.
+    ApplicationStartup,
+    /// A flow of Typebot began. Chosen by clients of Evolution; there is none here.
+    TypebotStart,
+    /// A flow of Typebot changed its state. As above.
+    TypebotChangeStatus,
 }
 
 impl EventKind {
     /// Every kind, for tables and checks.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 32] = [
         Self::MessagesUpsert,
         Self::MessagesUpdate,
         Self::SendMessage,
@@ -88,6 +104,14 @@ impl EventKind {
         Self::LabelsAssociation,
         Self::StatusInstance,
         Self::WebhookUpdate,
+        Self::MessagesSet,
+        Self::ContactsSet,
+        Self::ChatsSet,
+        Self::SendMessageUpdate,
+        Self::RemoveInstance,
+        Self::ApplicationStartup,
+        Self::TypebotStart,
+        Self::TypebotChangeStatus,
     ];
 
     /// The name on the wire.
@@ -118,6 +142,14 @@ impl EventKind {
             Self::LabelsAssociation => "labels.association",
             Self::StatusInstance => "status.instance",
             Self::WebhookUpdate => "webhook.update",
+            Self::MessagesSet => "messages.set",
+            Self::ContactsSet => "contacts.set",
+            Self::ChatsSet => "chats.set",
+            Self::SendMessageUpdate => "send.message.update",
+            Self::RemoveInstance => "remove.instance",
+            Self::ApplicationStartup => "application.startup",
+            Self::TypebotStart => "typebot.start",
+            Self::TypebotChangeStatus => "typebot.change-status",
         }
     }
 

@@ -261,6 +261,8 @@ pub struct Instance {
     pub wanted: bool,
     /// When it was last connected.
     pub last_connected: Option<Millis>,
+    /// Since when it is not connected.
+    pub disconnected_at: Option<Millis>,
     /// When it was made.
     pub created_at: Millis,
     /// When anything of it changed last.

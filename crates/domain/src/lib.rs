@@ -16,5 +16,6 @@ pub mod id;
 pub mod instance;
 pub mod jid;
 pub mod message;
+pub mod proxy;
 pub mod session_store;
 pub mod webhook;

@@ -37,6 +37,7 @@ pub enum Scope {
 
 /// A URL of the user's app.
 #[derive(Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Webhook {
     /// Its id.
     pub id: WebhookId,
@@ -60,8 +61,14 @@ pub struct Webhook {
     pub previous_secret: Option<(Secret, Millis)>,
     /// How it is doing.
     pub health: Health,
+    /// The one of its instance that clients of Evolution set and find without an id.
+    pub evolution: bool,
+    /// Whether media go to it inside the events, as base64.
+    pub base64: bool,
     /// When it was made.
     pub created_at: Millis,
+    /// When its owner changed it last.
+    pub updated_at: Millis,
 }
 
 impl Webhook {

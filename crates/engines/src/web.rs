@@ -14,14 +14,18 @@ mod hook;
 mod mail;
 mod orphans;
 mod people;
+mod proxy;
 mod reports;
 mod runtime;
 mod session;
 mod session_store;
 mod translate;
 
+pub use proxy::ProxyGuard;
+
 use async_trait::async_trait;
 use flowcore_domain::engine::{Engine, EngineError, Session, SessionSink, SessionSpec};
+use flowcore_domain::proxy::Proxy;
 use std::sync::Arc;
 use tokio_util::task::TaskTracker;
 use whatsapp_rust_ureq_http_client::UreqHttpClient;
@@ -35,6 +39,8 @@ const SANDBOX_CLIENT_VERSION: (u32, u32, u32) = (2, 3000, 1_023_223_821);
 pub struct WebEngineConfig {
     /// Address of the chat socket; `None` is WhatsApp's own.
     pub url: Option<String>,
+    /// Which addresses the proxies of users may have.
+    pub proxy_guard: ProxyGuard,
 }
 
 /// Runs linked devices. Cheap to share; one per process.
@@ -63,7 +69,7 @@ impl WebEngine {
     /// When the configured address is no `ws://` or `wss://` URL.
     pub fn new(config: &WebEngineConfig, tracker: TaskTracker) -> Result<Self, EngineError> {
         let version = config.url.is_some().then_some(SANDBOX_CLIENT_VERSION);
-        let dialer = dial::Dialer::new(config.url.as_deref())?;
+        let dialer = dial::Dialer::new(config.url.as_deref(), config.proxy_guard.clone())?;
         let http = Arc::new(UreqHttpClient::new());
         Ok(Self { shared: Arc::new(Shared { dialer, http, version, tracker }) })
     }
@@ -78,6 +84,10 @@ impl Engine for WebEngine {
     ) -> Result<Arc<dyn Session>, EngineError> {
         let session = session::WebSession::start(Arc::clone(&self.shared), spec, sink).await?;
         Ok(session)
+    }
+
+    async fn try_proxy(&self, proxy: &Proxy) -> Result<(), EngineError> {
+        self.shared.dialer.try_proxy(proxy).await
     }
 }
 

@@ -107,7 +107,8 @@ fn random_token() -> String {
     URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())
 }
 
-fn hash(credential: &str) -> [u8; 32] {
+/// What a key or token is known by.
+pub(crate) fn credential_hash(credential: &str) -> [u8; 32] {
     Sha256::digest(credential.as_bytes()).into()
 }
 
@@ -119,7 +120,7 @@ pub(crate) async fn ensure_admin(
     now: Millis,
 ) -> Result<(UserId, Option<String>), StartError> {
     if let Some(AdminKey(key)) = configured {
-        let admin = store.ensure_admin(fresh_id(), Some(hash(&key)), now).await?;
+        let admin = store.ensure_admin(fresh_id(), Some(credential_hash(&key)), now).await?;
         return Ok((admin.user_id, None));
     }
     let AdminKey(fresh) = AdminKey::generate();
@@ -127,7 +128,7 @@ pub(crate) async fn ensure_admin(
     if existing.has_key {
         return Ok((existing.user_id, None));
     }
-    store.ensure_admin(fresh_id(), Some(hash(&fresh)), now).await?;
+    store.ensure_admin(fresh_id(), Some(credential_hash(&fresh)), now).await?;
     Ok((existing.user_id, Some(fresh)))
 }
 
@@ -151,7 +152,7 @@ impl Accounts {
         if key.is_empty() || key.len() > MAX_CREDENTIAL {
             return Ok(None);
         }
-        let found = self.shared.store.api_key(hash(key), self.shared.now()).await?;
+        let found = self.shared.store.api_key(credential_hash(key), self.shared.now()).await?;
         Ok(found.and_then(|key| {
             let role = Role::parse(&key.role)?;
             let scopes = Scopes::from_words(key.scopes.iter().map(String::as_str));
@@ -169,7 +170,7 @@ impl Accounts {
         let (token, csrf) = (random_token(), random_token());
         let expires_at = now.plus(SESSION_LIFETIME);
         let session = LoginSession { user_id: caller.user_id, csrf: csrf.clone(), expires_at };
-        self.shared.store.create_login_session(hash(&token), session, now).await?;
+        self.shared.store.create_login_session(credential_hash(&token), session, now).await?;
         Ok(Some(BrowserSession { token, csrf, expires_at }))
     }
 
@@ -181,7 +182,8 @@ impl Accounts {
         if token.is_empty() || token.len() > MAX_CREDENTIAL {
             return Ok(None);
         }
-        let found = self.shared.store.login_session(hash(token), self.shared.now()).await?;
+        let found =
+            self.shared.store.login_session(credential_hash(token), self.shared.now()).await?;
         Ok(found.map(|session| {
             (Caller::new(session.user_id, Role::Admin, Credential::Browser), session.csrf)
         }))
@@ -192,7 +194,7 @@ impl Accounts {
     /// # Errors
     /// When the store can't be asked.
     pub async fn sign_out(&self, token: &str) -> Result<(), ServiceError> {
-        self.shared.store.delete_login_session(hash(token)).await?;
+        self.shared.store.delete_login_session(credential_hash(token)).await?;
         Ok(())
     }
 

@@ -13,6 +13,7 @@ mod tests;
 pub(crate) use addresses::check_url;
 pub use addresses::{AllowPrivate, AllowPrivateError};
 
+use flowcore_engines::ProxyGuard;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -73,6 +74,16 @@ impl<N: Resolve> Resolve for GuardedNames<N> {
             Ok(Box::new(allowed.into_iter()) as Addrs)
         })
     }
+}
+
+/// Which addresses the proxies of users may have: the same that their URLs may have.
+pub(crate) fn proxy_guard(allow: &AllowPrivate) -> ProxyGuard {
+    let allow = allow.clone();
+    ProxyGuard::new(move |host, port, address| {
+        allow.allows_host(host, Some(port))
+            || addresses::is_public(address)
+            || allow.allows_address(address)
+    })
 }
 
 /// A client for URLs that users give.

@@ -16,6 +16,12 @@ pub enum ServiceError {
     /// Somebody has an instance of that name.
     #[error("this name is taken")]
     NameTaken,
+    /// Another instance has this token.
+    #[error("this token is taken")]
+    TokenTaken,
+    /// The proxy can't be used.
+    #[error("the proxy can't be used: {0}")]
+    ProxyFailed(String),
     /// The instance has no connection to WhatsApp.
     #[error("the instance is not connected")]
     NotConnected {

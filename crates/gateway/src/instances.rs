@@ -5,6 +5,7 @@
 
 pub(crate) mod actor;
 mod history;
+pub(crate) mod options;
 pub(crate) mod registry;
 
 use crate::accounts::Caller;
@@ -21,7 +22,7 @@ use flowcore_domain::instance::pairing::QrCode;
 use flowcore_domain::instance::state::State;
 use flowcore_domain::instance::{Identity, Instance, InstanceName, Reason, Status};
 use flowcore_domain::jid::Jid;
-use flowcore_storage::{InstanceChange, NewInstance, StorageError};
+use flowcore_storage::{InstanceChange, InstanceOptions, NewInstance, StorageError};
 use futures_util::StreamExt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +53,8 @@ pub struct InstanceView {
     pub profile_name: Option<String>,
     /// When it was last connected.
     pub last_connected: Option<Millis>,
+    /// Since when it is not connected, when it was before.
+    pub disconnected_at: Option<Millis>,
     /// When it was made.
     pub created_at: Millis,
     /// When it changed last.
@@ -369,19 +372,39 @@ impl Instances {
             if caller.only.is_some() {
                 return Err(ServiceError::Forbidden);
             }
-            let (id, now) = (fresh_id(), self.shared.now());
-            let new = NewInstance { id, user_id: caller.user_id, name: name.clone(), now };
-            let events = vec![render::created(id, name, now)];
-            match self.shared.store.create_instance(new, events).await {
-                Ok(instance) => {
-                    self.tell_created(&instance);
-                    return Ok(instance);
-                }
-                Err(StorageError::Conflict(_)) => {}
-                Err(error) => return Err(error.into()),
+            match self.make(caller, name, InstanceOptions::default()).await {
+                Err(ServiceError::NameTaken) => {}
+                made => return made,
             }
         }
         Err(ServiceError::NameTaken)
+    }
+
+    async fn make(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+        options: InstanceOptions,
+    ) -> Result<Instance, ServiceError> {
+        let (id, now) = (fresh_id(), self.shared.now());
+        let new = NewInstance { id, user_id: caller.user_id, name: name.clone(), now };
+        let events = vec![render::created(id, name, now)];
+        let token = options.token.clone();
+        match self.shared.store.create_instance_with(new, options, events).await {
+            Ok(instance) => {
+                self.tell_created(&instance);
+                Ok(instance)
+            }
+            Err(StorageError::Conflict(_)) if token.is_some() && !self.is_taken(name).await? => {
+                Err(ServiceError::TokenTaken)
+            }
+            Err(StorageError::Conflict(_)) => Err(ServiceError::NameTaken),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn is_taken(&self, name: &InstanceName) -> Result<bool, ServiceError> {
+        Ok(self.shared.store.instance_by_name(name).await?.is_some())
     }
 
     fn tell_created(&self, instance: &Instance) {
@@ -442,6 +465,10 @@ fn view(instance: &Instance, now: &Snapshot) -> InstanceView {
         lid: identity.and_then(|who| who.lid.as_ref()).map(ToString::to_string),
         profile_name: identity.and_then(|who| who.profile_name.clone()),
         last_connected: connected_now.or(instance.last_connected),
+        disconnected_at: match now.status {
+            Status::Disconnected => now.at.or(instance.disconnected_at),
+            _ => None,
+        },
         created_at: instance.created_at,
         updated_at: now.at.map_or(instance.updated_at, |at| at.max(instance.updated_at)),
         qr: now.qr.clone(),

@@ -9,6 +9,7 @@
 mod accounts;
 mod clients;
 mod clock;
+mod conversations;
 mod error;
 mod events;
 mod housekeeping;
@@ -24,14 +25,17 @@ mod qr;
 
 pub use accounts::{Accounts, AdminKey, BrowserSession, Caller, Credential, WeakKey};
 pub use clients::{AllowPrivate, AllowPrivateError};
+pub use conversations::{Conversations, MAX_ENTRIES};
 pub use error::{ServiceError, StartError};
 pub use events::trial::Trial;
 pub use events::webhooks::{NewWebhook, WebhookPatch, Webhooks, WebhooksOf};
 pub use flowcore_engines::{crash_points, verifies_certificates};
 pub use flowcore_storage::{
-    DatabaseOptions, Delivery, DeliveryAttempt, DeliveryFilter, DeliveryState, Mark, MasterKey,
-    Retention, StoredMessage,
+    ChatFilter, ChatOverview, Contact, ContactFilter, DatabaseOptions, Delivery, DeliveryAttempt,
+    DeliveryFilter, DeliveryState, InstanceCounts, Mark, MasterKey, MessageFilter, Page, Retention,
+    StoredMessage,
 };
+pub use instances::options::{InstanceDetails, MAX_TOKEN, MIN_TOKEN, NewOptions};
 pub use instances::{InstanceFilter, InstanceView, Instances};
 pub use media::{MAX_MEDIA, MediaSource};
 pub use messages::{
@@ -88,6 +92,7 @@ pub struct Gateway {
     messages: Messages,
     webhooks: Webhooks,
     live: Live,
+    conversations: Conversations,
 }
 
 /// What [`Gateway::start`] gives.
@@ -153,7 +158,10 @@ impl Gateway {
             master_key: config.master_key,
         };
         let store = Store::open(options).await?;
-        let engine_config = WebEngineConfig { url: config.whatsapp_url };
+        let engine_config = WebEngineConfig {
+            url: config.whatsapp_url,
+            proxy_guard: clients::proxy_guard(&config.allow_private),
+        };
         let engine = WebEngine::new(&engine_config, lifecycle.tracker().clone())?;
         let (admin, new_admin_key) =
             accounts::ensure_admin(&store, config.admin_key, clock.now()).await?;
@@ -173,6 +181,7 @@ impl Gateway {
             instances: Instances::new(Arc::clone(&shared)),
             messages: Messages::new(Arc::clone(&shared)),
             webhooks: Webhooks::new(Arc::clone(&shared), poster.clone()),
+            conversations: Conversations::new(Arc::clone(&shared)),
             live: Live::new(Arc::clone(&shared), &poster.server_url),
             shared,
         };
@@ -206,10 +215,22 @@ impl Gateway {
         &self.webhooks
     }
 
+    /// What is stored of conversations.
+    #[must_use]
+    pub fn conversations(&self) -> &Conversations {
+        &self.conversations
+    }
+
     /// Events as they happen.
     #[must_use]
     pub fn live(&self) -> &Live {
         &self.live
+    }
+
+    /// The time that everything here goes by.
+    #[must_use]
+    pub fn now(&self) -> Millis {
+        self.shared.now()
     }
 
     /// Whether the server can take traffic.

@@ -7,6 +7,7 @@
 use crate::codes::ShownCodes;
 use crate::config::ServerConfig;
 use crate::dashboard::Cookies;
+use crate::evolution::EvolutionSettings;
 use crate::replay::Replays;
 use crate::surface::Route;
 use crate::{listener, router};
@@ -27,6 +28,9 @@ pub(crate) struct AppState {
     pub(crate) gateway: Gateway,
     pub(crate) cookies: Cookies,
     pub(crate) replays: Arc<Replays>,
+    /// The public address, without a slash at the end.
+    pub(crate) url: Arc<str>,
+    pub(crate) evolution: Arc<EvolutionSettings>,
     /// Cancelled when the server begins to stop: whoever waits or streams ends then.
     pub(crate) stopping: CancellationToken,
     /// Tasks that outlive their request; a stop waits for them.
@@ -92,6 +96,8 @@ pub async fn serve(config: ServerConfig, mark: Mark) -> Result<Running, ServeErr
         gateway: gateway.clone(),
         cookies: Cookies::for_url(&url),
         replays: Arc::default(),
+        url: url.as_str().into(),
+        evolution: Arc::new(config.evolution),
         stopping: stopping.clone(),
         tasks: tasks.clone(),
     };

@@ -7,6 +7,7 @@
 
 use crate::app::AppState;
 use crate::dashboard::session::Viewer;
+use crate::evolution;
 use crate::problem::Problem;
 use crate::surface::{Access, Route};
 use axum::extract::{FromRequestParts, Request, State};
@@ -66,6 +67,10 @@ async fn admit(
                 recognise(state, request.method(), request.headers()).await.map_err(refused)?;
             require(&caller, scope).map_err(refused)?;
             request.extensions_mut().insert(Authenticated(caller));
+        }
+        Access::Evolution(scope) => {
+            let caller = evolution::recognise(state, request.headers(), scope).await;
+            request.extensions_mut().insert(Authenticated(caller?));
         }
         Access::Page(scope) => {
             let viewer = Viewer::of(request.headers(), state).await.map_err(refused)?;

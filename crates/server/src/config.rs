@@ -8,6 +8,7 @@ mod example;
 
 pub use example::example_file;
 
+use crate::evolution::EvolutionSettings;
 use clap::{Args, ValueEnum};
 use flowcore_gateway::{
     AdminKey, AllowPrivate, AllowPrivateError, DatabaseOptions, MasterKey, WeakKey,
@@ -130,6 +131,8 @@ pub struct ServerConfig {
     pub keep_events: Duration,
     /// Private addresses that users' URLs may have.
     pub allow_private: AllowPrivate,
+    /// What is chosen for clients of Evolution.
+    pub evolution: EvolutionSettings,
 }
 
 /// What is logged and how.
@@ -230,6 +233,7 @@ fn merge(flags: Flags, file: FileSettings) -> Result<(ServerConfig, LogSettings)
             Some(list) => AllowPrivate::parse(&list).map_err(ConfigError::AllowPrivate)?,
             None => AllowPrivate::none(),
         },
+        evolution: EvolutionSettings::default(),
     };
     Ok((config, log))
 }

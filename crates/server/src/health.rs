@@ -1,5 +1,4 @@
-//! `/healthz` (the process is alive), `/readyz` (it can do its work), and the welcome of `/` for
-//! programs.
+//! `/healthz` (the process is alive) and `/readyz` (it can do its work).
 
 use crate::app::AppState;
 use axum::Json;
@@ -7,9 +6,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-
-/// Whose API the welcome names: clients of that version look for it.
-const EVOLUTION_VERSION: &str = "2.3.7";
 
 /// Alive as long as it answers.
 pub(crate) async fn healthz() -> Json<Value> {
@@ -31,16 +27,4 @@ pub(crate) async fn readyz(State(state): State<AppState>) -> Response {
     });
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(body)).into_response()
-}
-
-/// What Evolution API says at `/`: its clients take it as the health check.
-pub(crate) fn welcome() -> Response {
-    Json(json!({
-        "status": 200,
-        "message": "Welcome to the Evolution API, it is working!",
-        "version": EVOLUTION_VERSION,
-        "clientName": "flowcore",
-        "documentation": "https://doc.evolution-api.com",
-    }))
-    .into_response()
 }

@@ -11,6 +11,7 @@ pub use surface::{Access, Route};
 pub mod app;
 pub mod codes;
 pub mod config;
+pub mod evolution;
 pub mod logging;
 pub mod signals;
 

@@ -4,9 +4,11 @@ use crate::app::AppState;
 use crate::extract::JSON_LIMIT;
 use crate::problem::{self, Problem};
 use crate::surface::{Access, Route, Surface};
-use crate::{api, dashboard, health, request};
+use crate::{api, dashboard, evolution, health, request};
 use axum::Router;
+use axum::http::{Method, Uri};
 use axum::middleware::from_fn;
+use axum::response::{IntoResponse as _, Response};
 use flowcore_domain::account::Scope;
 use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -32,19 +34,36 @@ pub(crate) fn routes(state: AppState) -> (Router, Arc<[Route]>) {
         .with(api_routes)
         .with(webhook_routes)
         .with(dashboard_routes)
+        .with(evolution::routes)
         .note("GET", "/socket.io/", Access::Own)
         .note("*", "(elsewhere)", OPEN)
         .finish();
     let router = router
-        .fallback(async || Problem::not_found())
-        .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
         .with_state(state)
+        .layer(from_fn(evolution::cross_origin))
         .layer(socket_io)
         .layer(CatchPanicLayer::custom(request::panicked))
         .layer(from_fn(problem::finish))
         .layer(from_fn(request::trace))
         .layer(from_fn(request::secure));
     (router, list)
+}
+
+/// Nothing is at this address, said as the dialect of the path says it.
+async fn unknown(method: Method, uri: Uri) -> Response {
+    if evolution::speaks(uri.path()) {
+        return evolution::unknown(&method, uri.path());
+    }
+    Problem::not_found().into_response()
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Response {
+    if evolution::speaks(uri.path()) {
+        return evolution::unknown(&method, uri.path());
+    }
+    Problem::method_not_allowed().into_response()
 }
 
 fn api_routes(surface: Surface) -> Surface {

@@ -23,6 +23,9 @@ pub enum Access {
     Key(Scope),
     /// Who is signed in with a browser and has this scope. Others are sent to the form.
     Page(Scope),
+    /// Who has a key of the server or the key of an instance with this scope, as clients of Evolution send
+    /// it and are refused.
+    Evolution(Scope),
     /// The handler itself decides, with credentials that no other route takes.
     Own,
 }
@@ -100,6 +103,21 @@ impl Surface {
         T: 'static,
     {
         self.route("DELETE", MethodFilter::DELETE, (path, access), handler)
+    }
+
+    /// A route that answers every method alike.
+    pub(crate) fn any<H, T>(mut self, path: &'static str, access: Access, handler: H) -> Self
+    where
+        H: Handler<T, AppState>,
+        T: 'static,
+    {
+        let route = Route { method: "*", path, access };
+        let guard = from_fn_with_state((self.state.clone(), route), auth::guard);
+        let answers =
+            axum::routing::any(handler).layer(DefaultBodyLimit::max(self.body_limit)).layer(guard);
+        self.router = self.router.route(path, answers);
+        self.routes.push(route);
+        self
     }
 
     /// Notes what answers without being a route of the router (fallbacks, layers), so that the walk knows it.

@@ -87,7 +87,10 @@ async fn prepare(
         previous_secret: None,
         chats: ChatFilter::default(),
         health: Health::default(),
+        evolution: false,
+        base64: false,
         created_at: NOW,
+        updated_at: NOW,
     };
     store.create_webhook(webhook).await?;
     Ok(id)

@@ -12,8 +12,6 @@ use crate::{Store, new_id};
 use flowcore_domain::clock::Millis;
 use flowcore_domain::id::InstanceId;
 use flowcore_domain::jid::{Jid, Server};
-use sqlx::AssertSqlSafe;
-use std::collections::HashMap;
 
 /// A conversation in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,29 +64,12 @@ impl Store {
             .iter()
             .map(|row| read_chat(&Record::new("chats", row)))
             .collect::<Result<Vec<_>, _>>()?;
-        let mut addresses = self.addresses(&chats).await?;
+        let keys: Vec<String> = chats.iter().map(|chat| chat.key.clone()).collect();
+        let mut addresses = self.addresses_of(&keys).await?;
         for chat in &mut chats {
             chat.addresses = addresses.remove(&chat.key).unwrap_or_default();
         }
         Ok(chats)
-    }
-
-    async fn addresses(&self, chats: &[Chat]) -> Result<HashMap<String, Vec<Jid>>, StorageError> {
-        let mut found: HashMap<String, Vec<Jid>> = HashMap::new();
-        for batch in dialect::batches(chats) {
-            let sql = format!(
-                "SELECT contact_id AS id, address FROM contact_addresses \
-                 WHERE contact_id IN ({}) ORDER BY address",
-                dialect::parameters(0, batch.len())
-            );
-            let query =
-                batch.iter().fold(query(AssertSqlSafe(sql)), |query, chat| query.bind(&chat.key));
-            for row in query.fetch_all(self.readers()).await? {
-                let record = Record::new("contact_addresses", &row);
-                found.entry(record.get("id")?).or_default().push(record.parsed("address")?);
-            }
-        }
-        Ok(found)
     }
 
     /// The key of a conversation, by any address of the other side; `None` when it is not known.
@@ -282,8 +263,8 @@ async fn merge(
     for statement in [
         "UPDATE contact_addresses SET contact_id = $3 WHERE instance_id = $1 AND contact_id = $2",
         "UPDATE messages SET chat_key = $3 WHERE instance_id = $1 AND chat_key = $2",
-        "INSERT INTO chats (instance_id, chat_key, address, unread, last_message_at) \
-         SELECT instance_id, $3, address, unread, last_message_at FROM chats \
+        "INSERT INTO chats (instance_id, chat_key, address, unread, last_message_at, created_at) \
+         SELECT instance_id, $3, address, unread, last_message_at, created_at FROM chats \
          WHERE instance_id = $1 AND chat_key = $2 \
          ON CONFLICT (instance_id, chat_key) DO UPDATE SET \
          unread = chats.unread + excluded.unread, \
@@ -313,8 +294,8 @@ pub(crate) struct Arrival<'a> {
 /// Moves a conversation up, making it with its first message.
 pub(crate) fn touching(arrival: &Arrival<'_>) -> Query {
     query(
-        "INSERT INTO chats (instance_id, chat_key, address, unread, last_message_at) \
-         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (instance_id, chat_key) DO UPDATE SET \
+        "INSERT INTO chats (instance_id, chat_key, address, unread, last_message_at, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $5) ON CONFLICT (instance_id, chat_key) DO UPDATE SET \
          unread = chats.unread + excluded.unread, \
          last_message_at = CASE WHEN excluded.last_message_at > chats.last_message_at \
          THEN excluded.last_message_at ELSE chats.last_message_at END",

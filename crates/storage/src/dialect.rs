@@ -10,7 +10,7 @@ mod sqlite;
 
 pub(crate) use batch::Batch;
 pub(crate) use postgres::{PgTarget, instant, uuid_text};
-pub(crate) use query::{Instant, Query, query};
+pub(crate) use query::{Instant, Query, Value, query};
 
 use crate::error::StorageError;
 use flowcore_domain::id::{InstanceId, UserId};

@@ -1,5 +1,7 @@
 //! Instances: rows of `whatsapp_instances`. Deleting one deletes everything of it.
 
+pub(crate) mod options;
+
 use crate::Store;
 use crate::dialect::{Instant, query};
 use crate::error::StorageError;
@@ -10,6 +12,7 @@ use flowcore_domain::event::NewEvent;
 use flowcore_domain::id::{InstanceId, UserId};
 use flowcore_domain::instance::settings::Settings;
 use flowcore_domain::instance::{Identity, Instance, InstanceName, Reason, Status};
+use options::InstanceOptions;
 
 const TABLE: &str = "whatsapp_instances";
 
@@ -64,26 +67,7 @@ impl Store {
         new: NewInstance,
         events: Vec<NewEvent>,
     ) -> Result<Instance, StorageError> {
-        self.write(move |connection| {
-            Box::pin(async move {
-                let row = query(
-                    "INSERT INTO whatsapp_instances (id, user_id, instance_name, status, wanted, \
-                     groups_ignore, read_messages, created_at, updated_at) \
-                     VALUES ($1, $2, $3, $4, FALSE, FALSE, FALSE, $5, $5) RETURNING *",
-                )
-                .bind(new.id)
-                .bind(new.user_id)
-                .bind(new.name.as_str())
-                .bind(Status::Created.stored())
-                .bind(Instant(new.now))
-                .fetch_one(&mut *connection)
-                .await
-                .map_err(named)?;
-                events::append(connection, new.id, new.now, events).await?;
-                read_instance(&Record::new(TABLE, &row))
-            })
-        })
-        .await
+        self.create_instance_with(new, InstanceOptions::default(), events).await
     }
 
     /// An instance by id.
@@ -144,6 +128,8 @@ impl Store {
                      profile_name = CASE WHEN $4 THEN $8 ELSE profile_name END, \
                      wanted = COALESCE($9, wanted), \
                      last_connected = COALESCE($10, last_connected), \
+                     disconnected_at = CASE WHEN $2 <> 'DISCONNECTED' THEN NULL \
+                     ELSE COALESCE(disconnected_at, $11) END, \
                      updated_at = $11 WHERE id = $1",
                 )
                 .bind(id)
@@ -182,12 +168,18 @@ impl Store {
             Box::pin(async move {
                 let changed = query(
                     "UPDATE whatsapp_instances SET groups_ignore = $2, read_messages = $3, \
-                     updated_at = $4 WHERE id = $1",
+                     updated_at = $4, reject_calls = $5, reject_calls_message = $6, \
+                     always_online = $7, read_status = $8, sync_full_history = $9 WHERE id = $1",
                 )
                 .bind(id)
                 .bind(settings.groups_ignore)
                 .bind(settings.read_messages)
                 .bind(Instant(now))
+                .bind(settings.reject_calls)
+                .bind(settings.reject_calls_message)
+                .bind(settings.always_online)
+                .bind(settings.read_status)
+                .bind(settings.sync_full_history)
                 .execute(connection)
                 .await?;
                 let there = changed > 0;
@@ -234,11 +226,17 @@ fn read_instance(record: &Record<'_>) -> Result<Instance, StorageError> {
         identity: jid.map(|jid| Identity { jid, lid, profile_name }),
         wanted: record.get("wanted")?,
         last_connected: record.millis_option("last_connected")?,
+        disconnected_at: record.millis_option("disconnected_at")?,
         created_at: record.millis("created_at")?,
         updated_at: record.millis("updated_at")?,
         settings: Settings {
+            reject_calls: record.get("reject_calls")?,
+            reject_calls_message: record.get("reject_calls_message")?,
             groups_ignore: record.get("groups_ignore")?,
+            always_online: record.get("always_online")?,
             read_messages: record.get("read_messages")?,
+            read_status: record.get("read_status")?,
+            sync_full_history: record.get("sync_full_history")?,
         },
     })
 }

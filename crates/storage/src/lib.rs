@@ -25,6 +25,7 @@ mod media;
 mod messages;
 mod open;
 mod outgoing;
+mod queries;
 mod rotation;
 mod row;
 mod sessions;
@@ -42,6 +43,7 @@ pub use error::{OpenError, StorageError};
 pub use events::{Followed, FollowedEvent, Place, StoredEvent};
 pub use history::Retention;
 pub use inbox::InboundRow;
+pub use instances::options::{InstanceCounts, InstanceOptions, InstanceToken};
 pub use instances::{InstanceChange, InstanceFilter, NewInstance};
 pub use jobs::{ClaimedJob, JobOutcome, NewJob};
 pub use maintenance::{BackupError, MigrationPlan, backup, migration_plan, restore};
@@ -49,6 +51,7 @@ pub use media::Media;
 pub use messages::{MessageCursor, StoredMessage};
 pub use open::{DatabaseOptions, Mark, StoreOptions};
 pub use outgoing::{IDEMPOTENCY_LIFETIME, OutgoingInsert, OutgoingRow};
+pub use queries::{ChatFilter, ChatOverview, Contact, ContactFilter, MessageFilter, Page};
 pub use rotation::{key_is_rotated, rotate_key_file};
 pub use statuses::{Receipt, Render, StatusNews};
 pub use vault::{MasterKey, MasterKeyError};
@@ -78,6 +81,7 @@ struct Inner {
     key_file: Option<PathBuf>,
     webhooks: Sealer,
     logins: Sealer,
+    options: Sealer,
 }
 
 impl Store {
@@ -93,7 +97,8 @@ impl Store {
         let Opened { database, vault, guard } = open::open(options).await?;
         let (webhooks, logins) =
             (vault.sealer("webhook_endpoints"), vault.sealer("login_sessions"));
-        let inner = Inner { database, guard, vault, key_file, webhooks, logins };
+        let options = vault.sealer("whatsapp_instances");
+        let inner = Inner { database, guard, vault, key_file, webhooks, logins, options };
         let store = Self { inner: Arc::new(inner) };
         if store.inner.key_file.is_some() || store.inner.vault.master().has_earlier() {
             store.watch_key();

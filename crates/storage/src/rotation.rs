@@ -11,6 +11,7 @@
 use crate::Store;
 use crate::dialect::{Query, Row, query};
 use crate::error::{OpenError, StorageError};
+use crate::instances::options;
 use crate::open::{self, KEY_CHECK};
 use crate::row::Record;
 use crate::vault::Sealer;
@@ -90,6 +91,7 @@ impl Store {
                 .await?;
         }
         done += self.reseal_webhooks(id).await?;
+        done += self.reseal_options(id).await?;
         for instance in self.instances(&crate::InstanceFilter::default()).await? {
             done += self.reseal_session(instance.id, id).await?;
         }
@@ -123,6 +125,33 @@ impl Store {
                 done += self
                     .replace_with(&self.inner.webhooks, place, |old, new| {
                         query(update).bind(old).bind(new).bind(webhook)
+                    })
+                    .await?;
+            }
+        }
+        Ok(done)
+    }
+
+    async fn reseal_options(&self, id: [u8; 8]) -> Result<u64, StorageError> {
+        let mut done = 0;
+        for (select, column, update) in [
+            (
+                "SELECT id, token FROM whatsapp_instances WHERE token IS NOT NULL",
+                "token",
+                "UPDATE whatsapp_instances SET token = $2 WHERE token = $1 AND id = $3",
+            ),
+            (
+                "SELECT id, proxy FROM whatsapp_instances WHERE proxy IS NOT NULL",
+                "proxy",
+                "UPDATE whatsapp_instances SET proxy = $2 WHERE proxy = $1 AND id = $3",
+            ),
+        ] {
+            for row in old(select, column, id).fetch_all(self.readers()).await? {
+                let instance: InstanceId = Record::new("whatsapp_instances", &row).parsed("id")?;
+                let name = options::row_of(instance, column);
+                done += self
+                    .replace_with(&self.inner.options, (&name, &row, column), |old, new| {
+                        query(update).bind(old).bind(new).bind(instance)
                     })
                     .await?;
             }

@@ -49,8 +49,8 @@ impl Store {
                 }
                 query(
                     "INSERT INTO webhook_endpoints (id, instance_id, user_id, url, enabled, events, \
-                     headers, by_events, secret, created_at) \
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                     headers, by_events, secret, created_at, updated_at, evolution, base64) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12)",
                 )
                 .bind(webhook.id.text())
                 .bind(instance)
@@ -62,6 +62,8 @@ impl Store {
                 .bind(webhook.by_events)
                 .bind(sealed.secret)
                 .bind(webhook.created_at.0)
+                .bind(webhook.evolution)
+                .bind(webhook.base64)
                 .execute(connection)
                 .await?;
                 Ok(true)
@@ -116,7 +118,7 @@ impl Store {
                     "UPDATE webhook_endpoints SET url = $3, enabled = $4, events = $5, \
                      headers = $6, by_events = $7, secret = $8, previous_secret = $9, \
                      previous_until = $10, failures = 0, failing_since = NULL, \
-                     paused_until = NULL, off_because = NULL \
+                     paused_until = NULL, off_because = NULL, base64 = $11, updated_at = $12 \
                      WHERE id = $1 AND (instance_id = $2 OR user_id = $2)",
                 )
                 .bind(webhook.id.text())
@@ -129,6 +131,8 @@ impl Store {
                 .bind(sealed.secret)
                 .bind(sealed.previous_secret)
                 .bind(webhook.previous_secret.map(|(_, until)| until.0))
+                .bind(webhook.base64)
+                .bind(now.0)
                 .execute(&mut *connection)
                 .await?;
                 if changed == 0 {
@@ -216,7 +220,13 @@ impl Store {
             secret: secret("secret", record.get::<&[u8]>("secret")?)?,
             previous_secret: previous.transpose()?,
             health: health::read(record)?,
+            evolution: record.get("evolution")?,
+            base64: record.get("base64")?,
             created_at: Millis(record.get("created_at")?),
+            updated_at: Millis(match record.get::<Option<i64>>("updated_at")? {
+                Some(at) => at,
+                None => record.get("created_at")?,
+            }),
         })
     }
 }

@@ -6,10 +6,12 @@
 //! client's hello, and the client hung up without another word.
 
 use super::departure::Departures;
+use super::proxy::{self, ProxyGuard};
 use async_trait::async_trait;
 use bytes::Bytes;
 use flowcore_domain::engine::EngineError;
 use flowcore_domain::instance::Reason;
+use flowcore_domain::proxy::Proxy;
 use http::{HeaderValue, Uri, header};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
@@ -24,6 +26,9 @@ use wacore::net::{
 };
 use whatsapp_rust_tokio_transport::{Connector, default_tls_connector, from_websocket};
 
+/// How long the first answer behind a proxy that is tried may take.
+const PROXY_TLS_WITHIN: Duration = Duration::from_secs(10);
+
 /// Knows where WhatsApp is and whom to trust. Shared by all sessions: the roots are parsed once.
 pub(super) struct Dialer {
     target: Arc<Target>,
@@ -34,11 +39,37 @@ struct Target {
     host: String,
     port: u16,
     tls: Option<TlsConnector>,
+    guard: ProxyGuard,
+}
+
+impl Target {
+    async fn reach(&self, through: Option<&Proxy>) -> Result<TcpStream, std::io::Error> {
+        let target = (self.host.as_str(), self.port);
+        match through {
+            None => TcpStream::connect(target).await,
+            Some(proxy) => proxy::connect(proxy, &self.guard, target).await,
+        }
+    }
 }
 
 impl Dialer {
+    /// Whether the chat socket is reached through a proxy: a server that can be trusted answers.
+    pub(super) async fn try_proxy(&self, proxy: &Proxy) -> Result<(), EngineError> {
+        let failed = |what: String| EngineError::Failed(what);
+        let target = &self.target;
+        let tcp = target.reach(Some(proxy)).await.map_err(|error| failed(error.to_string()))?;
+        let Some(tls) = &target.tls else { return Ok(()) };
+        let name = ServerName::try_from(target.host.clone());
+        let name = name.map_err(|_| failed("the address of WhatsApp is wrong".to_owned()))?;
+        match tokio::time::timeout(PROXY_TLS_WITHIN, tls.connect(name, tcp)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) => Err(failed("who answers behind the proxy is not WhatsApp".to_owned())),
+            Err(_) => Err(failed("nobody answers behind the proxy".to_owned())),
+        }
+    }
+
     /// A dialer for `url`, or for WhatsApp itself.
-    pub(super) fn new(url: Option<&str>) -> Result<Self, EngineError> {
+    pub(super) fn new(url: Option<&str>, guard: ProxyGuard) -> Result<Self, EngineError> {
         let wrong = |what: &str| EngineError::Failed(format!("the address of WhatsApp {what}"));
         let uri: Uri =
             url.unwrap_or(WHATSAPP_WEB_WS_URL).parse().map_err(|_| wrong("is not a URL"))?;
@@ -50,13 +81,14 @@ impl Dialer {
         let host = uri.host().ok_or_else(|| wrong("has no host"))?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let port = uri.port_u16().unwrap_or(default_port);
-        Ok(Self { target: Arc::new(Target { uri, host, port, tls }) })
+        Ok(Self { target: Arc::new(Target { uri, host, port, tls, guard }) })
     }
 
     /// The transport factory of one session, which also remembers why its last connection failed.
-    pub(super) fn for_session(&self) -> Arc<SessionDialer> {
+    pub(super) fn for_session(&self, proxy: Option<Proxy>) -> Arc<SessionDialer> {
         Arc::new(SessionDialer {
             target: Arc::clone(&self.target),
+            proxy,
             verdict: Arc::default(),
             departures: Arc::default(),
         })
@@ -83,6 +115,7 @@ const UNTRUSTED: u8 = 2;
 /// Dials for one session.
 pub(super) struct SessionDialer {
     target: Arc<Target>,
+    proxy: Option<Proxy>,
     verdict: Arc<Verdict>,
     departures: Arc<Departures>,
 }
@@ -105,7 +138,7 @@ impl SessionDialer {
     async fn dial(
         &self,
     ) -> Result<(Arc<dyn Transport>, async_channel::Receiver<TransportEvent>), DialError> {
-        let tcp = TcpStream::connect((self.target.host.as_str(), self.target.port)).await?;
+        let tcp = self.target.reach(self.proxy.as_ref()).await?;
         // Stanzas are small and answered at once: waiting to fill a packet only adds latency.
         tcp.set_nodelay(true)?;
         let builder = ClientBuilder::from_uri(self.target.uri.clone())

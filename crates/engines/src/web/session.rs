@@ -79,7 +79,7 @@ impl WebSession {
         spec: SessionSpec,
         sink: Arc<dyn SessionSink>,
     ) -> Result<Arc<Self>, EngineError> {
-        let dialer = shared.dialer.for_session();
+        let dialer = shared.dialer.for_session(spec.proxy.clone());
         let session = Arc::new(Self {
             departures: Arc::clone(dialer.departures()),
             client: Mutex::new(None),

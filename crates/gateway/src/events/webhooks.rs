@@ -44,6 +44,8 @@ pub struct NewWebhook {
     pub by_events: bool,
     /// Whether anything is posted.
     pub enabled: bool,
+    /// Whether media go inside, as base64.
+    pub base64: bool,
 }
 
 /// What changes about an endpoint; `None` leaves it.
@@ -63,6 +65,8 @@ pub struct WebhookPatch {
     pub by_events: Option<bool>,
     /// Whether anything is posted.
     pub enabled: Option<bool>,
+    /// Whether media go inside, as base64.
+    pub base64: Option<bool>,
 }
 
 /// Where events go.
@@ -91,20 +95,7 @@ impl Webhooks {
     ) -> Result<Webhook, ServiceError> {
         let scope = self.scope(caller, of).await?;
         self.check(&new.url)?;
-        let webhook = Webhook {
-            id: fresh_id(),
-            scope,
-            url: new.url,
-            enabled: new.enabled,
-            events: new.events,
-            chats: new.chats,
-            headers: new.headers,
-            by_events: new.by_events,
-            secret: new.secret.unwrap_or_else(|| Secret::from_bytes(rand::random())),
-            previous_secret: None,
-            health: Health::default(),
-            created_at: self.shared.now(),
-        };
+        let webhook = made(new, (scope, false), self.shared.now());
         if self.shared.store.create_webhook(webhook.clone()).await? {
             Ok(webhook)
         } else {
@@ -166,11 +157,60 @@ impl Webhooks {
             health: Health::default(),
             by_events: patch.by_events.unwrap_or(old.by_events),
             enabled: patch.enabled.unwrap_or(old.enabled),
+            base64: patch.base64.unwrap_or(old.base64),
+            updated_at: self.shared.now(),
             ..old
         };
-        self.shared.store.update_webhook(webhook.clone(), self.shared.now()).await?;
+        self.shared.store.update_webhook(webhook.clone(), webhook.updated_at).await?;
         self.shared.outbox.work.notify_one();
         Ok(webhook)
+    }
+
+    /// The one endpoint of an instance that is set and found without an id.
+    ///
+    /// # Errors
+    /// [`ServiceError::InstanceNotFound`] also for those of others.
+    pub async fn evolution(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+    ) -> Result<Option<Webhook>, ServiceError> {
+        let all = self.list(caller, WebhooksOf::Instance(name)).await?;
+        Ok(all.into_iter().find(|one| one.evolution))
+    }
+
+    /// Makes or replaces that endpoint; its id and its secret stay.
+    ///
+    /// # Errors
+    /// [`ServiceError::UrlNotAllowed`] says what is wrong with the URL.
+    pub async fn set_evolution(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+        new: NewWebhook,
+    ) -> Result<Webhook, ServiceError> {
+        let of = WebhooksOf::Instance(name);
+        if let Some(old) = self.evolution(caller, name).await? {
+            let patch = WebhookPatch {
+                url: Some(new.url),
+                events: Some(new.events),
+                chats: Some(new.chats),
+                headers: Some(new.headers),
+                secret: None,
+                by_events: Some(new.by_events),
+                enabled: Some(new.enabled),
+                base64: Some(new.base64),
+            };
+            return self.update(caller, of, old.id, patch).await;
+        }
+        let scope = self.scope(caller, of).await?;
+        self.check(&new.url)?;
+        let webhook = made(new, (scope, true), self.shared.now());
+        if self.shared.store.create_webhook(webhook.clone()).await? {
+            Ok(webhook)
+        } else {
+            Err(ServiceError::LimitReached { what: "webhooks", limit: MAX_WEBHOOKS })
+        }
     }
 
     /// Removes an endpoint with what waits for it.
@@ -314,5 +354,25 @@ impl Webhooks {
 
     fn check(&self, url: &str) -> Result<(), ServiceError> {
         clients::check_url(url, &self.poster.allow).map(drop).map_err(ServiceError::UrlNotAllowed)
+    }
+}
+
+fn made(new: NewWebhook, (scope, evolution): (Scope, bool), now: Millis) -> Webhook {
+    Webhook {
+        id: fresh_id(),
+        scope,
+        url: new.url,
+        enabled: new.enabled,
+        events: new.events,
+        chats: new.chats,
+        headers: new.headers,
+        by_events: new.by_events,
+        secret: new.secret.unwrap_or_else(|| Secret::from_bytes(rand::random())),
+        previous_secret: None,
+        health: Health::default(),
+        evolution,
+        base64: new.base64,
+        created_at: now,
+        updated_at: now,
     }
 }

@@ -246,10 +246,19 @@ impl Actor {
             name: self.name.clone(),
             actor: self.me.clone(),
         });
+        let proxy = match self.shared.store.proxy(self.id).await {
+            Ok(proxy) => proxy,
+            // Never around a proxy that is there and can't be read.
+            Err(error) => {
+                tracing::error!(instance = %self.id, %error, "the proxy can't be read");
+                return false;
+            }
+        };
         let spec = SessionSpec {
             instance_id: self.id,
             device_name: DEVICE_NAME.into(),
             store: self.shared.store.session_store(self.id),
+            proxy,
         };
         match self.engine.start(spec, sink).await {
             Ok(session) => {

@@ -28,6 +28,11 @@ impl Registry {
         Self { engine, handles: Mutex::default() }
     }
 
+    /// What runs the sessions.
+    pub(crate) fn engine(&self) -> &dyn Engine {
+        &*self.engine
+    }
+
     /// The actor of an instance, if it has one.
     pub(crate) fn get(&self, id: InstanceId) -> Option<Handle> {
         self.lock().get(&id).filter(|handle| handle.is_alive()).cloned()

@@ -168,6 +168,7 @@ impl World {
             secret: None,
             by_events: false,
             enabled: true,
+            base64: false,
         };
         self.gateway
             .webhooks()

@@ -29,6 +29,7 @@ fn endpoint(url: String, events: &[&str]) -> NewWebhook {
         secret: None,
         by_events: false,
         enabled: true,
+        base64: false,
     }
 }
 

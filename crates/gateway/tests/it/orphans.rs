@@ -8,7 +8,7 @@ use flowcore_domain::engine::{CommitError, Engine, Report, SessionSink, SessionS
 use flowcore_domain::id::{InstanceId, UserId};
 use flowcore_domain::message::Inbound;
 use flowcore_domain::session_store::{Change, Namespace, SessionStore, SessionStoreError};
-use flowcore_engines::{WebEngine, WebEngineConfig};
+use flowcore_engines::{ProxyGuard, WebEngine, WebEngineConfig};
 use flowcore_storage::{DatabaseOptions, Mark, NewInstance, Store, StoreOptions};
 use serde_json::json;
 use std::sync::{Arc, Mutex};
@@ -26,10 +26,17 @@ async fn a_message_of_which_only_the_ratchet_step_was_kept_is_asked_for_again() 
     let (store, instance_id) = store_with_instance(data.path()).await;
     let disk = Arc::new(Disk::over(store.session_store(instance_id)));
     let (sink, mut codes, mut texts) = Sink::new();
-    let config = WebEngineConfig { url: Some(world.network.socket_url(true)) };
+    let config = WebEngineConfig {
+        url: Some(world.network.socket_url(true)),
+        proxy_guard: ProxyGuard::default(),
+    };
     let engine = WebEngine::new(&config, tokio_util::task::TaskTracker::new()).expect("an engine");
-    let spec =
-        SessionSpec { instance_id, device_name: "Flowcore".into(), store: Arc::clone(&disk) as _ };
+    let spec = SessionSpec {
+        instance_id,
+        device_name: "Flowcore".into(),
+        store: Arc::clone(&disk) as _,
+        proxy: None,
+    };
     let session = engine.start(spec, Arc::new(sink)).await.expect("a session");
     let code = timeout(DEADLINE, codes.recv()).await.expect("in time").expect("a code");
     let phone = world.scan(&code).await;

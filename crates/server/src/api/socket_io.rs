@@ -9,7 +9,9 @@
 use crate::app::AppState;
 use axum::http::header;
 use axum::http::request::Parts;
-use flowcore_gateway::{Caller, FollowFilter, Follower, Seen};
+use flowcore_domain::event::EventKind;
+use flowcore_domain::instance::InstanceName;
+use flowcore_gateway::{Caller, FollowFilter, Follower, Seen, ServiceError};
 use serde_json::json;
 use socketioxide::SocketIo;
 use socketioxide::extract::{SocketRef, State};
@@ -29,6 +31,8 @@ enum Refused {
     Unauthorized,
     #[error("instance_not_found")]
     NoInstance,
+    #[error("websocket_disabled")]
+    SwitchedOff,
     #[error("unavailable")]
     Unavailable,
 }
@@ -74,16 +78,27 @@ async fn serve(socket: SocketRef, State(state): State<AppState>) {
     state.tasks.spawn(tell(socket, follower, gone, state.stopping.clone()));
 }
 
+/// Whose key it is: one of the server, or that of one instance.
+async fn recognised(state: &AppState, key: &str) -> Result<Option<Caller>, ServiceError> {
+    match state.gateway.accounts().by_key(key).await? {
+        Some(caller) => Ok(Some(caller)),
+        None => state.gateway.instances().by_token(key).await,
+    }
+}
+
 /// Who asks, and for what: the namespace is the instance.
 async fn asked(socket: &SocketRef, state: &AppState) -> Result<(Caller, FollowFilter), Refused> {
     let key = key_of(socket.req_parts()).ok_or(Refused::Unauthorized)?;
-    let caller = state.gateway.accounts().by_key(&key).await;
-    let caller = caller.map_err(|_| Refused::Unavailable)?.ok_or(Refused::Unauthorized)?;
-    let instance = match socket.ns().trim_start_matches('/') {
-        "" => None,
-        name => Some(name.parse().map_err(|_| Refused::NoInstance)?),
-    };
-    Ok((caller, FollowFilter { instance, ..FollowFilter::default() }))
+    let known = recognised(state, &key).await.map_err(|_| Refused::Unavailable)?;
+    let caller = known.ok_or(Refused::Unauthorized)?;
+    let mut filter = FollowFilter::default();
+    let name = socket.ns().trim_start_matches('/');
+    if !name.is_empty() {
+        let name: InstanceName = name.parse().map_err(|_| Refused::NoInstance)?;
+        filter.kinds = chosen(state, &caller, &name).await?;
+        filter.instance = Some(name);
+    }
+    Ok((caller, filter))
 }
 
 async fn follow(
@@ -92,6 +107,19 @@ async fn follow(
     filter: FollowFilter,
 ) -> Result<Follower, Refused> {
     state.gateway.live().follow(caller, filter).await.map_err(|_| Refused::NoInstance)
+}
+
+/// What the owner chose to be told of an instance; nobody chose is everything.
+async fn chosen(
+    state: &AppState,
+    caller: &Caller,
+    name: &InstanceName,
+) -> Result<Vec<EventKind>, Refused> {
+    let selection = state.gateway.instances().live_selection(caller, name).await;
+    match selection.map_err(|_| Refused::NoInstance)? {
+        Some(selection) if !selection.enabled => Err(Refused::SwitchedOff),
+        selection => Ok(selection.map(|selection| selection.events).unwrap_or_default()),
+    }
 }
 
 /// The first credential that is there decides, as everywhere; Evolution's clients put it into the query.

@@ -118,6 +118,7 @@ pub(crate) async fn create(
         secret: parse_secret(value.secret)?,
         by_events: value.by_events.unwrap_or(false),
         enabled: value.enabled.unwrap_or(true),
+        base64: false,
     };
     let webhook = state.gateway.webhooks().create(&caller, of(name.as_ref()), new).await?;
     let mut answer = shown(&webhook);
@@ -155,6 +156,7 @@ pub(crate) async fn update(
         secret: parse_secret(value.secret)?,
         by_events: value.by_events,
         enabled: value.enabled,
+        base64: None,
     };
     let webhooks = state.gateway.webhooks();
     let webhook = webhooks.update(&caller, of(name.as_ref()), which.id()?, patch).await?;

@@ -4,8 +4,8 @@ use super::session::Viewer;
 use super::view::{self, Card, Link};
 use super::{live, page};
 use crate::app::AppState;
+use crate::evolution;
 use crate::extract::{Asked, Named, instance_name};
-use crate::health;
 use crate::problem::{Problem, wants_page};
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -60,7 +60,7 @@ pub(crate) async fn home(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     if !wants_page(&headers) {
-        return Ok(health::welcome());
+        return Ok(evolution::welcome(&state));
     }
     let Some(viewer) = Viewer::of(&headers, &state).await? else {
         return Ok(Redirect::to("/login").into_response());

@@ -2,6 +2,7 @@
 
 use flowcore_server::app::{self, Running};
 use flowcore_server::config::ServerConfig;
+use flowcore_server::evolution::EvolutionSettings;
 use flowcore_server::{AdminKey, AllowPrivate, DatabaseOptions, Mark};
 use flowcore_simulator::{Network, NetworkConfig};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
@@ -43,6 +44,7 @@ pub(crate) fn config(folder: &Path, network: &Network) -> ServerConfig {
         keep_events: Duration::from_secs(30 * 24 * 3600),
         whatsapp_url: Some(network.socket_url(true)),
         allow_private: AllowPrivate::loopback(),
+        evolution: EvolutionSettings::default(),
     }
 }
 

@@ -5,6 +5,7 @@ mod auth;
 mod dashboard;
 mod errors;
 mod events;
+mod evolution;
 mod harness;
 mod instances;
 mod live;

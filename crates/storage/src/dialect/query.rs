@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 /// A parameter. `Id` and `Instant` are for the columns that have PostgreSQL's own types: text and
 /// milliseconds in SQLite, `uuid` and `timestamptz` there.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Value {
     Text(Option<String>),
     Number(Option<i64>),

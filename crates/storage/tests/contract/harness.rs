@@ -8,6 +8,7 @@ use flowcore_domain::event::{EventKind, NewEvent};
 use flowcore_domain::id::{EventId, InstanceId, MessageRowId, UserId, WebhookId};
 use flowcore_domain::jid::Jid;
 use flowcore_domain::message::{Addressing, InboundMessage};
+use flowcore_domain::proxy::{Proxy, ProxyProtocol};
 use flowcore_domain::webhook::{ChatFilter, Health, Scope, Secret, Webhook};
 use flowcore_storage::{
     DatabaseOptions, InboundRow, Mark, MasterKey, NewInstance, NewJob, OutgoingRow, Store,
@@ -182,6 +183,16 @@ pub(crate) fn event(instance: InstanceId, kind: EventKind, ordering_key: &str) -
     }
 }
 
+pub(crate) fn proxy() -> Proxy {
+    Proxy {
+        protocol: ProxyProtocol::Socks5,
+        host: "proxy.example".to_owned(),
+        port: 1080,
+        username: Some("who".to_owned()),
+        password: Some("hush-hush".to_owned()),
+    }
+}
+
 pub(crate) fn webhook(instance: InstanceId, events: &[EventKind]) -> Webhook {
     Webhook {
         id: WebhookId(Uuid::now_v7()),
@@ -195,7 +206,10 @@ pub(crate) fn webhook(instance: InstanceId, events: &[EventKind]) -> Webhook {
         previous_secret: None,
         chats: ChatFilter::default(),
         health: Health::default(),
+        evolution: false,
+        base64: false,
         created_at: NOW,
+        updated_at: NOW,
     }
 }
 

@@ -57,7 +57,7 @@ pub(crate) async fn a_change_touches_what_it_names(kind: Kind) {
     harness.store.update_instance(id, lost, vec![]).await.expect("changed");
     harness
         .store
-        .update_settings(id, Settings { groups_ignore: true, read_messages: false }, NOW)
+        .update_settings(id, Settings { groups_ignore: true, ..Settings::default() }, NOW)
         .await
         .expect("changed");
     let read = harness.store.instance(id).await.expect("read").expect("there");

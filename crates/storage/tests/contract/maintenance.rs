@@ -77,7 +77,7 @@ async fn what_is_no_whole_backup_is_not_restored() {
 pub(crate) async fn a_schema_of_an_earlier_version_is_brought_up_to_date(kind: Kind) {
     let harness = Harness::new(kind).await;
     let plan = migration_plan(harness.directory.path(), &harness.database).await.expect("a plan");
-    assert_eq!((plan.found, plan.pending), (Some(4), vec![]));
+    assert_eq!((plan.found, plan.pending), (Some(5), vec![]));
     let id = harness.instance("shop").await;
     harness.store.commit_inbound(id, vec![inbound(id, ALICE, "1")], NOW).await.expect("stored");
     harness.store.close().await;
@@ -85,13 +85,13 @@ pub(crate) async fn a_schema_of_an_earlier_version_is_brought_up_to_date(kind: K
     back_to_the_first_version(&mut raw).await;
     drop(raw);
     let plan = migration_plan(harness.directory.path(), &harness.database).await.expect("a plan");
-    assert_eq!((plan.found, plan.pending.len()), (Some(1), 3));
+    assert_eq!((plan.found, plan.pending.len()), (Some(1), 4));
     assert_eq!(plan.pending[0], (2, "jobs and search".to_owned()));
     let store = Store::open(harness.options()).await.expect("opens");
     assert!(store.message(id, "1").await.expect("read").is_some());
     assert_eq!(store.search_messages(id, "hi", None, 10).await.expect("searched").len(), 1);
     let plan = migration_plan(harness.directory.path(), &harness.database).await.expect("a plan");
-    assert_eq!(plan.found, Some(4));
+    assert_eq!(plan.found, Some(5));
 }
 
 /// What version 1 had: everything of the later ones taken away again.
@@ -110,7 +110,20 @@ pub(crate) async fn back_to_the_first_version(raw: &mut Raw) {
         raw.execute(&format!("DROP TABLE {table}")).await;
     }
     raw.execute(
-        "ALTER TABLE whatsapp_instances DROP COLUMN reject_calls; \
+        "DROP INDEX whatsapp_instances_token; DROP INDEX webhook_endpoints_evolution; \
+         ALTER TABLE chats DROP COLUMN created_at; \
+         ALTER TABLE webhook_endpoints DROP COLUMN evolution; \
+         ALTER TABLE webhook_endpoints DROP COLUMN base64; \
+         ALTER TABLE webhook_endpoints DROP COLUMN updated_at; \
+         ALTER TABLE whatsapp_instances DROP COLUMN always_online; \
+         ALTER TABLE whatsapp_instances DROP COLUMN read_status; \
+         ALTER TABLE whatsapp_instances DROP COLUMN sync_full_history; \
+         ALTER TABLE whatsapp_instances DROP COLUMN disconnected_at; \
+         ALTER TABLE whatsapp_instances DROP COLUMN token_hash; \
+         ALTER TABLE whatsapp_instances DROP COLUMN token; \
+         ALTER TABLE whatsapp_instances DROP COLUMN proxy; \
+         ALTER TABLE whatsapp_instances DROP COLUMN live_selection; \
+         ALTER TABLE whatsapp_instances DROP COLUMN reject_calls; \
          ALTER TABLE whatsapp_instances DROP COLUMN reject_calls_message; \
          DROP TABLE jobs; ALTER TABLE whatsapp_instances DROP COLUMN keep_days; \
          ALTER TABLE whatsapp_instances DROP COLUMN keep_messages; \
@@ -166,11 +179,11 @@ async fn a_plan_makes_nothing_and_postgres_is_told_to_use_its_own_tools() {
     let folder = tempfile::tempdir().expect("a directory");
     let data = folder.path().join("data");
     let plan = migration_plan(&data, &Kind::Sqlite.fresh()).await.expect("a plan");
-    assert_eq!((plan.found, plan.pending.len()), (None, 4));
+    assert_eq!((plan.found, plan.pending.len()), (None, 5));
     assert!(!data.exists());
     let postgres = Kind::Postgres.fresh();
     let plan = migration_plan(&data, &postgres).await.expect("a plan");
-    assert_eq!((plan.found, plan.pending.len()), (None, 4));
+    assert_eq!((plan.found, plan.pending.len()), (None, 5));
     let refused = backup(&data, &postgres, &folder.path().join("file")).await.expect_err("refused");
     assert!(refused.to_string().contains("pg_dump"), "{refused}");
 }

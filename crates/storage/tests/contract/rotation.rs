@@ -1,14 +1,30 @@
 //! Changing the master key while everything runs.
 
-use crate::harness::{Harness, Kind, NOW, options};
+use crate::harness::{Harness, Kind, NOW, options, proxy};
 use flowcore_domain::clock::Millis;
+use flowcore_domain::id::InstanceId;
+use flowcore_domain::proxy::Proxy;
 use flowcore_domain::session_store::{Change, Namespace};
 use flowcore_domain::webhook::Secret;
+use flowcore_storage::{InstanceOptions, InstanceToken};
 use flowcore_storage::{LoginSession, MasterKey, OpenError, Store, StoreOptions};
 use flowcore_storage::{key_is_rotated, rotate_key_file};
 use std::time::{Duration, Instant};
 
 const SESSION: Namespace = Namespace("session");
+
+async fn options_of_an_instance(harness: &Harness) -> (InstanceId, Proxy) {
+    let proxy = proxy();
+    let token = InstanceToken { text: "a token of one instance".to_owned(), hash: [7; 32] };
+    let options = InstanceOptions {
+        token: Some(token),
+        proxy: Some(proxy.clone()),
+        ..InstanceOptions::default()
+    };
+    let new = harness.new_instance("tokened");
+    let made = harness.store.create_instance_with(new, options, vec![]).await.expect("made");
+    (made.id, proxy)
+}
 
 pub(crate) async fn a_running_store_seals_everything_with_a_new_key(kind: Kind) {
     let directory = tempfile::tempdir().expect("a directory");
@@ -26,6 +42,8 @@ pub(crate) async fn a_running_store_seals_everything_with_a_new_key(kind: Kind) 
     let entries = harness.store.session_store(id);
     let put = |key: u32| Change::put(SESSION, key.to_string(), "ratchet");
     entries.apply((0..300).map(put).collect()).await.expect("applied");
+
+    let (tokened, proxy) = options_of_an_instance(&harness).await;
 
     let old_key = std::fs::read_to_string(data.join("master.key")).expect("the key");
     rotate_key_file(&data).expect("a new key");
@@ -50,5 +68,8 @@ pub(crate) async fn a_running_store_seals_everything_with_a_new_key(kind: Kind) 
     let before = Millis(NOW.0 - 1);
     let login = store.login_session([1; 32], before).await.expect("read").expect("there");
     assert_eq!(login.csrf, "csrf");
+    let token = store.instance_token(tokened).await.expect("read");
+    assert_eq!(token.as_deref(), Some("a token of one instance"));
+    assert_eq!(store.proxy(tokened).await.expect("read"), Some(proxy));
     store.close().await;
 }

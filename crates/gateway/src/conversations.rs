@@ -1,0 +1,91 @@
+//! What is stored of an instance's conversations, for who asks: messages, chats, people. Every answer is a
+//! page of bounded length.
+
+use crate::accounts::Caller;
+use crate::error::ServiceError;
+use crate::{Instances, Shared};
+use flowcore_domain::instance::InstanceName;
+use flowcore_storage::{
+    ChatFilter, ChatOverview, Contact, ContactFilter, MessageFilter, Page, StoredMessage,
+};
+use std::sync::Arc;
+
+/// Most entries of one answer.
+pub const MAX_ENTRIES: usize = 1000;
+
+/// The stored conversations.
+#[derive(Debug, Clone)]
+pub struct Conversations {
+    shared: Arc<Shared>,
+    instances: Instances,
+}
+
+impl Conversations {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        let instances = Instances::new(Arc::clone(&shared));
+        Self { shared, instances }
+    }
+
+    /// A message by WhatsApp's id.
+    ///
+    /// # Errors
+    /// [`ServiceError::InstanceNotFound`] also for those of others.
+    pub async fn message(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+        id: &str,
+    ) -> Result<Option<StoredMessage>, ServiceError> {
+        let instance = self.instances.find(caller, name).await?;
+        Ok(self.shared.store.message(instance.id, id).await?)
+    }
+
+    /// How many messages pass the filter, and a page of them, newest first.
+    ///
+    /// # Errors
+    /// [`ServiceError::InstanceNotFound`] also for those of others.
+    pub async fn messages(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+        filter: &MessageFilter,
+        page: Page,
+    ) -> Result<(i64, Vec<StoredMessage>), ServiceError> {
+        let instance = self.instances.find(caller, name).await?;
+        Ok(self.shared.store.find_messages(instance.id, filter, bounded(page)).await?)
+    }
+
+    /// A page of the conversations that pass the filter, the last active first.
+    ///
+    /// # Errors
+    /// [`ServiceError::InstanceNotFound`] also for those of others.
+    pub async fn chats(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+        filter: &ChatFilter,
+        page: Page,
+    ) -> Result<Vec<ChatOverview>, ServiceError> {
+        let instance = self.instances.find(caller, name).await?;
+        Ok(self.shared.store.find_chats(instance.id, filter, bounded(page)).await?)
+    }
+
+    /// A page of the people that pass the filter, the longest known first.
+    ///
+    /// # Errors
+    /// [`ServiceError::InstanceNotFound`] also for those of others.
+    pub async fn contacts(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+        filter: &ContactFilter,
+        page: Page,
+    ) -> Result<Vec<Contact>, ServiceError> {
+        let instance = self.instances.find(caller, name).await?;
+        Ok(self.shared.store.find_contacts(instance.id, filter, bounded(page)).await?)
+    }
+}
+
+fn bounded(page: Page) -> Page {
+    Page { take: page.take.min(MAX_ENTRIES), ..page }
+}

@@ -1,0 +1,122 @@
+//! Who may do what: the server's key, an instance's own, none.
+
+use super::{ask, create, get};
+use crate::harness::{ADMIN_KEY, TestServer, answer, config, text};
+use flowcore_server::Mark;
+use flowcore_server::app;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+fn unauthorized() -> (StatusCode, Value) {
+    let message = json!({ "message": "Unauthorized" });
+    let body = json!({ "status": 401, "error": "Unauthorized", "response": message });
+    (StatusCode::UNAUTHORIZED, body)
+}
+
+#[tokio::test]
+async fn a_stranger_is_told_the_same_about_every_name() {
+    let server = TestServer::start().await;
+    create(&server, "shop").await;
+    let routes = server.server.routes().to_vec();
+    let guarded =
+        routes.iter().filter(|route| matches!(route.access, flowcore_server::Access::Evolution(_)));
+    let mut walked = 0;
+    for route in guarded {
+        for name in ["shop", "nobody"] {
+            let path = route.path.replace("{name}", name).replace("{*rest}", name);
+            let method = route.method.parse().unwrap_or(Method::POST);
+            let method = if route.method == "*" { Method::POST } else { method };
+            for key in [None, Some("no-key-of-anybody")] {
+                let mut request = server.plain(method.clone(), &path);
+                if let Some(key) = key {
+                    request = request.header("apikey", key);
+                }
+                assert_eq!(answer(request).await, unauthorized(), "{method} {path}");
+            }
+        }
+        walked += 1;
+    }
+    assert!(walked > 20, "{walked} routes");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_key_of_an_instance_is_good_for_that_one_alone() {
+    let server = TestServer::start().await;
+    let (shop, other) = (create(&server, "shop").await, create(&server, "other").await);
+    assert_ne!(shop, other);
+    let state = |name: &str| format!("/instance/connectionState/{name}");
+    let (status, _) = ask(&server, &shop, (Method::GET, &state("SHOP")), None).await;
+    assert_eq!(status, StatusCode::OK);
+    for name in ["other", "nobody", "my%20shop"] {
+        let answer = ask(&server, &shop, (Method::GET, &state(name)), None).await;
+        assert_eq!(answer, unauthorized(), "{name}");
+    }
+    let around = "/instance/connectionState/other?instanceName=shop";
+    assert_eq!(ask(&server, &shop, (Method::GET, around), None).await, unauthorized());
+    let inside = "/instance/connectionState/shop?instanceName=other";
+    let (status, body) = ask(&server, &shop, (Method::GET, inside), None).await;
+    assert_eq!((status, &body["instance"]["instanceName"]), (StatusCode::OK, &json!("shop")));
+    let (_, list) = ask(&server, &shop, (Method::GET, "/instance/fetchInstances"), None).await;
+    assert_eq!(list.as_array().map(Vec::len), Some(1), "{list}");
+    assert_eq!((&list[0]["name"], &list[0]["token"]), (&json!("shop"), &Value::Null));
+    let new = json!({ "instanceName": "new", "integration": "WHATSAPP-BAILEYS" });
+    let made = ask(&server, &shop, (Method::POST, "/instance/create"), Some(new)).await;
+    assert_eq!(made, unauthorized());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn lists_show_tokens_only_when_the_operator_opens_it() {
+    let server = TestServer::start().await;
+    let key = create(&server, "shop").await;
+    let (_, list) = get(&server, "/instance/fetchInstances").await;
+    assert!(list[0]["token"].is_null(), "{list}");
+    let TestServer { server: running, network, http, folder } = server;
+    running.stop().await;
+    let mut config = config(folder.path(), &network);
+    config.evolution.expose_tokens = true;
+    let running = app::serve(config, Mark::Sandbox).await.expect("a server");
+    let server = TestServer { server: running, network, http, folder };
+    let (_, list) = get(&server, "/instance/fetchInstances").await;
+    assert_eq!(text(&list[0]["token"]), key);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn metrics_are_for_who_may_read_them() {
+    let server = TestServer::start().await;
+    let (status, _) = get(&server, "/metrics").await;
+    assert_eq!(status, StatusCode::NOT_FOUND, "not unless the operator wants them");
+    let TestServer { server: running, network, http, folder } = server;
+    running.stop().await;
+    let mut config = config(folder.path(), &network);
+    let basic = Some(("prometheus".to_owned(), "hush".to_owned()));
+    config.evolution.metrics =
+        Some(flowcore_server::evolution::MetricsAccess { basic, open: false });
+    let running = app::serve(config, Mark::Sandbox).await.expect("a server");
+    let server = TestServer { server: running, network, http, folder };
+    let key = create(&server, "shop").await;
+    let request = || server.plain(Method::GET, "/metrics");
+    for refused in
+        [request(), request().header("apikey", &key), request().basic_auth("prometheus", Some("x"))]
+    {
+        let response = refused.send().await.expect("an answer");
+        // The key of an instance reads its own instance at most.
+        let status = response.status();
+        let body = response.text().await.expect("a text");
+        assert!(status == StatusCode::UNAUTHORIZED || body.contains("instances_total 1"), "{body}");
+    }
+    for admitted in
+        [request().header("apikey", ADMIN_KEY), request().basic_auth("prometheus", Some("hush"))]
+    {
+        let response = admitted.send().await.expect("an answer");
+        assert_eq!(response.status(), StatusCode::OK);
+        let body = response.text().await.expect("a text");
+        assert!(body.contains("evolution_instances_total 1\n"), "{body}");
+        assert!(body.contains(
+            "evolution_instance_up{instance=\"shop\",integration=\"WHATSAPP-BAILEYS\"} 0\n"
+        ));
+    }
+    server.stop().await;
+}

@@ -1,0 +1,126 @@
+//! Questions about what is stored.
+
+use super::{get, linked, post, settled};
+use crate::harness::{DEADLINE, TestServer, text};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use std::time::Instant;
+
+/// What was asked for, once there is as much of it as expected.
+async fn until(
+    server: &TestServer,
+    path: &str,
+    body: Value,
+    done: impl Fn(&Value) -> bool,
+) -> Value {
+    let began = Instant::now();
+    loop {
+        let (status, answer) = post(server, path, body.clone()).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {answer}");
+        if done(&answer) {
+            return answer;
+        }
+        assert!(began.elapsed() < DEADLINE, "{path}: {answer}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn messages_chats_and_contacts_are_found() {
+    let server = TestServer::start().await;
+    let (_, phone) = linked(&server, "shop").await;
+    let ana = server.contact("Ana").await;
+    let write = format!("/admin/contacts/{ana}/messages");
+    for text in ["one", "two", "three"] {
+        server.phones(&write, json!({ "to": phone, "text": text })).await;
+    }
+    let jid = format!("{ana}@s.whatsapp.net");
+    let all = json!({ "where": { "key": { "remoteJid": jid } }, "offset": 2 });
+    let path = "/chat/findMessages/shop";
+    let found = until(&server, path, all.clone(), |answer| answer["messages"]["total"] == 3).await;
+    let page = &found["messages"];
+    assert_eq!((&page["pages"], &page["currentPage"]), (&json!(2), &json!(1)));
+    assert_eq!(page["records"].as_array().map(Vec::len), Some(2));
+    let newest = &page["records"][0];
+    assert_eq!(newest["message"]["conversation"], "three");
+    let mut second = all;
+    second["page"] = json!(2);
+    let (_, rest) = post(&server, path, second).await;
+    insta::assert_json_snapshot!("find_messages", settled(rest.clone()));
+    let none = [
+        json!({ "where": { "key": { "fromMe": true } } }),
+        json!({ "where": { "key": { "id": "nothing" } } }),
+        json!({ "where": { "key": { "remoteJid": "4915100000000@s.whatsapp.net" } } }),
+        json!({ "where": { "messageType": "imageMessage" } }),
+        json!({ "where": { "messageTimestamp": { "gte": "2100-01-01T00:00:00Z" } } }),
+    ];
+    for body in none {
+        let (status, answer) = post(&server, path, body.clone()).await;
+        assert_eq!((status, &answer["messages"]["total"]), (StatusCode::OK, &json!(0)), "{body}");
+    }
+    let times = json!({ "gte": "2020-01-01T00:00:00Z", "lte": "2100-01-01T00:00:00Z" });
+    let one =
+        json!({ "where": { "key": { "id": newest["key"]["id"] }, "messageTimestamp": times } });
+    assert_eq!(post(&server, path, one).await.1["messages"]["total"], 1);
+
+    let (status, chats) = post(&server, "/chat/findChats/shop", json!({})).await;
+    assert_eq!((status, chats.as_array().map(Vec::len)), (StatusCode::OK, Some(1)), "{chats}");
+    insta::assert_json_snapshot!("find_chats", settled(chats));
+    let (status, people) =
+        post(&server, "/chat/findContacts/shop", json!({ "where": { "remoteJid": jid } })).await;
+    assert_eq!(status, StatusCode::OK);
+    insta::assert_json_snapshot!("find_contacts", settled(people.clone()));
+    let by_id = json!({ "where": { "id": people[0]["id"] } });
+    assert_eq!(post(&server, "/chat/findContacts/shop", by_id).await.1, people);
+    let (status, chat) =
+        get(&server, &format!("/chat/findChatByRemoteJid/shop?remoteJid={jid}")).await;
+    assert_eq!(status, StatusCode::OK);
+    insta::assert_json_snapshot!("find_chat", settled(chat));
+    let unknown = "/chat/findChatByRemoteJid/shop?remoteJid=4915100000000";
+    assert_eq!(get(&server, unknown).await, (StatusCode::OK, Value::Null));
+    let (status, lacking) = get(&server, "/chat/findChatByRemoteJid/shop").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert_eq!(lacking, json!({ "error": "remoteJid is a required query parameter" }));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn how_far_a_message_got_is_found() {
+    let server = TestServer::start().await;
+    linked(&server, "shop").await;
+    let ana = server.contact("Ana").await;
+    let body = json!({ "instanceName": "shop", "number": ana, "message": "hello" });
+    let (_, sent) = server.post("/api/whatsapp/send", body).await;
+    let asked = json!({ "where": { "id": sent["messageId"] } });
+    let read = |answer: &Value| {
+        answer[0]["status"].as_str() != Some("SERVER_ACK") && answer[0]["status"].is_string()
+    };
+    let found = until(&server, "/chat/findStatusMessage/shop", asked, read).await;
+    assert_eq!(text(&found[0]["keyId"]), text(&sent["messageId"]));
+    assert_eq!(found[0]["remoteJid"], format!("{ana}@s.whatsapp.net"));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn questions_that_can_not_be_answered_are_refused() {
+    let server = TestServer::start().await;
+    super::create(&server, "shop").await;
+    let mut seen = Vec::new();
+    for (path, body) in [
+        ("findMessages", json!({ "where": "x" })),
+        ("findMessages", json!({ "where": { "key": { "fromMe": "yes", "id": 7 } } })),
+        ("findMessages", json!({ "page": 0, "offset": 0.5 })),
+        ("findMessages", json!({ "where": { "messageTimestamp": { "gte": "yesterday" } } })),
+        ("findMessages", json!({ "where": { "key": { "remoteJid": "not an address" } } })),
+        ("findChats", json!({ "where": { "remoteJid": "x".repeat(200) } })),
+        ("findChats", json!({ "take": "many", "skip": -1 })),
+        ("findContacts", json!({ "where": { "pushName": 5 } })),
+        ("findStatusMessage", json!([])),
+    ] {
+        let (status, answer) = post(&server, &format!("/chat/{path}/shop"), body).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{path}: {answer}");
+        seen.push(answer);
+    }
+    insta::assert_json_snapshot!("questions_refused", seen);
+    server.stop().await;
+}
