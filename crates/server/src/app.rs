@@ -16,11 +16,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// How long running requests may take to end once the server stops.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// How many requests with files are read at a time.
+const UPLOADS: usize = 4;
 
 /// What every handler can reach. Cheap to clone.
 #[derive(Clone)]
@@ -30,6 +34,8 @@ pub(crate) struct AppState {
     pub(crate) replays: Arc<Replays>,
     /// The public address, without a slash at the end.
     pub(crate) url: Arc<str>,
+    /// Room for requests that carry files: so many of them are in memory at a time.
+    pub(crate) uploads: Arc<Semaphore>,
     pub(crate) evolution: Arc<EvolutionSettings>,
     /// Cancelled when the server begins to stop: whoever waits or streams ends then.
     pub(crate) stopping: CancellationToken,
@@ -97,6 +103,7 @@ pub async fn serve(config: ServerConfig, mark: Mark) -> Result<Running, ServeErr
         cookies: Cookies::for_url(&url),
         replays: Arc::default(),
         url: url.as_str().into(),
+        uploads: Arc::new(Semaphore::new(UPLOADS)),
         evolution: Arc::new(config.evolution),
         stopping: stopping.clone(),
         tasks: tasks.clone(),

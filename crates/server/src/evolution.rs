@@ -8,6 +8,7 @@ mod body;
 mod events;
 mod history;
 mod instance;
+mod message;
 mod number;
 mod options;
 mod refusal;
@@ -71,6 +72,7 @@ pub(crate) fn unknown(method: &Method, path: &str) -> Response {
 }
 
 const READ: Access = Access::Evolution(Scope::Read);
+const SEND: Access = Access::Evolution(Scope::Send);
 const MANAGE: Access = Access::Evolution(Scope::Manage);
 const SETTINGS: Access = Access::Evolution(Scope::Settings);
 const DELETE: Access = Access::Evolution(Scope::Delete);
@@ -81,6 +83,7 @@ pub(crate) fn routes(surface: Surface) -> Surface {
         .body_limit(JSON_LIMIT)
         .with(instances)
         .with(chats)
+        .with(messages)
         .post("/verify-creds", READ, system::verify)
         .get("/metrics", Access::Own, system::metrics)
         .get("/manager", Access::Open, manager)
@@ -106,6 +109,25 @@ fn instances(surface: Surface) -> Surface {
         .get("/webhook/find/{name}", SETTINGS, events::find_webhook)
         .post("/websocket/set/{name}", SETTINGS, events::set_websocket)
         .get("/websocket/find/{name}", READ, events::find_websocket)
+}
+
+fn messages(surface: Surface) -> Surface {
+    surface
+        .post("/message/sendText/{name}", SEND, message::send_text)
+        .post("/message/sendLocation/{name}", SEND, message::send_location)
+        .post("/message/sendContact/{name}", SEND, message::send_contact)
+        .post("/message/sendReaction/{name}", SEND, message::send_reaction)
+        .post("/message/sendPoll/{name}", SEND, message::send_poll)
+        .post("/message/sendList/{name}", SEND, message::send_list)
+        .post("/message/sendButtons/{name}", SEND, message::send_buttons)
+        .post("/chat/updateMessage/{name}", SEND, message::edit)
+        .delete("/chat/deleteMessageForEveryone/{name}", SEND, message::delete)
+        .body_limit(body::MEDIA_LIMIT)
+        .post("/message/sendMedia/{name}", SEND, message::send_media)
+        .post("/message/sendPtv/{name}", SEND, message::send_ptv)
+        .post("/message/sendWhatsAppAudio/{name}", SEND, message::send_audio)
+        .post("/message/sendSticker/{name}", SEND, message::send_sticker)
+        .body_limit(JSON_LIMIT)
 }
 
 fn chats(surface: Surface) -> Surface {

@@ -2,13 +2,17 @@
 
 use super::refusal::Refusal;
 use super::schema::{self, Fault, Field};
-use crate::extract::JSON_LIMIT;
+use crate::app::AppState;
+use axum::extract::multipart::{Multipart, MultipartError};
 use axum::extract::{FromRequest, Request};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use bytes::Bytes;
+use flowcore_gateway::ServiceError;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// A body that is not there by then is not coming.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -27,22 +31,25 @@ impl<S: Send + Sync> FromRequest<S> for Posted {
             Ok(Err(rejection)) => return Err(unread(rejection.status())),
             Err(_) => return Err(unread(StatusCode::REQUEST_TIMEOUT)),
         };
-        if bytes.iter().all(u8::is_ascii_whitespace) {
-            return Ok(Self(json!({})));
-        }
-        let value = serde_json::from_slice(&bytes).map_err(|error| {
-            let place = format!("line {}, column {}", error.line(), error.column());
-            Refusal::unreadable(StatusCode::BAD_REQUEST, format!("The body is not JSON: {place}"))
-        })?;
-        Ok(Self(value))
+        parsed(&bytes)
     }
+}
+
+fn parsed(bytes: &[u8]) -> Result<Posted, Refusal> {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Posted(json!({})));
+    }
+    serde_json::from_slice(bytes).map(Posted).map_err(|error| {
+        let place = format!("line {}, column {}", error.line(), error.column());
+        Refusal::unreadable(StatusCode::BAD_REQUEST, format!("The body is not JSON: {place}"))
+    })
 }
 
 fn unread(status: StatusCode) -> Refusal {
     match status {
         StatusCode::PAYLOAD_TOO_LARGE => Refusal::unreadable(
             status,
-            format!("request entity too large: this route takes at most {JSON_LIMIT} bytes"),
+            "request entity too large: see docs/api.md for how much a route takes",
         ),
         StatusCode::REQUEST_TIMEOUT => {
             Refusal::unreadable(status, "request aborted: the body was not complete in time")
@@ -54,17 +61,127 @@ fn unread(status: StatusCode) -> Refusal {
 impl Posted {
     /// The body as `T`, or what is wrong with it.
     pub(super) fn read<T: DeserializeOwned>(self, fields: &[Field]) -> Result<T, Refusal> {
-        read(self.0, fields).map_err(|faults| Refusal::schema(&faults))
+        read(&self.0, fields).map_err(|faults| Refusal::schema(&faults))
     }
 }
 
-fn read<T: DeserializeOwned>(body: Value, fields: &[Field]) -> Result<T, Vec<Fault>> {
-    let faults = schema::faults(&body, fields);
+fn read<T: DeserializeOwned>(body: &Value, fields: &[Field]) -> Result<T, Vec<Fault>> {
+    let faults = schema::faults(body, fields);
     if !faults.is_empty() {
         return Err(faults);
     }
+    shaped(body)
+}
+
+/// A part of a body that fits.
+pub(super) fn shaped<T: DeserializeOwned>(body: &Value) -> Result<T, Vec<Fault>> {
     serde_path_to_error::deserialize(body).map_err(|error| {
         let path = error.path().to_string();
         vec![Fault { message: format!("{path} {}", error.inner()), path }]
     })
+}
+
+/// The most that a request with a file may have: 100 MiB, and what base64 adds.
+pub(super) const MEDIA_LIMIT: usize = 136 << 20;
+/// A file that is not there by then is not coming.
+const UPLOAD_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long a request with a file waits for those before it.
+const ROOM_WITHIN: Duration = Duration::from_secs(30);
+/// Most parts of a form.
+const MAX_PARTS: usize = 64;
+/// Longest text of a part of a form.
+const MAX_PART: usize = 128 << 10;
+
+/// A body that may carry a file: JSON, or a form whose part `file` is one. Few of them are in memory at a
+/// time.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    pub(super) body: Posted,
+    pub(super) file: Option<Bytes>,
+    pub(super) file_name: Option<String>,
+    pub(super) mimetype: Option<String>,
+    /// Kept as long as the file is.
+    pub(super) room: OwnedSemaphorePermit,
+}
+
+impl FromRequest<AppState> for Upload {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Refusal> {
+        let waiting = Arc::clone(&state.uploads).acquire_owned();
+        let Ok(Ok(room)) = tokio::time::timeout(ROOM_WITHIN, waiting).await else {
+            return Err(ServiceError::Unavailable("too many files at a time".into()).into());
+        };
+        let kind = request.headers().get(header::CONTENT_TYPE);
+        let is_form = kind
+            .and_then(|kind| kind.to_str().ok())
+            .is_some_and(|kind| kind.to_ascii_lowercase().starts_with("multipart/form-data"));
+        let reading = async {
+            if is_form {
+                return form(request, state, room).await;
+            }
+            let bytes = Bytes::from_request(request, state);
+            let bytes = bytes.await.map_err(|rejection| unread(rejection.status()))?;
+            let body = parsed(&bytes)?;
+            Ok(Self { body, file: None, file_name: None, mimetype: None, room })
+        };
+        match tokio::time::timeout(UPLOAD_TIMEOUT, reading).await {
+            Ok(read) => read,
+            Err(_) => Err(unread(StatusCode::REQUEST_TIMEOUT)),
+        }
+    }
+}
+
+async fn form(
+    request: Request,
+    state: &AppState,
+    room: OwnedSemaphorePermit,
+) -> Result<Upload, Refusal> {
+    let broken = |error: MultipartError| unread(error.status());
+    let mut parts = Multipart::from_request(request, state)
+        .await
+        .map_err(|_| Refusal::unreadable(StatusCode::BAD_REQUEST, "The form can't be read"))?;
+    let mut upload =
+        Upload { body: Posted(Value::Null), file: None, file_name: None, mimetype: None, room };
+    let mut fields = Map::new();
+    let mut seen = 0;
+    while let Some(part) = parts.next_field().await.map_err(broken)? {
+        seen += 1;
+        let name = part.name().unwrap_or_default().to_owned();
+        if seen > MAX_PARTS || name.len() > 64 {
+            return Err(Refusal::bad("A form has at most 64 parts with short names"));
+        }
+        if name == "file" {
+            upload.file_name = part.file_name().map(str::to_owned);
+            upload.mimetype = part.content_type().map(str::to_owned);
+            upload.file = Some(part.bytes().await.map_err(broken)?);
+            continue;
+        }
+        let text = part.text().await.map_err(broken)?;
+        if text.len() > MAX_PART {
+            return Err(Refusal::bad(format!("{name} is too long for a part of a form")));
+        }
+        let value = typed(&name, text);
+        fields.insert(name, value);
+    }
+    upload.body = Posted(Value::Object(fields));
+    Ok(upload)
+}
+
+/// The parts that are numbers.
+const NUMBERS: [&str; 2] = ["delay", "font"];
+
+/// Parts of a form are texts; those that can only be meant otherwise are read so.
+fn typed(name: &str, text: String) -> Value {
+    match text.as_str() {
+        "true" => Value::Bool(true),
+        "false" => Value::Bool(false),
+        number if NUMBERS.contains(&name) && number.parse::<i64>().is_ok() => {
+            number.parse::<i64>().map_or(Value::Null, Value::from)
+        }
+        _ if text.starts_with(['{', '[']) => {
+            serde_json::from_str(&text).unwrap_or(Value::String(text))
+        }
+        _ => Value::String(text),
+    }
 }

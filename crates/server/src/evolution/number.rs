@@ -29,6 +29,22 @@ pub(super) fn address_of(text: &str) -> String {
     format!("{}@s.whatsapp.net", shortened(&digits))
 }
 
+/// What the services are asked for: an address as it is, else the digits as they were typed, so that both
+/// spellings are tried, the typed one first.
+pub(super) fn wanted(text: &str) -> String {
+    let address = address_of(text);
+    match address.strip_suffix("@s.whatsapp.net") {
+        Some(_) if !text.contains('@') => text
+            .split(':')
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .filter(char::is_ascii_digit)
+            .collect(),
+        _ => address,
+    }
+}
+
 /// An address, when the text is one or can be made one.
 pub(super) fn jid_of(text: &str) -> Option<Jid> {
     address_of(text).parse().ok()
@@ -81,5 +97,12 @@ mod tests {
         ] {
             assert_eq!(address_of(text), address, "{text}");
         }
+    }
+
+    #[test]
+    fn what_was_typed_is_tried_first() {
+        assert_eq!(wanted("+55 31 99999-9999"), "5531999999999");
+        assert_eq!(wanted("1203@g.us"), "1203@g.us");
+        assert_eq!(wanted("12-3"), "123");
     }
 }

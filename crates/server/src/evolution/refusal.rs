@@ -66,6 +66,11 @@ impl Refusal {
         Self::titled(status, "Internal Server Error", json!(sentence.into()))
     }
 
+    /// A number that nobody has on WhatsApp.
+    pub(super) fn not_on_whatsapp(jid: &str, number: &str) -> Self {
+        Self::bad_list(json!([{ "jid": jid, "exists": false, "number": number }]))
+    }
+
     /// The reply without its wrapper, which one route has.
     pub(super) fn raw(status: StatusCode, body: Value) -> Self {
         Self { status, body }

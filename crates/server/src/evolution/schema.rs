@@ -18,14 +18,20 @@ pub(super) struct Fault {
 pub(super) enum Kind {
     /// A text with at most so many characters.
     Text(usize),
+    /// A text with so many characters, from and to.
+    Phrase(usize, usize),
     /// A whole number between these two.
     Whole(i64, i64),
+    /// Any number.
+    Number,
     /// `true` or `false`.
     Flag,
     /// One of these words.
     OneOf(&'static [&'static str]),
     /// A list with so many entries, from and to.
     List(&'static Kind, usize, usize),
+    /// A list whose entries differ.
+    Set(&'static Kind, usize, usize),
     /// An object with these fields.
     Object(&'static [Field]),
     /// Text or whole number.
@@ -108,15 +114,20 @@ fn check(
     }
     let wrong = match kind {
         Kind::Text(most) => text(value, most, "string"),
+        Kind::Phrase(least, most) => {
+            text(value, most, "string").or_else(|| too_short(value, least))
+        }
         Kind::TextOrWhole(_) if value.is_i64() => None,
         Kind::TextOrWhole(most) => text(value, most, "string,integer"),
         Kind::Whole(least, most) => whole(value, least, most),
+        Kind::Number => (!value.is_number()).then(|| "is not of a type(s) number".to_owned()),
         Kind::Flag => (!value.is_boolean()).then(|| "is not of a type(s) boolean".to_owned()),
         Kind::AnyObject => (!value.is_object()).then(|| "is not of a type(s) object".to_owned()),
         Kind::OneOf(words) => one_of(value, words),
         Kind::Object(fields) => return object(value, fields, path, says, found),
-        Kind::List(of, least, most) => {
-            return list(value, of, (least, most), (path, says), found);
+        Kind::List(of, least, most) | Kind::Set(of, least, most) => {
+            let distinct = matches!(kind, Kind::Set(..));
+            return list(value, (of, distinct), (least, most), (path, says), found);
         }
     };
     if let Some(wrong) = wrong {
@@ -132,6 +143,11 @@ fn text(value: &Value, most: usize, types: &str) -> Option<String> {
         }
         Some(_) => None,
     }
+}
+
+fn too_short(value: &Value, least: usize) -> Option<String> {
+    let short = value.as_str().is_some_and(|text| text.chars().count() < least);
+    short.then(|| format!("does not meet minimum length of {least}"))
 }
 
 fn whole(value: &Value, least: i64, most: i64) -> Option<String> {
@@ -155,7 +171,7 @@ fn one_of(value: &Value, words: &[&str]) -> Option<String> {
 
 fn list(
     value: &Value,
-    of: &Kind,
+    (of, distinct): (&Kind, bool),
     (least, most): (usize, usize),
     (path, says): (&str, Option<&'static str>),
     found: &mut Vec<Fault>,
@@ -168,6 +184,9 @@ fn list(
     }
     if entries.len() > most {
         return fault(path, &format!("does not meet maximum length of {most}"), says, found);
+    }
+    if distinct && entries.iter().enumerate().any(|(at, one)| entries[..at].contains(one)) {
+        fault(path, "contains duplicate item", says, found);
     }
     for (at, entry) in entries.iter().enumerate() {
         let mut place = path.to_owned();
@@ -193,7 +212,7 @@ mod tests {
         required("number", Kind::Text(20)).says("Invalid format"),
         required("kind", Kind::OneOf(&["a", "b"])),
         optional("people", Kind::List(&Kind::Object(&PERSON), 1, 2)),
-        optional("values", Kind::List(&Kind::Text(5), 2, 3)),
+        optional("values", Kind::Set(&Kind::Text(5), 2, 3)),
         optional("on", Kind::Flag),
     ];
 
@@ -219,7 +238,7 @@ mod tests {
         );
         assert_eq!(
             said(&json!({ "number": "1", "kind": "a", "values": ["x", "x"], "people": [] })),
-            ["people does not meet minimum length of 1"]
+            ["people does not meet minimum length of 1", "values contains duplicate item"]
         );
         assert_eq!(said(&json!([1])), ["instance is not of a type(s) object"]);
         let fits = json!({ "number": "1", "kind": "a", "on": null, "other": 7 });

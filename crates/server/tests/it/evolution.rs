@@ -4,6 +4,7 @@
 mod access;
 mod history;
 mod instances;
+mod messages;
 mod options;
 
 use crate::harness::{ADMIN_KEY, TestServer, answer, text};
@@ -63,14 +64,15 @@ pub(crate) fn settled(mut value: Value) -> Value {
     value
 }
 
+const TIMES: [&str; 5] =
+    ["messageTimestamp", "creation", "subjectTime", "timestampMs", "senderTimestampMs"];
+
 fn settle(value: &mut Value, key: &str) {
     match value {
         Value::Array(list) => list.iter_mut().for_each(|one| settle(one, key)),
         Value::Object(fields) => fields.iter_mut().for_each(|(key, one)| settle(one, key)),
         Value::String(_) if key == "messageSecret" => *value = json!("[secret]"),
-        Value::Number(_) if matches!(key, "messageTimestamp" | "creation" | "subjectTime") => {
-            *value = json!("[seconds]");
-        }
+        Value::Number(_) if TIMES.contains(&key) => *value = json!("[when]"),
         Value::String(text) => {
             if let Some(kind) = by_chance(text) {
                 *value = json!(kind);
