@@ -102,6 +102,19 @@ pub enum Happening {
     },
 }
 
+impl Happening {
+    /// The group that is another one after this.
+    #[must_use]
+    pub fn group(&self) -> Option<&Jid> {
+        match self {
+            Self::GroupMade { group, .. }
+            | Self::GroupChanged { group, .. }
+            | Self::Participants { group, .. } => Some(group),
+            _ => None,
+        }
+    }
+}
+
 /// What somebody does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PresenceState {

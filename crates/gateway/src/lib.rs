@@ -7,11 +7,13 @@
 #![warn(missing_docs)]
 
 mod accounts;
+mod chats;
 mod clients;
 mod clock;
 mod conversations;
 mod error;
 mod events;
+mod groups;
 mod housekeeping;
 mod inbox;
 mod instances;
@@ -21,9 +23,11 @@ mod messages;
 mod numbers;
 pub mod operator;
 mod outbox;
+mod people;
 mod qr;
 
 pub use accounts::{Accounts, AdminKey, BrowserSession, Caller, Credential, WeakKey};
+pub use chats::{ChatRef, Chats};
 pub use clients::{AllowPrivate, AllowPrivateError};
 pub use conversations::{Conversations, MAX_ENTRIES};
 pub use error::{ServiceError, StartError};
@@ -35,6 +39,7 @@ pub use flowcore_storage::{
     DeliveryFilter, DeliveryState, InstanceCounts, Mark, MasterKey, MessageFilter, Page, Retention,
     StoredMessage,
 };
+pub use groups::{Groups, NewGroup};
 pub use instances::options::{InstanceDetails, MAX_TOKEN, MIN_TOKEN, NewOptions};
 pub use instances::{InstanceFilter, InstanceView, Instances};
 pub use media::{MAX_MEDIA, MediaSource};
@@ -42,9 +47,11 @@ pub use messages::{
     Idempotency, MAX_TEXT, Messages, NewButtons, NewContent, NewMedia, NewMessage, QuotedMessage,
     SentView,
 };
+pub use numbers::CheckedNumber;
 pub use outbox::follower::{Follower, Seen};
 pub use outbox::live::{FollowFilter, Live, LiveEvent};
 pub use outbox::render::record;
+pub use people::{OwnProfile, People, PersonView};
 pub use qr::png_data_url;
 
 use clock::SystemClock;
@@ -90,6 +97,9 @@ pub struct Gateway {
     accounts: Accounts,
     instances: Instances,
     messages: Messages,
+    groups: Groups,
+    people: People,
+    chats: Chats,
     webhooks: Webhooks,
     live: Live,
     conversations: Conversations,
@@ -114,6 +124,7 @@ pub(crate) struct Shared {
     registry: Registry,
     waiting: messages::Waiting,
     numbers: numbers::KnownNumbers,
+    groups: groups::KnownGroups,
     fetcher: media::Fetcher,
 }
 
@@ -172,6 +183,7 @@ impl Gateway {
             registry: Registry::new(Arc::new(engine)),
             waiting: messages::Waiting::default(),
             numbers: numbers::KnownNumbers::default(),
+            groups: groups::KnownGroups::default(),
             fetcher: media::Fetcher::new(config.allow_private.clone())?,
             lifecycle,
         });
@@ -180,6 +192,9 @@ impl Gateway {
             accounts: Accounts::new(Arc::clone(&shared), admin),
             instances: Instances::new(Arc::clone(&shared)),
             messages: Messages::new(Arc::clone(&shared)),
+            groups: Groups::new(Arc::clone(&shared)),
+            people: People::new(Arc::clone(&shared)),
+            chats: Chats::new(Arc::clone(&shared)),
             webhooks: Webhooks::new(Arc::clone(&shared), poster.clone()),
             conversations: Conversations::new(Arc::clone(&shared)),
             live: Live::new(Arc::clone(&shared), &poster.server_url),
@@ -207,6 +222,24 @@ impl Gateway {
     #[must_use]
     pub fn messages(&self) -> &Messages {
         &self.messages
+    }
+
+    /// Groups.
+    #[must_use]
+    pub fn groups(&self) -> &Groups {
+        &self.groups
+    }
+
+    /// Others, and what the owner of a number shows.
+    #[must_use]
+    pub fn people(&self) -> &People {
+        &self.people
+    }
+
+    /// What is around messages.
+    #[must_use]
+    pub fn chats(&self) -> &Chats {
+        &self.chats
     }
 
     /// Where events go.

@@ -5,6 +5,7 @@
 
 mod fetch;
 mod kind;
+pub(crate) mod picture;
 mod prepare;
 
 pub(crate) use fetch::Fetcher;

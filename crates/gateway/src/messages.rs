@@ -9,6 +9,7 @@ mod drafts;
 mod pipeline;
 mod request;
 
+pub(crate) use drafts::MAX_DELAY;
 pub(crate) use pipeline::{News, Waiting, resend_pending, status_news};
 pub use request::{Idempotency, NewButtons, NewContent, NewMedia, NewMessage, QuotedMessage};
 
@@ -105,7 +106,7 @@ impl Messages {
         let draft = drafts::of(&self.shared, &online, to, &message).await?;
         drafts::show_typing(&online, &draft, message.delay).await;
         let key = idempotency.map(|given| (scoped_key(caller, &given.key), given.body_hash));
-        self.dispatch(&online, &draft, alternative, key).await
+        dispatch(&self.shared, &online, &draft, (alternative, key)).await
     }
 
     /// Reacts to a message; an empty reaction takes it back.
@@ -125,7 +126,7 @@ impl Messages {
         let online = self.instances.online(caller, name).await?;
         let (key, _) = drafts::known_key(&self.shared, &online, key).await?;
         let content = Content::Reaction { key: key.clone(), emoji: emoji.to_owned() };
-        self.dispatch(&online, &Draft::plain(key.chat, content), None, None).await
+        send_draft(&self.shared, &online, &Draft::plain(key.chat, content)).await
     }
 
     /// Gives a text of ours another wording. What comes back is the change, not the message.
@@ -146,7 +147,7 @@ impl Messages {
             return Err(ServiceError::Invalid("only messages of one's own can be edited".into()));
         }
         let content = Content::Edit { key: key.clone(), text: text.to_owned() };
-        self.dispatch(&online, &Draft::plain(key.chat, content), None, None).await
+        send_draft(&self.shared, &online, &Draft::plain(key.chat, content)).await
     }
 
     /// Takes a message back for everyone: one of ours, or any of a group where the number is an admin. What
@@ -167,7 +168,7 @@ impl Messages {
             return Err(ServiceError::Invalid(why.into()));
         }
         let content = Content::Revoke { key: key.clone() };
-        self.dispatch(&online, &Draft::plain(key.chat, content), None, None).await
+        send_draft(&self.shared, &online, &Draft::plain(key.chat, content)).await
     }
 
     /// Passes a stored message on.
@@ -188,47 +189,56 @@ impl Messages {
         let (to, alternative) =
             crate::numbers::resolve(&self.shared, &*online.session, number).await?;
         let draft = Draft::plain(to, Content::Forward(stored.proto));
-        self.dispatch(&online, &draft, alternative, None).await
+        dispatch(&self.shared, &online, &draft, (alternative, None)).await
     }
+}
 
-    /// Composes, stores, sends.
-    async fn dispatch(
-        &self,
-        online: &Online,
-        draft: &Draft,
-        alternative: Option<Jid>,
-        idempotency: Option<(String, [u8; 32])>,
-    ) -> Result<StoredMessage, ServiceError> {
-        let composed = online.session.compose(draft).await?;
-        let row = OutgoingRow {
-            row_id: fresh_id(),
-            instance_id: online.instance.id,
-            wa_id: fresh_message_id(),
-            chat: draft.to.clone(),
-            chat_alt: alternative,
-            sender: online.own.clone(),
-            kind: composed.kind,
-            content: composed.content,
-            text: composed.text,
-            context: composed.context,
-            proto: composed.proto,
-            idempotency,
-            now: self.shared.now(),
-        };
-        let mut message = pipeline::as_stored(&row);
-        let waiting = pipeline::Acknowledgement::of(&self.shared, &row.wa_id);
-        match self.shared.store.insert_outgoing(row).await? {
-            OutgoingInsert::Inserted => {
-                let instance = &online.instance;
-                let whose = (instance.id, instance.user_id, &instance.name);
-                let session = &*online.session;
-                let sent = pipeline::send_and_wait(&self.shared, whose, session, &message, waiting);
-                message.status = sent.await?;
-                Ok(message)
-            }
-            OutgoingInsert::Replayed(earlier) => Ok(*earlier),
-            OutgoingInsert::IdempotencyConflict => Err(ServiceError::IdempotencyConflict),
+/// Sends a draft that comes from another service.
+pub(crate) async fn send_draft(
+    shared: &Shared,
+    online: &Online,
+    draft: &Draft,
+) -> Result<StoredMessage, ServiceError> {
+    dispatch(shared, online, draft, (None, None)).await
+}
+
+/// Composes, stores, sends. With the other address of the conversation and the idempotency key, where
+/// there are any.
+async fn dispatch(
+    shared: &Shared,
+    online: &Online,
+    draft: &Draft,
+    (alternative, idempotency): (Option<Jid>, Option<(String, [u8; 32])>),
+) -> Result<StoredMessage, ServiceError> {
+    let composed = online.session.compose(draft).await?;
+    let row = OutgoingRow {
+        row_id: fresh_id(),
+        instance_id: online.instance.id,
+        wa_id: fresh_message_id(),
+        chat: draft.to.clone(),
+        chat_alt: alternative,
+        sender: online.own.clone(),
+        kind: composed.kind,
+        content: composed.content,
+        text: composed.text,
+        context: composed.context,
+        proto: composed.proto,
+        idempotency,
+        now: shared.now(),
+    };
+    let mut message = pipeline::as_stored(&row);
+    let waiting = pipeline::Acknowledgement::of(shared, &row.wa_id);
+    match shared.store.insert_outgoing(row).await? {
+        OutgoingInsert::Inserted => {
+            let instance = &online.instance;
+            let whose = (instance.id, instance.user_id, &instance.name);
+            let session = &*online.session;
+            let sent = pipeline::send_and_wait(shared, whose, session, &message, waiting);
+            message.status = sent.await?;
+            Ok(message)
         }
+        OutgoingInsert::Replayed(earlier) => Ok(*earlier),
+        OutgoingInsert::IdempotencyConflict => Err(ServiceError::IdempotencyConflict),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::error::ServiceError;
 
 use flowcore_domain::clock::Millis;
 use flowcore_domain::engine::{Account, Session};
-use flowcore_domain::jid::{Jid, Number};
+use flowcore_domain::jid::{Jid, Number, Server};
 use lru::LruCache;
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
@@ -18,6 +18,9 @@ const REMEMBERED: NonZeroUsize = NonZeroUsize::new(20_000).expect("not zero");
 const FOUND_FOR: Duration = Duration::from_secs(24 * 3600);
 /// How long a number that is not is believed not to be: people join.
 const MISSING_FOR: Duration = Duration::from_secs(60);
+
+/// How many numbers are asked for in one question.
+const ASKED_AT_ONCE: usize = 100;
 
 /// What is known of a number.
 #[derive(Debug, Clone)]
@@ -94,4 +97,88 @@ pub(crate) async fn look_up(
         Known::Account(account) => Some(account),
         Known::Missing => None,
     })
+}
+
+/// The addresses behind several numbers or addresses, each once; what is not known is asked for at once.
+pub(crate) async fn resolve_all(
+    shared: &Shared,
+    session: &dyn Session,
+    given: &[String],
+) -> Result<Vec<Jid>, ServiceError> {
+    let mut found = Vec::with_capacity(given.len());
+    for checked in check_all(shared, session, given).await? {
+        let Some(account) = checked.account else {
+            return Err(ServiceError::NumberNotOnWhatsApp { number: checked.number });
+        };
+        if !found.contains(&account.jid) {
+            found.push(account.jid);
+        }
+    }
+    Ok(found)
+}
+
+/// A number, and who is behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedNumber {
+    /// As it was given.
+    pub number: String,
+    /// Its address, also when nobody is behind it.
+    pub jid: Jid,
+    /// Who is; `None` when nobody is. An address that was given in full is believed.
+    pub account: Option<Account>,
+}
+
+/// Looks up many numbers with as few questions as there can be.
+pub(crate) async fn check_all(
+    shared: &Shared,
+    session: &dyn Session,
+    given: &[String],
+) -> Result<Vec<CheckedNumber>, ServiceError> {
+    let numbers: Vec<Number> =
+        given.iter().map(|one| Number::parse(one)).collect::<Result<_, _>>()?;
+    let now = shared.now();
+    let unknown: Vec<&String> = numbers
+        .iter()
+        .filter_map(|number| match number {
+            Number::Phone(digits) if shared.numbers.get(digits, now).is_none() => Some(digits),
+            _ => None,
+        })
+        .collect();
+    for some in unknown.chunks(ASKED_AT_ONCE) {
+        let spellings: Vec<String> = some.iter().flat_map(|one| Number::spellings(one)).collect();
+        let found = session.look_up(&spellings).await?;
+        for digits in some {
+            let known = Number::spellings(digits)
+                .iter()
+                .find_map(|one| found.iter().find(|account| account.phone == *one))
+                .cloned()
+                .map_or(Known::Missing, Known::Account);
+            shared.numbers.remember((*digits).clone(), known, now);
+        }
+    }
+    let mut checked = Vec::with_capacity(given.len());
+    for (number, given) in numbers.into_iter().zip(given) {
+        checked.push(checked_one(shared, session, number, given).await?);
+    }
+    Ok(checked)
+}
+
+async fn checked_one(
+    shared: &Shared,
+    session: &dyn Session,
+    number: Number,
+    given: &str,
+) -> Result<CheckedNumber, ServiceError> {
+    let (jid, account) = match number {
+        Number::Address(jid) => {
+            let phone = jid.phone().unwrap_or_default().to_owned();
+            (jid.clone(), Some(Account { phone, jid, lid: None }))
+        }
+        Number::Phone(digits) => {
+            let account = look_up(shared, session, &digits).await?;
+            let typed = Jid::new(digits, Server::Person).expect("digits make an address");
+            (account.as_ref().map_or(typed, |account| account.jid.clone()), account)
+        }
+    };
+    Ok(CheckedNumber { number: given.to_owned(), jid, account })
 }

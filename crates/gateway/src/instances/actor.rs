@@ -188,6 +188,7 @@ impl Actor {
             Report::Lost(reason) => self.input(Input::Lost(reason), inbox).await,
             Report::Ended(reason) => self.input(Input::Ended(reason), inbox).await,
             Report::Happened(happening) => {
+                self.shared.groups.happened(self.id, &happening);
                 let whose = (self.id, &self.name);
                 self.publish(vec![render::happened(whose, &happening, now)]).await;
             }

@@ -1,7 +1,8 @@
 //! A file made ready to be uploaded.
 
-use super::Fetcher;
 use super::kind::{by_name, extension, sniff};
+use super::picture;
+use crate::Shared;
 use crate::error::ServiceError;
 use crate::messages::NewMedia;
 use bytes::Bytes;
@@ -23,8 +24,8 @@ pub(crate) struct Prepared {
 }
 
 /// Brings a file and makes it ready.
-pub(crate) async fn prepare(fetcher: &Fetcher, asked: &NewMedia) -> Result<Prepared, ServiceError> {
-    let brought = fetcher.bring(&asked.source).await?;
+pub(crate) async fn prepare(shared: &Shared, asked: &NewMedia) -> Result<Prepared, ServiceError> {
+    let brought = shared.fetcher.bring(&asked.source).await?;
     if brought.bytes.is_empty() {
         return Err(ServiceError::Invalid("the file is empty".into()));
     }
@@ -34,7 +35,7 @@ pub(crate) async fn prepare(fetcher: &Fetcher, asked: &NewMedia) -> Result<Prepa
         let name = name.unwrap_or_else(|| format!("file.{}", extension(&mimetype)));
         name.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect()
     });
-    Ok(Prepared {
+    let raw = Prepared {
         bytes: brought.bytes,
         mimetype,
         file_name,
@@ -43,7 +44,36 @@ pub(crate) async fn prepare(fetcher: &Fetcher, asked: &NewMedia) -> Result<Prepa
         seconds: None,
         waveform: None,
         animated: false,
-    })
+    };
+    match asked.kind {
+        MediaKind::Image => picture::aside(shared, || image(raw)).await,
+        MediaKind::Sticker => {
+            let convert = asked.convert;
+            picture::aside(shared, move || sticker(raw, convert)).await
+        }
+        _ => Ok(raw),
+    }
+}
+
+fn image(raw: Prepared) -> Result<Prepared, ServiceError> {
+    let (thumbnail, size) = picture::thumbnail(&raw.bytes)?;
+    let (bytes, mimetype) = picture::shown(&raw.bytes, &raw.mimetype)?;
+    let (thumbnail, size) = (Some(thumbnail), Some(size));
+    Ok(Prepared { bytes, mimetype: mimetype.into(), thumbnail, size, ..raw })
+}
+
+fn sticker(raw: Prepared, convert: bool) -> Result<Prepared, ServiceError> {
+    if !convert && raw.mimetype != "image/webp" {
+        return Err(ServiceError::Invalid("a sticker that is not converted is a WebP".into()));
+    }
+    let (bytes, animated) = if convert {
+        picture::sticker(&raw.bytes, &raw.mimetype)?
+    } else {
+        let animated = picture::moves(&raw.bytes);
+        (raw.bytes, animated)
+    };
+    let size = Some(picture::STICKER_SIZE);
+    Ok(Prepared { bytes, mimetype: "image/webp".into(), size, animated, ..raw })
 }
 
 /// What the file is. Its bytes have the first word where they say something; a document may be called

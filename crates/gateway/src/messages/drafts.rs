@@ -19,7 +19,7 @@ const MAX_MENTIONS: usize = 1024;
 /// Fewest and most answers of a poll.
 const POLL_OPTIONS: std::ops::RangeInclusive<usize> = 2..=12;
 /// Longest that the other side is shown typing before one message.
-const MAX_DELAY: Duration = Duration::from_secs(120);
+pub(crate) const MAX_DELAY: Duration = Duration::from_secs(120);
 /// WhatsApp forgets that somebody types; it is told again within this time.
 const TYPING_LASTS: Duration = Duration::from_secs(20);
 
@@ -142,7 +142,7 @@ async fn buttons(
 }
 
 async fn file(shared: &Shared, online: &Online, asked: &NewMedia) -> Result<Media, ServiceError> {
-    let prepared = media::prepare(&shared.fetcher, asked).await?;
+    let prepared = media::prepare(shared, asked).await?;
     let file = online.session.upload(asked.kind, prepared.bytes).await?;
     Ok(Media {
         kind: asked.kind,

@@ -76,6 +76,10 @@ impl World {
 
     pub(crate) async fn scan(&self, qr: &str) -> String {
         let url = format!("{}/admin/mock-phone/scan-qr", self.network.base_url(false));
+        self.scan_at(&url, qr).await
+    }
+
+    pub(crate) async fn scan_at(&self, url: &str, qr: &str) -> String {
         let answer = self.http.post(url).body(qr.to_owned()).send().await.expect("an answer");
         assert!(answer.status().is_success(), "{}", answer.status());
         let body: Value = answer.json().await.expect("JSON");

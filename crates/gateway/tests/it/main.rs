@@ -3,9 +3,11 @@
 mod around;
 mod bad_days;
 mod density;
+mod groups;
 mod harness;
 mod hooks;
 mod housekeeping;
 mod main_job;
 mod orphans;
+mod people;
 mod sending;

@@ -98,6 +98,10 @@ fn describe(group: &Group) -> Value {
         "addressingMode": group.addressing.name(),
         "inviteCode": group.invite_code,
         "members": group.members,
+        "description": group.description.as_ref().map(|description| &description.text),
+        "switches": group.switches,
+        "expiration": group.ephemeral.map_or(0, |ephemeral| ephemeral.expiration),
+        "picture": group.picture.as_ref().map(|picture| &picture.id),
     })
 }
 

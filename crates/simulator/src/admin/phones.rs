@@ -52,6 +52,10 @@ pub(super) async fn list(State(hub): State<Arc<Hub>>) -> Json<Value> {
             "jid": account.user_jid(Server::Pn).to_string(),
             "lid": account.user_jid(Server::Lid).to_string(),
             "name": account.profile.push_name,
+            "about": account.profile.about,
+            "picture": account.profile.picture.as_ref().map(|picture| &picture.id),
+            "privacy": account.profile.privacy,
+            "blocked": account.profile.blocked,
             "devices": devices.collect::<Vec<_>>(),
         })
     };
