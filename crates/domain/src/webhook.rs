@@ -4,9 +4,11 @@
 //! over `id.timestamp.body` with HMAC-SHA256.
 
 mod chats;
+mod form;
 mod health;
 
 pub use chats::ChatFilter;
+pub use form::{BytesForm, FileForm};
 pub use health::{BREAK_AFTER, Health, OffBecause, SWITCH_OFF_AFTER, Turn};
 
 use crate::backoff::Backoff;
@@ -55,6 +57,10 @@ pub struct Webhook {
     pub headers: BTreeMap<String, String>,
     /// One path per event below the URL.
     pub by_events: bool,
+    /// What it gets of files.
+    pub media: FileForm,
+    /// How bytes are written.
+    pub bytes: BytesForm,
     /// Key of the signature.
     pub secret: Secret,
     /// The secret before the last rotation, and until when it signs too.
@@ -63,8 +69,6 @@ pub struct Webhook {
     pub health: Health,
     /// The one of its instance that clients of Evolution set and find without an id.
     pub evolution: bool,
-    /// Whether media go to it inside the events, as base64.
-    pub base64: bool,
     /// When it was made.
     pub created_at: Millis,
     /// When its owner changed it last.

@@ -2,7 +2,7 @@
 //! keys, sign-ins. Once at the start and then every hour, at a moment of the server's own, so that many
 //! servers on one database do not all come at once.
 
-use crate::Shared;
+use crate::{Shared, trace};
 use flowcore_domain::clock::Millis;
 use flowcore_storage::StorageError;
 use rand::RngExt;
@@ -35,8 +35,10 @@ async fn tidy(shared: &Shared, events: Duration) -> Result<(), StorageError> {
     let events = store.sweep_events(Millis(now.0.saturating_sub(age))).await?;
     let keys = store.sweep_idempotency_keys(now).await?;
     let sessions = store.sweep_login_sessions(now).await?;
-    if messages + events + keys + sessions > 0 {
-        tracing::info!(messages, events, keys, sessions, "what is old was forgotten");
+    let kept = i64::try_from(trace::KEEP.as_millis()).unwrap_or(i64::MAX);
+    let notes = store.sweep_notes(Millis(now.0.saturating_sub(kept))).await?;
+    if messages + events + keys + sessions + notes > 0 {
+        tracing::info!(messages, events, keys, sessions, notes, "what is old was forgotten");
     }
     Ok(())
 }

@@ -10,10 +10,11 @@ use crate::{Shared, fresh_id};
 use async_trait::async_trait;
 use flowcore_domain::engine::{CommitError, Report, SessionSink};
 use flowcore_domain::event::NewEvent;
-use flowcore_domain::id::{InstanceId, UserId};
+use flowcore_domain::id::{EventId, InstanceId, MessageRowId, UserId};
 use flowcore_domain::instance::InstanceName;
 use flowcore_domain::message::{Inbound, InboundMessage};
 use flowcore_storage::InboundRow;
+use serde_json::Value;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -30,9 +31,12 @@ pub(crate) struct Inbox {
 impl Inbox {
     fn row(&self, message: InboundMessage) -> InboundRow {
         let now = self.shared.now();
-        let event = render::upsert(self.instance_id, &message, now);
+        // One id from here to the last attempt of a webhook: whoever has the message finds its event.
+        let row_id: MessageRowId = fresh_id();
+        let event =
+            NewEvent { id: EventId(row_id.0), ..render::upsert(self.instance_id, &message, now) };
         let introduction = render::introduction(self.instance_id, &message, now);
-        InboundRow { row_id: fresh_id(), message, event, introduction, jobs: Vec::new() }
+        InboundRow { row_id, message, event, introduction, jobs: Vec::new() }
     }
 
     async fn store(&self, rows: Vec<InboundRow>) -> Result<(), CommitError> {
@@ -40,8 +44,15 @@ impl Inbox {
             return Ok(());
         }
         let now = self.shared.now();
+        let ids: Vec<_> = rows.iter().map(|row| (row.event.id, row.message.id.clone())).collect();
         let stored = self.shared.store.commit_inbound(self.instance_id, rows, now).await;
         let stored = stored.map_err(|error| CommitError(error.to_string()))?;
+        if stored.len() < ids.len() {
+            let known = ids.iter().filter(|(id, _)| stored.iter().all(|one| one.event.id != *id));
+            for (_, message) in known {
+                self.shared.note(self.instance_id, message, "came_again", Value::Null).await;
+            }
+        }
         self.shared.outbox.published(self.user_id, &self.name, &stored);
         Ok(())
     }

@@ -25,6 +25,7 @@ pub mod operator;
 mod outbox;
 mod people;
 mod qr;
+mod trace;
 
 pub use accounts::{Accounts, AdminKey, BrowserSession, Caller, Credential, WeakKey};
 pub use chats::{ChatRef, Chats};
@@ -36,13 +37,13 @@ pub use events::webhooks::{NewWebhook, WebhookPatch, Webhooks, WebhooksOf};
 pub use flowcore_engines::{crash_points, verifies_certificates};
 pub use flowcore_storage::{
     ChatFilter, ChatOverview, Contact, ContactFilter, DatabaseOptions, Delivery, DeliveryAttempt,
-    DeliveryFilter, DeliveryState, InstanceCounts, Mark, MasterKey, MessageFilter, Page, Retention,
-    StoredMessage,
+    DeliveryFilter, DeliveryState, InstanceCounts, Mark, MasterKey, Media, MessageFilter, Note, Page,
+    Receipt, Retention, StoredEvent, StoredMessage,
 };
 pub use groups::{Groups, NewGroup};
 pub use instances::options::{InstanceDetails, MAX_TOKEN, MIN_TOKEN, NewOptions};
 pub use instances::{InstanceFilter, InstanceView, Instances};
-pub use media::{MAX_MEDIA, MediaSource};
+pub use media::{File, Files, MAX_MEDIA, MediaSource};
 pub use messages::{
     Idempotency, MAX_TEXT, Messages, NewButtons, NewContent, NewMedia, NewMessage, QuotedMessage,
     SentView,
@@ -53,6 +54,7 @@ pub use outbox::live::{FollowFilter, Live, LiveEvent};
 pub use outbox::render::record;
 pub use people::{OwnProfile, People, PersonView};
 pub use qr::png_data_url;
+pub use trace::{PassedOver, Trace, Traces};
 
 use clock::SystemClock;
 use events::post::Poster;
@@ -103,6 +105,8 @@ pub struct Gateway {
     webhooks: Webhooks,
     live: Live,
     conversations: Conversations,
+    traces: Traces,
+    files: Files,
 }
 
 /// What [`Gateway::start`] gives.
@@ -198,6 +202,8 @@ impl Gateway {
             webhooks: Webhooks::new(Arc::clone(&shared), poster.clone()),
             conversations: Conversations::new(Arc::clone(&shared)),
             live: Live::new(Arc::clone(&shared), &poster.server_url),
+            traces: Traces::new(Arc::clone(&shared)),
+            files: Files::new(Arc::clone(&shared)),
             shared,
         };
         events::delivery::start(Arc::clone(&gateway.shared), poster);
@@ -264,6 +270,18 @@ impl Gateway {
     #[must_use]
     pub fn now(&self) -> Millis {
         self.shared.now()
+    }
+
+    /// The files of messages.
+    #[must_use]
+    pub fn files(&self) -> &Files {
+        &self.files
+    }
+
+    /// What happened to messages.
+    #[must_use]
+    pub fn traces(&self) -> &Traces {
+        &self.traces
     }
 
     /// Whether the server can take traffic.

@@ -4,11 +4,14 @@
 //! counted while it comes. What is decoded is decoded on threads of its own, within bounds.
 
 mod fetch;
+mod file;
 mod kind;
 pub(crate) mod picture;
 mod prepare;
 
 pub(crate) use fetch::Fetcher;
+pub(crate) use file::fetch;
+pub use file::{File, Files};
 pub(crate) use prepare::prepare;
 
 use bytes::Bytes;

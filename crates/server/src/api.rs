@@ -4,7 +4,9 @@
 pub(crate) mod deliveries;
 pub(crate) mod events;
 pub(crate) mod instances;
+pub(crate) mod media;
 pub(crate) mod messages;
 pub(crate) mod settings;
 pub(crate) mod socket_io;
+pub(crate) mod trace;
 pub(crate) mod webhooks;

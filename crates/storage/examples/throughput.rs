@@ -10,7 +10,7 @@ use flowcore_domain::id::{InstanceId, UserId, WebhookId};
 use flowcore_domain::jid::Jid;
 use flowcore_domain::message::{Addressing, InboundMessage};
 use flowcore_domain::session_store::{Change, Namespace};
-use flowcore_domain::webhook::{ChatFilter, Health, Scope, Secret, Webhook};
+use flowcore_domain::webhook::{BytesForm, ChatFilter, FileForm, Health, Scope, Secret, Webhook};
 use flowcore_storage::{
     DatabaseOptions, InboundRow, Mark, MasterKey, NewInstance, Store, StoreOptions,
 };
@@ -83,12 +83,13 @@ async fn prepare(
         events: vec![],
         headers: BTreeMap::new(),
         by_events: false,
+        media: FileForm::None,
+        bytes: BytesForm::Base64,
         secret: Secret::from_bytes([1; 32]),
         previous_secret: None,
         chats: ChatFilter::default(),
         health: Health::default(),
         evolution: false,
-        base64: false,
         created_at: NOW,
         updated_at: NOW,
     };

@@ -30,6 +30,7 @@ mod rotation;
 mod row;
 mod sessions;
 mod statuses;
+mod trace;
 mod vault;
 mod webhooks;
 
@@ -54,6 +55,7 @@ pub use outgoing::{IDEMPOTENCY_LIFETIME, OutgoingInsert, OutgoingRow};
 pub use queries::{ChatFilter, ChatOverview, Contact, ContactFilter, MessageFilter, Page};
 pub use rotation::{key_is_rotated, rotate_key_file};
 pub use statuses::{Receipt, Render, StatusNews};
+pub use trace::Note;
 pub use vault::{MasterKey, MasterKeyError};
 pub use webhooks::MAX_WEBHOOKS;
 

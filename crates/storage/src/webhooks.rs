@@ -9,7 +9,7 @@ use crate::row::{Record, json_text};
 use flowcore_domain::clock::Millis;
 use flowcore_domain::event::EventKind;
 use flowcore_domain::id::{InstanceId, WebhookId};
-use flowcore_domain::webhook::{Scope, Secret, Webhook};
+use flowcore_domain::webhook::{BytesForm, FileForm, Scope, Secret, Webhook};
 
 const TABLE: &str = "webhook_endpoints";
 
@@ -49,8 +49,8 @@ impl Store {
                 }
                 query(
                     "INSERT INTO webhook_endpoints (id, instance_id, user_id, url, enabled, events, \
-                     headers, by_events, secret, created_at, updated_at, evolution, base64) \
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12)",
+                     headers, by_events, secret, created_at, updated_at, evolution, media, bytes) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12, $13)",
                 )
                 .bind(webhook.id.text())
                 .bind(instance)
@@ -63,7 +63,8 @@ impl Store {
                 .bind(sealed.secret)
                 .bind(webhook.created_at.0)
                 .bind(webhook.evolution)
-                .bind(webhook.base64)
+                .bind(webhook.media.as_str())
+                .bind(webhook.bytes.as_str())
                 .execute(connection)
                 .await?;
                 Ok(true)
@@ -117,8 +118,8 @@ impl Store {
                 let changed = query(
                     "UPDATE webhook_endpoints SET url = $3, enabled = $4, events = $5, \
                      headers = $6, by_events = $7, secret = $8, previous_secret = $9, \
-                     previous_until = $10, failures = 0, failing_since = NULL, \
-                     paused_until = NULL, off_because = NULL, base64 = $11, updated_at = $12 \
+                     previous_until = $10, media = $11, bytes = $12, updated_at = $13, \
+                     failures = 0, failing_since = NULL, paused_until = NULL, off_because = NULL \
                      WHERE id = $1 AND (instance_id = $2 OR user_id = $2)",
                 )
                 .bind(webhook.id.text())
@@ -131,7 +132,8 @@ impl Store {
                 .bind(sealed.secret)
                 .bind(sealed.previous_secret)
                 .bind(webhook.previous_secret.map(|(_, until)| until.0))
-                .bind(webhook.base64)
+                .bind(webhook.media.as_str())
+                .bind(webhook.bytes.as_str())
                 .bind(now.0)
                 .execute(&mut *connection)
                 .await?;
@@ -217,11 +219,12 @@ impl Store {
             chats,
             headers: serde_json::from_slice(&headers).map_err(|_| record.corrupt())?,
             by_events: record.get("by_events")?,
+            media: record.word("media", FileForm::parse)?,
+            bytes: record.word("bytes", BytesForm::parse)?,
             secret: secret("secret", record.get::<&[u8]>("secret")?)?,
             previous_secret: previous.transpose()?,
             health: health::read(record)?,
             evolution: record.get("evolution")?,
-            base64: record.get("base64")?,
             created_at: Millis(record.get("created_at")?),
             updated_at: Millis(match record.get::<Option<i64>>("updated_at")? {
                 Some(at) => at,

@@ -6,12 +6,12 @@
 //! up its own chats and nobody else's, because an endpoint has a bounded number under way (`under_way`),
 //! and one that fails again and again is paused by the store.
 
+use super::body::Bodies;
 use super::post::{Posted, Poster};
 use super::under_way::{EACH, UnderWay};
 use crate::Shared;
 use crate::outbox::render;
 use flowcore_domain::backoff::Backoff;
-use flowcore_domain::event::Envelope;
 use flowcore_domain::webhook::{Attempt, after_attempt};
 use flowcore_storage::{Claim, ClaimedDelivery, Settlement, StorageError, StoredEvent};
 use std::sync::Arc;
@@ -31,13 +31,14 @@ const SETTLE_AGAIN: u32 = 4;
 /// Starts the worker.
 pub(crate) fn start(shared: Arc<Shared>, poster: Poster) {
     let tracker = shared.lifecycle.tracker().clone();
-    tracker.spawn(Worker { shared, poster: Arc::new(poster) }.run());
+    tracker.spawn(Worker { shared, poster: Arc::new(poster), bodies: Bodies::default() }.run());
 }
 
 #[derive(Clone)]
 struct Worker {
     shared: Arc<Shared>,
     poster: Arc<Poster>,
+    bodies: Bodies,
 }
 
 impl Worker {
@@ -145,32 +146,15 @@ impl Worker {
         let (webhook, event) = (&delivery.webhook, &delivery.event.event);
         let destination = webhook.destination(event.kind);
         let now = self.shared.now();
-        let body = match self.body(delivery, &destination) {
+        let made = self.bodies.make((&self.shared, &self.poster), delivery, &destination).await;
+        let body = match made {
             Ok(body) => body,
             Err(error) => {
                 let status = Err(error.to_string());
                 return Posted { status, wait: None, answer: None, duration_ms: 0 };
             }
         };
-        let signed = Poster::sign(webhook, &event.id.text(), now, &body);
-        self.poster.post(webhook, &destination, &signed, (body, now)).await
-    }
-
-    fn body(
-        &self,
-        delivery: &ClaimedDelivery,
-        destination: &str,
-    ) -> Result<Vec<u8>, serde_json::Error> {
-        let event = &delivery.event.event;
-        serde_json::to_vec(&Envelope {
-            event: event.kind.as_str(),
-            instance: delivery.instance_name.as_str(),
-            data: event.data.clone(),
-            destination,
-            date_time: event.at.rfc3339(),
-            sender: delivery.sender.as_ref().map(ToString::to_string),
-            server_url: &self.poster.server_url,
-            apikey: None,
-        })
+        let signed = Poster::sign(webhook, &event.id.text(), now, &body.bytes);
+        self.poster.post(webhook, &destination, &signed, (body.bytes, now)).await
     }
 }

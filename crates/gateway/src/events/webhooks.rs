@@ -10,7 +10,9 @@ use flowcore_domain::clock::Millis;
 use flowcore_domain::event::EventKind;
 use flowcore_domain::id::{DeliveryId, WebhookId};
 use flowcore_domain::instance::InstanceName;
-use flowcore_domain::webhook::{ChatFilter, Health, ROTATION_OVERLAP, Scope, Secret, Webhook};
+use flowcore_domain::webhook::{
+    BytesForm, ChatFilter, FileForm, Health, ROTATION_OVERLAP, Scope, Secret, Webhook,
+};
 use flowcore_storage::{Delivery, DeliveryFilter, MAX_WEBHOOKS};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -42,10 +44,12 @@ pub struct NewWebhook {
     pub secret: Option<Secret>,
     /// One path per event.
     pub by_events: bool,
+    /// What it gets of files.
+    pub media: FileForm,
+    /// How bytes are written.
+    pub bytes: BytesForm,
     /// Whether anything is posted.
     pub enabled: bool,
-    /// Whether media go inside, as base64.
-    pub base64: bool,
 }
 
 /// What changes about an endpoint; `None` leaves it.
@@ -63,10 +67,12 @@ pub struct WebhookPatch {
     pub secret: Option<Secret>,
     /// One path per event.
     pub by_events: Option<bool>,
+    /// What it gets of files.
+    pub media: Option<FileForm>,
+    /// How bytes are written.
+    pub bytes: Option<BytesForm>,
     /// Whether anything is posted.
     pub enabled: Option<bool>,
-    /// Whether media go inside, as base64.
-    pub base64: Option<bool>,
 }
 
 /// Where events go.
@@ -156,14 +162,13 @@ impl Webhooks {
             previous_secret: kept,
             health: Health::default(),
             by_events: patch.by_events.unwrap_or(old.by_events),
+            media: patch.media.unwrap_or(old.media),
+            bytes: patch.bytes.unwrap_or(old.bytes),
             enabled: patch.enabled.unwrap_or(old.enabled),
-            base64: patch.base64.unwrap_or(old.base64),
             updated_at: self.shared.now(),
             ..old
         };
-        self.shared.store.update_webhook(webhook.clone(), webhook.updated_at).await?;
-        self.shared.outbox.work.notify_one();
-        Ok(webhook)
+        self.replace(webhook).await
     }
 
     /// The one endpoint of an instance that is set and found without an id.
@@ -199,7 +204,8 @@ impl Webhooks {
                 secret: None,
                 by_events: Some(new.by_events),
                 enabled: Some(new.enabled),
-                base64: Some(new.base64),
+                media: Some(new.media),
+                bytes: Some(new.bytes),
             };
             return self.update(caller, of, old.id, patch).await;
         }
@@ -250,7 +256,12 @@ impl Webhooks {
             health: Health::default(),
             ..old
         };
-        self.shared.store.update_webhook(webhook.clone(), now).await?;
+        self.replace(webhook).await
+    }
+
+    async fn replace(&self, webhook: Webhook) -> Result<Webhook, ServiceError> {
+        self.shared.store.update_webhook(webhook.clone(), self.shared.now()).await?;
+        // What waited for its pause may go now.
         self.shared.outbox.work.notify_one();
         Ok(webhook)
     }
@@ -322,6 +333,22 @@ impl Webhooks {
         Ok(made)
     }
 
+    /// Forgets what was finished before a time, or until now; what waits stays. Returns how many.
+    ///
+    /// # Errors
+    /// [`ServiceError::InstanceNotFound`].
+    pub async fn purge(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+        webhook: Option<WebhookId>,
+        before: Option<Millis>,
+    ) -> Result<u64, ServiceError> {
+        let instance = self.instances.find(caller, name).await?;
+        let before = before.unwrap_or_else(|| self.shared.now());
+        Ok(self.shared.store.purge_deliveries(instance.id, webhook, before).await?)
+    }
+
     /// What was posted and what waits, newest first.
     ///
     /// # Errors
@@ -371,7 +398,8 @@ fn made(new: NewWebhook, (scope, evolution): (Scope, bool), now: Millis) -> Webh
         previous_secret: None,
         health: Health::default(),
         evolution,
-        base64: new.base64,
+        media: new.media,
+        bytes: new.bytes,
         created_at: now,
         updated_at: now,
     }

@@ -7,7 +7,7 @@ pub(crate) use happening::{changed, happened};
 use crate::fresh_id;
 use flowcore_domain::clock::Millis;
 use flowcore_domain::event::{EventKind, NewEvent};
-use flowcore_domain::id::{InstanceId, MessageRowId, WebhookId};
+use flowcore_domain::id::{EventId, InstanceId, MessageRowId, WebhookId};
 use flowcore_domain::instance::pairing::QrCode;
 use flowcore_domain::instance::{InstanceName, Reason, Status};
 use flowcore_domain::jid::{Jid, Server};
@@ -199,7 +199,10 @@ pub fn record(message: &StoredMessage) -> Value {
 /// A message was sent through the API.
 pub(crate) fn sent(message: &StoredMessage, at: Millis) -> NewEvent {
     let data = record(message);
-    event(message.instance_id, EventKind::SendMessage, &message.chat.to_string(), at, data)
+    let chat = message.chat.to_string();
+    // The row's id is that of its event, as with messages that come in.
+    let id = EventId(message.row_id.0);
+    NewEvent { id, ..event(message.instance_id, EventKind::SendMessage, &chat, at, data) }
 }
 
 /// A message of ours moved on.

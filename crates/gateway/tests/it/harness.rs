@@ -5,7 +5,7 @@ use axum::http::HeaderMap;
 use axum::routing::post;
 use axum::{Json, Router};
 use flowcore_domain::instance::InstanceName;
-use flowcore_domain::webhook::ChatFilter;
+use flowcore_domain::webhook::{BytesForm, ChatFilter, FileForm};
 use flowcore_gateway::{
     AllowPrivate, Caller, DatabaseOptions, Gateway, GatewayConfig, InstanceView, Mark, NewWebhook,
     WebhooksOf,
@@ -171,8 +171,9 @@ impl World {
             headers: [("x-shop".to_owned(), "one".to_owned())].into(),
             secret: None,
             by_events: false,
+            media: FileForm::None,
+            bytes: BytesForm::Base64,
             enabled: true,
-            base64: false,
         };
         self.gateway
             .webhooks()

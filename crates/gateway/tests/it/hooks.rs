@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
-use flowcore_domain::webhook::{ChatFilter, OffBecause};
+use flowcore_domain::webhook::{BytesForm, ChatFilter, FileForm, OffBecause};
 use flowcore_gateway::{NewWebhook, WebhooksOf};
 use rand::rngs::StdRng;
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
@@ -28,8 +28,9 @@ fn endpoint(url: String, events: &[&str]) -> NewWebhook {
         headers: BTreeMap::new(),
         secret: None,
         by_events: false,
+        media: FileForm::None,
+        bytes: BytesForm::Base64,
         enabled: true,
-        base64: false,
     }
 }
 

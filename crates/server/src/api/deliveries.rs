@@ -104,8 +104,36 @@ pub(crate) async fn replay(
     Ok((StatusCode::ACCEPTED, Json(json!({ "count": count }))))
 }
 
+/// Which finished deliveries are forgotten.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Purge {
+    before: Option<String>,
+    webhook_id: Option<String>,
+}
+
+/// `DELETE /api/instances/{name}/deliveries`: forgets what is finished; what waits stays.
+pub(crate) async fn purge(
+    State(state): State<AppState>,
+    Authenticated(caller): Authenticated,
+    Named(name): Named<String>,
+    Asked(query): Asked<Purge>,
+) -> Result<Json<Value>, Problem> {
+    let name = instance_name(&name)?;
+    let time = |text: String| {
+        Millis::parse_rfc3339(&text).ok_or_else(|| {
+            let rule = "give a time as 2026-01-05T09:00:00Z";
+            Problem::field("invalid_query", "The query does not fit", "before", rule)
+        })
+    };
+    let before = query.before.map(time).transpose()?;
+    let webhook = query.webhook_id.map(|id| webhook_id(&id)).transpose()?;
+    let count = state.gateway.webhooks().purge(&caller, &name, webhook, before).await?;
+    Ok(Json(json!({ "count": count })))
+}
+
 /// What a receiver answered may hold what its owner would not show: for admins only.
-fn shown(delivery: &Delivery, role: Role) -> Value {
+pub(super) fn shown(delivery: &Delivery, role: Role) -> Value {
     let attempts = delivery.attempts.iter().map(|attempt| {
         let mut shown = json!({
             "at": attempt.at.rfc3339(),

@@ -11,6 +11,7 @@ use axum::http::header;
 use axum::http::request::Parts;
 use flowcore_domain::event::EventKind;
 use flowcore_domain::instance::InstanceName;
+use flowcore_domain::webhook::BytesForm;
 use flowcore_gateway::{Caller, FollowFilter, Follower, Seen, ServiceError};
 use serde_json::json;
 use socketioxide::SocketIo;
@@ -148,7 +149,11 @@ async fn tell(
             seen = follower.next() => seen,
         };
         let sent = match seen {
-            Ok(Some(Seen::Event { kind, body, .. })) => socket.emit(kind.as_str(), &body),
+            Ok(Some(Seen::Event { kind, mut body, .. })) => {
+                // Who listens here speaks Evolution's dialect.
+                BytesForm::Objects.write(&mut body["data"]);
+                socket.emit(kind.as_str(), &body)
+            }
             Ok(Some(Seen::Missed)) => socket.emit("missed", &json!({ "event": "missed" })),
             Ok(None) => return,
             Err(error) => {

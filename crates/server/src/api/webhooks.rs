@@ -14,7 +14,7 @@ use flowcore_domain::clock::Millis;
 use flowcore_domain::event::EventKind;
 use flowcore_domain::id::WebhookId;
 use flowcore_domain::instance::InstanceName;
-use flowcore_domain::webhook::{ChatFilter, OffBecause, Secret, Webhook};
+use flowcore_domain::webhook::{BytesForm, ChatFilter, FileForm, OffBecause, Secret, Webhook};
 use flowcore_gateway::{NewWebhook, WebhookPatch, WebhooksOf};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -51,6 +51,8 @@ pub(crate) struct Fields {
     headers: Option<BTreeMap<String, String>>,
     secret: Option<String>,
     by_events: Option<bool>,
+    media: Option<String>,
+    bytes: Option<String>,
     enabled: Option<bool>,
 }
 
@@ -117,8 +119,9 @@ pub(crate) async fn create(
         headers: value.headers.unwrap_or_default(),
         secret: parse_secret(value.secret)?,
         by_events: value.by_events.unwrap_or(false),
+        media: parse_media(value.media.as_deref())?.unwrap_or_default(),
+        bytes: parse_bytes(value.bytes.as_deref())?.unwrap_or_default(),
         enabled: value.enabled.unwrap_or(true),
-        base64: false,
     };
     let webhook = state.gateway.webhooks().create(&caller, of(name.as_ref()), new).await?;
     let mut answer = shown(&webhook);
@@ -155,8 +158,9 @@ pub(crate) async fn update(
         headers: value.headers,
         secret: parse_secret(value.secret)?,
         by_events: value.by_events,
+        media: parse_media(value.media.as_deref())?,
+        bytes: parse_bytes(value.bytes.as_deref())?,
         enabled: value.enabled,
-        base64: None,
     };
     let webhooks = state.gateway.webhooks();
     let webhook = webhooks.update(&caller, of(name.as_ref()), which.id()?, patch).await?;
@@ -225,6 +229,8 @@ fn shown(webhook: &Webhook) -> Value {
         "enabled": webhook.enabled,
         "events": webhook.events.iter().map(|kind| kind.as_str()).collect::<Vec<_>>(),
         "byEvents": webhook.by_events,
+        "media": webhook.media.as_str(),
+        "bytes": webhook.bytes.as_str(),
         "chats": {
             "groups": webhook.chats.groups,
             "own": webhook.chats.own,
@@ -265,6 +271,24 @@ pub(super) fn unknown_event(field: String) -> Problem {
     let known = EventKind::ALL.map(EventKind::as_str).join(", ");
     let rule = format!("there is no such event; there are: {known}");
     Problem::field("unknown_event", "No such event", field, rule)
+}
+
+fn parse_media(word: Option<&str>) -> Result<Option<FileForm>, Problem> {
+    let parse = |word| {
+        let rule = "media is none, link or base64";
+        FileForm::parse(word)
+            .ok_or_else(|| Problem::field("invalid_body", "The body does not fit", "media", rule))
+    };
+    word.map(parse).transpose()
+}
+
+fn parse_bytes(word: Option<&str>) -> Result<Option<BytesForm>, Problem> {
+    let parse = |word| {
+        let rule = "bytes is base64 or objects";
+        BytesForm::parse(word)
+            .ok_or_else(|| Problem::field("invalid_body", "The body does not fit", "bytes", rule))
+    };
+    word.map(parse).transpose()
 }
 
 fn parse_secret(text: Option<String>) -> Result<Option<Secret>, Problem> {

@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use flowcore_domain::event::EventKind;
 use flowcore_domain::instance::InstanceName;
 use flowcore_domain::instance::settings::LiveSelection;
-use flowcore_domain::webhook::{ChatFilter, Webhook};
+use flowcore_domain::webhook::{BytesForm, ChatFilter, FileForm, Webhook};
 use flowcore_gateway::{Caller, InstanceView, NewWebhook};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -159,7 +159,8 @@ impl WebhookBlock {
             secret: None,
             by_events: self.by_events.unwrap_or(false),
             enabled: self.enabled.unwrap_or(true),
-            base64: self.base64.unwrap_or(false),
+            media: if self.base64.unwrap_or(false) { FileForm::Base64 } else { FileForm::None },
+            bytes: BytesForm::Objects,
         })
     }
 }
@@ -195,7 +196,7 @@ pub(super) async fn begin_webhook(
         "webhookUrl": made.url,
         "webhookHeaders": made.headers,
         "webhookByEvents": made.by_events,
-        "webhookBase64": made.base64,
+        "webhookBase64": (made.media == FileForm::Base64),
     }))
 }
 
@@ -207,7 +208,7 @@ fn shown_webhook(view: &InstanceView, webhook: &Webhook) -> Value {
         "enabled": webhook.enabled,
         "events": shown_kinds(&webhook.events, webhook.enabled),
         "webhookByEvents": webhook.by_events,
-        "webhookBase64": webhook.base64,
+        "webhookBase64": (webhook.media == FileForm::Base64),
         "createdAt": webhook.created_at.rfc3339(),
         "updatedAt": webhook.updated_at.rfc3339(),
         "instanceId": view.id.text(),

@@ -197,6 +197,7 @@ mod tests {
             ServiceError::IdempotencyConflict,
             ServiceError::UrlNotAllowed("the address is a private one".into()),
             ServiceError::WebhookNotFound,
+            ServiceError::MessageNotFound,
             ServiceError::DeliveryNotFound,
             ServiceError::WebhookDisabled,
             ServiceError::LimitReached { what: "instances", limit: 5 },

@@ -14,4 +14,5 @@ mod settings;
 mod socket_io;
 mod stopping;
 mod surface;
+mod traces;
 mod webhooks;

@@ -12,3 +12,7 @@ ALTER TABLE delivery_attempts ADD COLUMN answer TEXT;
 
 -- Which delivery tries a paused endpoint.
 CREATE INDEX deliveries_heads ON deliveries (webhook_id, attempts, seq) WHERE head;
+
+-- What an endpoint gets of files (none, link, base64), and how bytes are written (base64, objects).
+ALTER TABLE webhook_endpoints ADD COLUMN media TEXT NOT NULL DEFAULT 'none';
+ALTER TABLE webhook_endpoints ADD COLUMN bytes TEXT NOT NULL DEFAULT 'base64';

@@ -11,9 +11,8 @@ ALTER TABLE whatsapp_instances ADD COLUMN live_selection TEXT;
 CREATE UNIQUE INDEX whatsapp_instances_token ON whatsapp_instances (token_hash)
     WHERE token_hash IS NOT NULL;
 
--- The one endpoint that clients of Evolution set and find without an id, and whether media go to it as base64.
+-- The one endpoint that clients of Evolution set and find without an id.
 ALTER TABLE webhook_endpoints ADD COLUMN evolution BOOLEAN NOT NULL DEFAULT FALSE;
-ALTER TABLE webhook_endpoints ADD COLUMN base64 BOOLEAN NOT NULL DEFAULT FALSE;
 ALTER TABLE webhook_endpoints ADD COLUMN updated_at BIGINT;
 CREATE UNIQUE INDEX webhook_endpoints_evolution ON webhook_endpoints (instance_id) WHERE evolution;
 

@@ -1,4 +1,5 @@
-//! Deliveries that somebody asks for again: one of them, or all of a time.
+//! Deliveries that somebody asks for again: one of them, or all of a time; and those that nobody asks for
+//! any more.
 
 use super::queue;
 use crate::Store;
@@ -7,11 +8,17 @@ use crate::error::StorageError;
 use crate::events::{self, StoredEvent};
 use crate::row::Record;
 use flowcore_domain::clock::Millis;
-use flowcore_domain::id::{DeliveryId, InstanceId};
+use flowcore_domain::id::{DeliveryId, InstanceId, WebhookId};
 use flowcore_domain::webhook::Webhook;
 
 /// How many events one job of a replay looks at, so that other writes come in between.
 const REPLAY_BATCH: usize = 200;
+/// How many deliveries one job of a purge forgets, for the same reason.
+const PURGE_BATCH: usize = 500;
+
+const FINISHED: &str = "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries \
+     WHERE instance_id = $1 AND state <> 'waiting' AND finished_at < $2 \
+     AND ($3 = '' OR webhook_id = $3) LIMIT $4)";
 
 impl Store {
     /// Makes a delivery due now, also one that was finished. Its place in its chain is that of its event.
@@ -57,6 +64,33 @@ impl Store {
             })
         })
         .await
+    }
+
+    /// Forgets the deliveries of an instance that were finished before `before`, with their attempts; only
+    /// those to `webhook` where one is given. What waits stays. Returns how many.
+    pub async fn purge_deliveries(
+        &self,
+        instance: InstanceId,
+        webhook: Option<WebhookId>,
+        before: Millis,
+    ) -> Result<u64, StorageError> {
+        let webhook = webhook.map_or_else(String::new, |id| id.text());
+        let mut purged = 0;
+        loop {
+            let webhook = webhook.clone();
+            let piece = self.write(move |connection| {
+                Box::pin(async move {
+                    dialect::lock_instance(connection, instance).await?;
+                    let old = query(FINISHED).bind(instance).bind(before.0).bind(webhook);
+                    old.bind(dialect::limit(PURGE_BATCH)).execute(connection).await
+                })
+            });
+            let piece = piece.await?;
+            purged += piece;
+            if piece < PURGE_BATCH as u64 {
+                return Ok(purged);
+            }
+        }
     }
 
     /// Puts the events of a time, in their order, on their way again to the endpoints that want them,

@@ -3,7 +3,7 @@
 use super::TABLE;
 use super::health::PARKED;
 use crate::Store;
-use crate::dialect::{self, query};
+use crate::dialect::{self, Row, query};
 use crate::error::StorageError;
 use crate::events;
 use crate::row::Record;
@@ -127,8 +127,25 @@ impl Store {
         .bind(dialect::limit(limit))
         .fetch_all(self.readers())
         .await?;
+        self.with_attempts(&rows).await
+    }
+
+    /// Where an event went, and how each receiver took it.
+    pub async fn deliveries_of(&self, event: EventId) -> Result<Vec<Delivery>, StorageError> {
+        let rows = query(
+            "SELECT deliveries.*, events.kind AS kind FROM deliveries \
+             JOIN events ON events.id = deliveries.event_id \
+             WHERE deliveries.event_id = $1 ORDER BY deliveries.id",
+        )
+        .bind(event.text())
+        .fetch_all(self.readers())
+        .await?;
+        self.with_attempts(&rows).await
+    }
+
+    async fn with_attempts(&self, rows: &[Row]) -> Result<Vec<Delivery>, StorageError> {
         let mut deliveries = Vec::with_capacity(rows.len());
-        for row in &rows {
+        for row in rows {
             let mut delivery = read_delivery(&Record::new(TABLE, row))?;
             delivery.attempts = self.attempts(delivery.id).await?;
             deliveries.push(delivery);

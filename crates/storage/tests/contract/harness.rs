@@ -9,7 +9,7 @@ use flowcore_domain::id::{EventId, InstanceId, MessageRowId, UserId, WebhookId};
 use flowcore_domain::jid::Jid;
 use flowcore_domain::message::{Addressing, InboundMessage};
 use flowcore_domain::proxy::{Proxy, ProxyProtocol};
-use flowcore_domain::webhook::{ChatFilter, Health, Scope, Secret, Webhook};
+use flowcore_domain::webhook::{BytesForm, ChatFilter, FileForm, Health, Scope, Secret, Webhook};
 use flowcore_storage::{
     DatabaseOptions, InboundRow, Mark, MasterKey, NewInstance, NewJob, OutgoingRow, Store,
     StoreOptions,
@@ -202,12 +202,13 @@ pub(crate) fn webhook(instance: InstanceId, events: &[EventKind]) -> Webhook {
         events: events.to_vec(),
         headers: BTreeMap::from([("authorization".to_owned(), "Bearer hush-hush".to_owned())]),
         by_events: false,
+        media: FileForm::None,
+        bytes: BytesForm::Base64,
         secret: Secret::from_bytes([9; 32]),
         previous_secret: None,
         chats: ChatFilter::default(),
         health: Health::default(),
         evolution: false,
-        base64: false,
         created_at: NOW,
         updated_at: NOW,
     }

@@ -113,7 +113,8 @@ pub(crate) async fn back_to_the_first_version(raw: &mut Raw) {
         "DROP INDEX whatsapp_instances_token; DROP INDEX webhook_endpoints_evolution; \
          ALTER TABLE chats DROP COLUMN created_at; \
          ALTER TABLE webhook_endpoints DROP COLUMN evolution; \
-         ALTER TABLE webhook_endpoints DROP COLUMN base64; \
+         ALTER TABLE webhook_endpoints DROP COLUMN media; \
+         ALTER TABLE webhook_endpoints DROP COLUMN bytes; \
          ALTER TABLE webhook_endpoints DROP COLUMN updated_at; \
          ALTER TABLE whatsapp_instances DROP COLUMN always_online; \
          ALTER TABLE whatsapp_instances DROP COLUMN read_status; \

@@ -3,7 +3,7 @@
 use crate::harness::{Harness, Kind, NOW, fresh, webhook};
 use flowcore_domain::clock::Millis;
 use flowcore_domain::event::EventKind;
-use flowcore_domain::webhook::{Scope, Secret};
+use flowcore_domain::webhook::{BytesForm, FileForm, Scope, Secret};
 use flowcore_storage::{MAX_WEBHOOKS, StorageError};
 
 pub(crate) async fn an_endpoint_is_read_back_as_it_was_written(kind: Kind) {
@@ -14,6 +14,8 @@ pub(crate) async fn an_endpoint_is_read_back_as_it_was_written(kind: Kind) {
     webhook.url = String::from("https://other.example");
     webhook.headers.clear();
     webhook.by_events = true;
+    webhook.media = FileForm::Link;
+    webhook.bytes = BytesForm::Objects;
     let until = Millis(NOW.0 + 5);
     webhook.previous_secret = Some((webhook.secret, until));
     webhook.secret = Secret::from_bytes([1; 32]);
