@@ -39,7 +39,6 @@ pub enum Scope {
 
 /// A URL of the user's app.
 #[derive(Clone, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Webhook {
     /// Its id.
     pub id: WebhookId,

@@ -9,6 +9,7 @@
 use crate::app::AppState;
 use axum::http::header;
 use axum::http::request::Parts;
+use flowcore_domain::account::Scope;
 use flowcore_domain::event::EventKind;
 use flowcore_domain::instance::InstanceName;
 use flowcore_domain::webhook::BytesForm;
@@ -92,6 +93,9 @@ async fn asked(socket: &SocketRef, state: &AppState) -> Result<(Caller, FollowFi
     let key = key_of(socket.req_parts()).ok_or(Refused::Unauthorized)?;
     let known = recognised(state, &key).await.map_err(|_| Refused::Unavailable)?;
     let caller = known.ok_or(Refused::Unauthorized)?;
+    if !caller.may(Scope::Read) {
+        return Err(Refused::Unauthorized);
+    }
     let mut filter = FollowFilter::default();
     let name = socket.ns().trim_start_matches('/');
     if !name.is_empty() {
