@@ -25,6 +25,12 @@ use std::time::Duration;
 /// A delivery is given up after this long.
 pub const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3600);
 
+/// So often a delivery is tried however long it waited for its turn.
+pub const FEWEST_ATTEMPTS: u32 = 5;
+
+/// No receiver is waited for longer than this, whatever it asks for.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
+
 /// After a rotation receivers get signatures of both secrets for this long.
 pub const ROTATION_OVERLAP: Duration = Duration::from_secs(24 * 3600);
 
@@ -188,12 +194,13 @@ pub enum NextStep {
 }
 
 /// What to do after an attempt: success is any 2xx, everything else is tried again with growing waits
-/// until [`GIVE_UP_AFTER`] has passed since the event. `retry_after` is what the receiver asked for.
+/// until [`GIVE_UP_AFTER`] has passed since the delivery was put on its way, and at least
+/// [`FEWEST_ATTEMPTS`] times. `wait` is a random number and what the receiver asked for.
 #[must_use]
 pub fn after_attempt(
     attempt: Attempt,
     attempts_so_far: u32,
-    event_at: Millis,
+    since: Millis,
     now: Millis,
     wait: (f64, Option<Duration>),
 ) -> NextStep {
@@ -201,9 +208,12 @@ pub fn after_attempt(
     if let Attempt::Answered(200..=299) = attempt {
         return NextStep::Delivered;
     }
-    let asked = retry_after.unwrap_or_default().min(Backoff::WEBHOOK.cap);
-    let at = now.plus(Backoff::WEBHOOK.delay(attempts_so_far, dice).max(asked));
-    if at > event_at.plus(GIVE_UP_AFTER) { NextStep::Dead } else { NextStep::RetryAt(at) }
+    let delay = Backoff::WEBHOOK.delay(attempts_so_far, dice);
+    if attempts_so_far >= FEWEST_ATTEMPTS && now.plus(delay) > since.plus(GIVE_UP_AFTER) {
+        return NextStep::Dead;
+    }
+    let asked = retry_after.unwrap_or_default().min(LONGEST_WAIT);
+    NextStep::RetryAt(now.plus(delay.max(asked)))
 }
 
 #[cfg(test)]
@@ -232,6 +242,21 @@ mod tests {
         let asked = Some(Duration::from_secs(120));
         let step = after_attempt(Attempt::Answered(503), 1, Millis(0), Millis(0), (0.5, asked));
         assert_eq!(step, NextStep::RetryAt(Millis(120_000)));
+        let asked = Some(Duration::from_secs(90 * 24 * 3600));
+        let step = after_attempt(Attempt::Answered(429), 9, Millis(0), Millis(0), (0.5, asked));
+        assert_eq!(step, NextStep::RetryAt(Millis(0).plus(LONGEST_WAIT)));
+    }
+
+    #[test]
+    fn what_waited_long_for_its_turn_is_not_given_up_at_the_first_failure() {
+        let late = Millis(0).plus(GIVE_UP_AFTER * 3);
+        for attempt in 1..FEWEST_ATTEMPTS {
+            let step = after_attempt(Attempt::Unreachable, attempt, Millis(0), late, (0.5, None));
+            assert!(matches!(step, NextStep::RetryAt(_)), "{attempt}");
+        }
+        let last = (0.5, None);
+        let step = after_attempt(Attempt::Unreachable, FEWEST_ATTEMPTS, Millis(0), late, last);
+        assert_eq!(step, NextStep::Dead);
     }
 
     proptest! {

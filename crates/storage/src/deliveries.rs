@@ -3,29 +3,34 @@
 //! Deliveries of one endpoint, instance and ordering key are a chain; only its head, the oldest unfinished
 //! one, is ever tried, so a receiver gets the events of a chat in order. A claim takes due heads for the
 //! time of a lease by moving their due time past it: a worker that dies gives its work back by doing
-//! nothing. Finishing a head makes the next of its chain the head. So claiming looks only at heads that
-//! are due, however many wait behind them.
+//! nothing. Finishing a head makes the next of its chain the head.
+//!
+//! Of each endpoint only so many heads are due at once; the others are parked (`health`). So claiming
+//! looks at few rows, however many wait.
 
 mod again;
 pub(crate) mod health;
 mod list;
+mod load;
+pub(crate) mod pieces;
 pub(crate) mod queue;
 
+pub use again::Again;
 pub use health::RenderTurn;
 pub use list::{Delivery, DeliveryAttempt, DeliveryFilter, DeliveryState};
 
 use crate::Store;
-use crate::dialect::{self, Query, query};
+use crate::dialect::{self, Connection, Query, Row, query};
 use crate::error::StorageError;
-use crate::events::{self, StoredEvent};
+use crate::events::StoredEvent;
 use crate::row::Record;
 use flowcore_domain::clock::Millis;
 use flowcore_domain::id::{DeliveryId, InstanceId, UserId, WebhookId};
 use flowcore_domain::instance::InstanceName;
 use flowcore_domain::jid::Jid;
 use flowcore_domain::webhook::{NextStep, Webhook};
+use queue::Made;
 use sqlx::AssertSqlSafe;
-use std::collections::HashMap;
 use std::time::Duration;
 
 const TABLE: &str = "deliveries";
@@ -71,8 +76,10 @@ pub struct ClaimedDelivery {
     pub sender: Option<Jid>,
     /// What is delivered.
     pub event: StoredEvent,
-    /// How often it was tried before.
+    /// How often it was tried before, since it was put on its way or asked for again.
     pub attempts: u32,
+    /// When that was.
+    pub since: Millis,
 }
 
 /// How an attempt ended and what follows.
@@ -88,6 +95,8 @@ pub struct Settlement {
     pub error: Option<String>,
     /// The beginning of the answer.
     pub answer: Option<String>,
+    /// The time that the receiver asked for.
+    pub asked: Option<Duration>,
     /// A random number in `0.0..=1.0` for the length of a pause.
     pub dice: f64,
     /// Makes the event when the endpoint is paused, resumed or switched off by this.
@@ -124,54 +133,7 @@ impl Store {
                 })
             })
             .await?;
-        self.load_claimed(&ids).await
-    }
-
-    async fn load_claimed(&self, ids: &[String]) -> Result<Vec<ClaimedDelivery>, StorageError> {
-        let mut claimed = Vec::with_capacity(ids.len());
-        let mut webhooks = HashMap::new();
-        for batch in dialect::batches(ids) {
-            let sql = format!(
-                "SELECT {}, deliveries.id AS delivery_id, deliveries.webhook_id AS webhook_id, \
-                 deliveries.attempts AS attempts, whatsapp_instances.instance_name AS \
-                 instance_name, whatsapp_instances.jid AS jid, \
-                 whatsapp_instances.user_id AS user_id \
-                 FROM deliveries JOIN events ON events.id = deliveries.event_id \
-                 JOIN whatsapp_instances ON whatsapp_instances.id = deliveries.instance_id \
-                 WHERE deliveries.id IN ({}) ORDER BY events.position",
-                events::COLUMNS,
-                dialect::parameters(0, batch.len())
-            );
-            let query = batch.iter().fold(query(AssertSqlSafe(sql)), Query::bind);
-            for row in query.fetch_all(self.readers()).await? {
-                let record = Record::new(TABLE, &row);
-                let webhook_id: WebhookId = record.parsed("webhook_id")?;
-                if let Some(webhook) = self.webhook_once(&mut webhooks, webhook_id).await? {
-                    claimed.push(read_claimed(&record, webhook)?);
-                }
-            }
-        }
-        Ok(claimed)
-    }
-
-    /// The endpoint of a delivery, read once a claim. A damaged one must not hold up the others.
-    async fn webhook_once(
-        &self,
-        known: &mut HashMap<WebhookId, Option<Webhook>>,
-        id: WebhookId,
-    ) -> Result<Option<Webhook>, StorageError> {
-        if let Some(webhook) = known.get(&id) {
-            return Ok(webhook.clone());
-        }
-        let webhook = match self.webhook(id).await {
-            Err(error @ StorageError::Corrupt { .. }) => {
-                tracing::error!(%error, "deliveries to a webhook wait");
-                None
-            }
-            other => other?,
-        };
-        known.insert(id, webhook.clone());
-        Ok(webhook)
+        self.load_claimed(&ids, now).await
     }
 
     /// Notes how an attempt ended, and what it says about the endpoint; returns the events that tell of
@@ -181,15 +143,14 @@ impl Store {
         id: DeliveryId,
         settlement: Settlement,
     ) -> Result<Vec<StoredEvent>, StorageError> {
-        self.write(move |connection| {
+        let at = settlement.at;
+        let noted = self.write(move |connection| {
             Box::pin(async move {
                 let id = id.text();
-                let [sqlite, postgres] = WAITING;
-                let found = query(connection.pick(sqlite, postgres));
-                let found = found.bind(&id).fetch_optional(&mut *connection).await?;
-                let Some(row) = found else { return Ok(vec![]) };
+                let Some(row) = waiting(connection, &id).await? else { return Ok(None) };
                 let record = Record::new(TABLE, &row);
-                queue::note_attempt(connection, &id, record.get("attempts")?, &settlement).await?;
+                let made = Made::of(&settlement);
+                queue::note_attempt(connection, &id, record.get("attempts")?, made).await?;
                 let (webhook, chain) = (record.get("webhook_id")?, record.get("ordering_key")?);
                 let instance: InstanceId = record.parsed("instance_id")?;
                 let outcome = match settlement.step {
@@ -204,10 +165,14 @@ impl Store {
                     queue::finish(connection, &id, outcome, settlement.at).await?;
                     queue::promote(connection, (instance, webhook, chain), settlement.at).await?;
                 }
-                health::note(connection, (instance, webhook), &settlement).await
+                health::note(connection, (instance, webhook), &settlement).await.map(Some)
             })
-        })
-        .await
+        });
+        let Some(noted) = noted.await? else { return Ok(vec![]) };
+        if let Some(off) = noted.switched_off {
+            self.abandon_later(off, at);
+        }
+        Ok(noted.told)
     }
 
     /// When the next delivery can be claimed; not before `now`. `None` when none waits. Those of `busy`
@@ -243,6 +208,13 @@ impl Store {
     }
 }
 
+/// The delivery of an id while it waits.
+async fn waiting(connection: &mut Connection, id: &str) -> Result<Option<Row>, StorageError> {
+    let [sqlite, postgres] = WAITING;
+    let ask = query(connection.pick(sqlite, postgres));
+    ask.bind(id).fetch_optional(connection).await
+}
+
 /// So many times as many due heads as a claim takes are looked at, to find some of each endpoint.
 const LOOK_AT: usize = 4;
 
@@ -266,16 +238,4 @@ fn passing_over(used: usize, busy: usize) -> String {
         return String::new();
     }
     format!(" AND webhook_id NOT IN ({})", dialect::parameters(used, busy))
-}
-
-fn read_claimed(record: &Record<'_>, webhook: Webhook) -> Result<ClaimedDelivery, StorageError> {
-    Ok(ClaimedDelivery {
-        delivery_id: record.parsed("delivery_id")?,
-        webhook,
-        user_id: record.parsed("user_id")?,
-        instance_name: record.parsed("instance_name")?,
-        sender: record.parsed_option("jid")?,
-        event: events::read_event(record)?,
-        attempts: u32::try_from(record.get::<i64>("attempts")?).map_err(|_| record.corrupt())?,
-    })
 }

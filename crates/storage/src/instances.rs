@@ -189,16 +189,22 @@ impl Store {
         .await
     }
 
-    /// Deletes an instance and everything of it; false when it was not there.
+    /// Deletes an instance and everything of it; false when it was not there. What it has much of goes
+    /// first, in small jobs.
     pub async fn delete_instance(&self, id: InstanceId) -> Result<bool, StorageError> {
-        self.write(move |connection| {
+        self.empty_instance(id).await?;
+        let deleted = self.write(move |connection| {
             Box::pin(async move {
                 let deletion = query("DELETE FROM whatsapp_instances WHERE id = $1");
-                let deleted = deletion.bind(id).execute(connection).await?;
-                Ok(deleted > 0)
+                deletion.bind(id).execute(connection).await
             })
-        })
-        .await
+        });
+        let deleted = deleted.await?;
+        // A delivery of it may have been the one that was to try a paused endpoint of all instances.
+        if let Err(error) = self.mend_endpoints(Millis(0)).await {
+            tracing::warn!(%error, "endpoints are mended later");
+        }
+        Ok(deleted > 0)
     }
 }
 

@@ -37,8 +37,8 @@ mod webhooks;
 pub use accounts::{Admin, ApiKey, LoginSession};
 pub use contacts::{Chat, ChatCursor};
 pub use deliveries::{
-    Claim, ClaimedDelivery, Delivery, DeliveryAttempt, DeliveryFilter, DeliveryState, RenderTurn,
-    Settlement,
+    Again, Claim, ClaimedDelivery, Delivery, DeliveryAttempt, DeliveryFilter, DeliveryState,
+    RenderTurn, Settlement,
 };
 pub use error::{OpenError, StorageError};
 pub use events::{Followed, FollowedEvent, Place, StoredEvent};

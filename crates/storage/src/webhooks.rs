@@ -1,7 +1,7 @@
 //! Webhook endpoints. Secrets and headers are sealed.
 
 use crate::Store;
-use crate::deliveries::{health, queue};
+use crate::deliveries::{health, pieces, queue};
 use crate::dialect::{self, Connection, Query, query};
 use crate::error::StorageError;
 use crate::events::read_kind;
@@ -112,7 +112,12 @@ impl Store {
     /// `NotFound` when it was deleted.
     pub async fn update_webhook(&self, webhook: Webhook, now: Millis) -> Result<(), StorageError> {
         let sealed = self.seal_webhook(&webhook)?;
-        self.write(move |connection| {
+        let (id, enabled) = (webhook.id, webhook.enabled);
+        if enabled {
+            // Of an earlier switching off that did not come to its end.
+            self.abandon_all(id, now).await?;
+        }
+        let ended = self.write(move |connection| {
             Box::pin(async move {
                 lock(connection, webhook.scope).await?;
                 let changed = query(
@@ -140,18 +145,38 @@ impl Store {
                 if changed == 0 {
                     return Err(StorageError::NotFound("the webhook"));
                 }
-                if webhook.enabled {
-                    health::release(connection, &webhook.id.text(), now).await
+                if enabled {
+                    health::release(connection, &id.text(), now).await?;
+                    Ok(0)
                 } else {
-                    queue::abandon(connection, webhook.id, now).await
+                    pieces::abandon(connection, &id.text(), now).await
                 }
             })
-        })
-        .await
+        });
+        if ended.await? == pieces::PIECE {
+            self.abandon_later(id, now);
+        }
+        Ok(())
     }
 
     /// Deletes an endpoint of a scope with its deliveries; false when it was not there.
     pub async fn delete_webhook(&self, scope: Scope, id: WebhookId) -> Result<bool, StorageError> {
+        let off = self.write(move |connection| {
+            Box::pin(async move {
+                query(
+                    "UPDATE webhook_endpoints SET enabled = FALSE WHERE id = $1 \
+                     AND (instance_id = $2 OR user_id = $2)",
+                )
+                .bind(id.text())
+                .bind(scope)
+                .execute(connection)
+                .await
+            })
+        });
+        if off.await? == 0 {
+            return Ok(false);
+        }
+        self.empty_webhook(id).await?;
         self.write(move |connection| {
             Box::pin(async move {
                 lock(connection, scope).await?;

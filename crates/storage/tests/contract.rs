@@ -25,6 +25,8 @@ mod maintenance;
 mod opening;
 #[path = "contract/outgoing.rs"]
 mod outgoing;
+#[path = "contract/pauses.rs"]
+mod pauses;
 #[path = "contract/postgres.rs"]
 mod postgres;
 #[path = "contract/raw.rs"]
@@ -139,6 +141,16 @@ suite! {
         a_status_never_goes_back_and_each_step_has_one_event
         each_member_of_a_group_has_a_message_as_far_as_they_told
         a_receipt_from_the_other_address_is_understood_and_a_namesake_is_spared;
+    pauses:
+        a_paused_endpoint_whose_last_delivery_was_given_up_is_tried_by_the_next
+        a_paused_endpoint_of_all_instances_outlives_the_one_that_would_try_it
+        a_message_that_comes_while_a_pause_ends_is_not_forgotten
+        however_many_chats_wait_few_are_due_and_all_arrive
+        a_receiver_that_asks_for_time_gets_it_from_all_its_chats
+        what_is_asked_for_again_has_its_time_before_it
+        an_endpoint_that_is_off_gets_nothing_even_when_asked
+        an_event_that_cannot_be_read_is_buried_alone
+        many_waiting_deliveries_are_ended_and_deleted_in_pieces;
     rotation:
         a_running_store_seals_everything_with_a_new_key;
     sessions:

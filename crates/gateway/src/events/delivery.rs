@@ -21,6 +21,8 @@ use std::time::Duration;
 const LEASE: Duration = Duration::from_secs(60);
 /// How long the worker sleeps at most before it looks again.
 const IDLE: Duration = Duration::from_secs(30);
+/// How often endpoints are looked at that nothing is tried at.
+const MEND: Duration = Duration::from_secs(60);
 /// How long the worker waits after the store failed.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -31,7 +33,25 @@ const SETTLE_AGAIN: u32 = 4;
 /// Starts the worker.
 pub(crate) fn start(shared: Arc<Shared>, poster: Poster) {
     let tracker = shared.lifecycle.tracker().clone();
+    let stopping = shared.lifecycle.stopping().clone();
+    tracker.spawn(stopping.run_until_cancelled_owned(mend(Arc::clone(&shared))));
     tracker.spawn(Worker { shared, poster: Arc::new(poster), bodies: Bodies::default() }.run());
+}
+
+/// Sees to endpoints that nothing would be tried at, and to what a killed process left half done.
+async fn mend(shared: Arc<Shared>) {
+    let mut ticks = tokio::time::interval(MEND);
+    loop {
+        ticks.tick().await;
+        match shared.store.mend_endpoints(shared.now()).await {
+            Ok(0) => {}
+            Ok(webhooks) => {
+                tracing::info!(webhooks, "webhooks were mended");
+                shared.outbox.work.notify_one();
+            }
+            Err(error) => tracing::warn!(%error, "webhooks are mended later"),
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -96,14 +116,14 @@ impl Worker {
         let now = self.shared.now();
         let Posted { status, wait, answer, duration_ms } = posted;
         let attempt = status.as_ref().map_or(Attempt::Unreachable, |code| Attempt::Answered(*code));
-        let event_at = delivery.event.event.at;
         let dice = (rand::random(), wait);
         let settlement = Settlement {
-            step: after_attempt(attempt, delivery.attempts + 1, event_at, now, dice),
+            step: after_attempt(attempt, delivery.attempts + 1, delivery.since, now, dice),
             status: status.as_ref().ok().copied(),
             duration_ms,
             error: status.err(),
             answer,
+            asked: wait,
             dice: rand::random(),
             render: render::webhook_turn,
             at: now,

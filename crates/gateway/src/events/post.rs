@@ -139,3 +139,27 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     }
     last.to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_that_a_receiver_asks_for_is_read_as_seconds_and_as_a_date() {
+        // 21 October 2015, 07:28:00 UTC
+        let now = Millis(1_445_412_480_000);
+        let asked = |value: &'static str| {
+            let headers =
+                [("retry-after".try_into().expect("a name"), HeaderValue::from_static(value))];
+            retry_after(&headers.into_iter().collect(), now)
+        };
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        assert_eq!(asked("120"), seconds(120));
+        assert_eq!(asked("Wed, 21 Oct 2015 07:30:00 GMT"), seconds(120));
+        assert_eq!(asked("Wed, 21 Oct 2015 07:00:00 GMT"), seconds(0), "it is over");
+        for nonsense in ["", "soon", "-5", "1.5", "99999999999999999999999"] {
+            assert_eq!(asked(nonsense), None, "{nonsense}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new(), now), None);
+    }
+}

@@ -13,7 +13,7 @@ use flowcore_domain::instance::InstanceName;
 use flowcore_domain::webhook::{
     BytesForm, ChatFilter, FileForm, Health, ROTATION_OVERLAP, Scope, Secret, Webhook,
 };
-use flowcore_storage::{Delivery, DeliveryFilter, MAX_WEBHOOKS};
+use flowcore_storage::{Again, Delivery, DeliveryFilter, MAX_WEBHOOKS};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -287,7 +287,7 @@ impl Webhooks {
     /// Posts a delivery once more, finished or not, as soon as its chat's turn comes.
     ///
     /// # Errors
-    /// [`ServiceError::DeliveryNotFound`].
+    /// [`ServiceError::DeliveryNotFound`], [`ServiceError::WebhookDisabled`].
     pub async fn retry(
         &self,
         caller: &Caller,
@@ -295,11 +295,14 @@ impl Webhooks {
         id: DeliveryId,
     ) -> Result<(), ServiceError> {
         let instance = self.instances.find(caller, name).await?;
-        if !self.shared.store.retry_delivery(instance.id, id, self.shared.now()).await? {
-            return Err(ServiceError::DeliveryNotFound);
+        match self.shared.store.retry_delivery(instance.id, id, self.shared.now()).await? {
+            Again::Unknown => Err(ServiceError::DeliveryNotFound),
+            Again::SwitchedOff => Err(ServiceError::WebhookDisabled),
+            Again::Due => {
+                self.shared.outbox.work.notify_one();
+                Ok(())
+            }
         }
-        self.shared.outbox.work.notify_one();
-        Ok(())
     }
 
     /// Puts the events of a time on their way again, under their old ids, to one endpoint or to all that

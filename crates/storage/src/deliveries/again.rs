@@ -20,47 +20,59 @@ const FINISHED: &str = "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliv
      WHERE instance_id = $1 AND state <> 'waiting' AND finished_at < $2 \
      AND ($3 = '' OR webhook_id = $3) LIMIT $4)";
 
+const RETRY_FINISHED: &str = "UPDATE deliveries SET state = 'waiting', finished_at = NULL, \
+     next_at = $3, since = $3, attempts_before = attempts, \
+     head = NOT EXISTS (SELECT 1 FROM deliveries other \
+     WHERE other.webhook_id = deliveries.webhook_id \
+     AND other.instance_id = deliveries.instance_id \
+     AND other.ordering_key = deliveries.ordering_key AND other.state = 'waiting') \
+     WHERE id = $1 AND instance_id = $2 AND state <> 'waiting'";
+
+const RETRY_WAITING: &str = "UPDATE deliveries SET next_at = $3, since = $3, \
+     attempts_before = attempts \
+     WHERE id = $1 AND instance_id = $2 AND state = 'waiting' AND NOT leased";
+
+/// What became of asking for a delivery again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// It is due, or under way at the moment.
+    Due,
+    /// Its endpoint is switched off; nothing was changed.
+    SwitchedOff,
+    /// The instance has no such delivery.
+    Unknown,
+}
+
 impl Store {
     /// Makes a delivery due now, also one that was finished. Its place in its chain is that of its event.
-    /// False when the instance has no such delivery.
     pub async fn retry_delivery(
         &self,
         instance: InstanceId,
         id: DeliveryId,
         now: Millis,
-    ) -> Result<bool, StorageError> {
+    ) -> Result<Again, StorageError> {
         self.write(move |connection| {
             Box::pin(async move {
                 dialect::lock_instance(connection, instance).await?;
-                let finished = query(
-                    "UPDATE deliveries SET state = 'waiting', finished_at = NULL, next_at = $3, \
-                     head = NOT EXISTS (SELECT 1 FROM deliveries other \
-                     WHERE other.webhook_id = deliveries.webhook_id \
-                     AND other.instance_id = deliveries.instance_id \
-                     AND other.ordering_key = deliveries.ordering_key \
-                     AND other.state = 'waiting') \
-                     WHERE id = $1 AND instance_id = $2 AND state <> 'waiting'",
-                )
-                .bind(id.text())
-                .bind(instance)
-                .bind(now.0)
-                .execute(&mut *connection)
-                .await?;
-                let waiting = query(
-                    "UPDATE deliveries SET next_at = $3 WHERE id = $1 AND instance_id = $2 \
-                     AND state = 'waiting' AND NOT leased",
-                )
-                .bind(id.text())
-                .bind(instance)
-                .bind(now.0)
-                .execute(&mut *connection)
-                .await?;
-                let known = query("SELECT id FROM deliveries WHERE id = $1 AND instance_id = $2")
-                    .bind(id.text())
-                    .bind(instance)
-                    .fetch_optional(connection)
-                    .await?;
-                Ok(finished + waiting > 0 || known.is_some())
+                let known = query(
+                    "SELECT webhook_endpoints.enabled AS enabled FROM deliveries \
+                     JOIN webhook_endpoints ON webhook_endpoints.id = deliveries.webhook_id \
+                     WHERE deliveries.id = $1 AND deliveries.instance_id = $2",
+                );
+                let known = known.bind(id.text()).bind(instance);
+                let Some(row) = known.fetch_optional(&mut *connection).await? else {
+                    return Ok(Again::Unknown);
+                };
+                if !Record::new("webhook_endpoints", &row).get::<bool>("enabled")? {
+                    return Ok(Again::SwitchedOff);
+                }
+                for sql in [RETRY_FINISHED, RETRY_WAITING] {
+                    let retry = query(sql).bind(id.text()).bind(instance).bind(now.0);
+                    if retry.execute(&mut *connection).await? > 0 {
+                        break;
+                    }
+                }
+                Ok(Again::Due)
             })
         })
         .await
@@ -127,6 +139,7 @@ impl Store {
                 .write(move |connection| {
                     Box::pin(async move {
                         dialect::lock_instance(connection, instance).await?;
+                        hold_pauses(connection, &targets).await?;
                         enqueue_again(connection, &events, &targets, (room, now)).await
                     })
                 })
@@ -134,6 +147,22 @@ impl Store {
         }
         Ok(made)
     }
+}
+
+/// Keeps the pauses of endpoints from ending before the commit; see [`dialect::TAKE_EVENT_NUMBERS`].
+async fn hold_pauses(connection: &mut Connection, targets: &[Webhook]) -> Result<(), StorageError> {
+    if let Connection::Sqlite(_) = connection {
+        return Ok(());
+    }
+    for target in targets {
+        query(
+            "SELECT id FROM webhook_endpoints WHERE id = $1 AND paused_until IS NOT NULL FOR SHARE",
+        )
+        .bind(target.id.text())
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
 }
 
 async fn enqueue_again(

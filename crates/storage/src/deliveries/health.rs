@@ -1,12 +1,16 @@
 //! How endpoints do, and what follows for what waits for them. Everything here runs inside a job of the
 //! writer that holds the instance.
 //!
-//! While an endpoint is paused one of its heads is due when the pause ends; all others are [`PARKED`], so
-//! that claims pass over them however many there are. The one that is tried is the one with the fewest
-//! attempts: an event that its receiver never takes must not keep the others waiting.
+//! An endpoint has a window: so many of its heads are due at once, and the others are [`PARKED`], so that
+//! claims pass over them however many there are. Whatever is settled refills the window. While the
+//! endpoint is paused one head is due, when the pause ends: the one with the fewest attempts, because an
+//! event that its receiver never takes must not keep the others waiting. No head is parked unless another
+//! is not; where that was broken (what was due went with its instance), [`Store::mend_endpoints`] sees it.
+//!
+//! [`Store::mend_endpoints`]: crate::Store::mend_endpoints
 
-use super::{Settlement, queue};
-use crate::dialect::{Connection, query};
+use super::{Settlement, pieces};
+use crate::dialect::{self, Connection, Row, query};
 use crate::error::StorageError;
 use crate::events::{self, StoredEvent};
 use crate::row::Record;
@@ -15,10 +19,14 @@ use flowcore_domain::event::NewEvent;
 use flowcore_domain::id::{InstanceId, WebhookId};
 use flowcore_domain::webhook::{Attempt, Health, NextStep, OffBecause, Turn};
 
-/// The due time of what waits for a paused endpoint: never.
+/// The due time of what is outside of its endpoint's window: never.
 pub(crate) const PARKED: Millis = Millis(i64::MAX);
 
-/// An endpoint about to be judged.
+/// So many heads of an endpoint are due at once. More than a claim takes, so that the next one finds some.
+pub(crate) const WINDOW: usize = 64;
+
+/// An endpoint about to be judged. Attempts of several instances may be judged at once: one after the
+/// other.
 const ENDPOINT: [&str; 2] = [
     "SELECT * FROM webhook_endpoints WHERE id = $1",
     "SELECT * FROM webhook_endpoints WHERE id = $1 FOR NO KEY UPDATE",
@@ -40,41 +48,158 @@ pub(crate) fn read(record: &Record<'_>) -> Result<Health, StorageError> {
     })
 }
 
-/// Draws the conclusions of an attempt for its endpoint; returns what its owner is told.
+/// What an attempt did to its endpoint.
+#[derive(Default)]
+pub(super) struct Noted {
+    /// What its owner is told.
+    pub(super) told: Vec<StoredEvent>,
+    /// It was switched off, and more waits than was ended at once.
+    pub(super) switched_off: Option<WebhookId>,
+}
+
+/// The row of an endpoint, held until the commit.
+pub(super) async fn held(
+    connection: &mut Connection,
+    webhook: &str,
+) -> Result<Option<Row>, StorageError> {
+    let [sqlite, postgres] = ENDPOINT;
+    query(connection.pick(sqlite, postgres)).bind(webhook).fetch_optional(connection).await
+}
+
+/// Draws the conclusions of an attempt for its endpoint.
 pub(super) async fn note(
     connection: &mut Connection,
     (instance, webhook): (InstanceId, &str),
     settlement: &Settlement,
-) -> Result<Vec<StoredEvent>, StorageError> {
-    // Attempts of several instances may be judged at once: one after the other.
-    let [sqlite, postgres] = ENDPOINT;
-    let ask = query(connection.pick(sqlite, postgres)).bind(webhook);
-    let Some(row) = ask.fetch_optional(&mut *connection).await? else { return Ok(vec![]) };
+) -> Result<Noted, StorageError> {
+    let Some(row) = held(connection, webhook).await? else { return Ok(Noted::default()) };
     let record = Record::new("webhook_endpoints", &row);
     if !record.get::<bool>("enabled")? {
-        return Ok(vec![]);
+        return Ok(Noted::default());
     }
     let before = read(&record)?;
     let attempt = match settlement.step {
         NextStep::Delivered => Attempt::Answered(200),
         _ => settlement.status.map_or(Attempt::Unreachable, Attempt::Answered),
     };
-    let (after, turn) = before.after(attempt, settlement.at, settlement.dice);
+    let wait = (settlement.dice, settlement.asked);
+    let (after, turn) = before.after(attempt, settlement.at, wait);
     if after != before {
         write(connection, webhook, &after).await?;
     }
     let webhook_id: WebhookId = record.parsed("id")?;
-    match (turn, after.paused_until) {
-        (Some(Turn::SwitchedOff(_)), _) => {
-            switch_off(connection, webhook_id, settlement.at).await?;
-        }
-        (Some(Turn::Resumed), _) => release(connection, webhook, settlement.at).await?,
-        (_, Some(until)) => park(connection, webhook, until.max(settlement.at)).await?,
-        _ => {}
+    let mut noted = Noted::default();
+    if let Some(Turn::SwitchedOff(_)) = turn {
+        let off = query("UPDATE webhook_endpoints SET enabled = FALSE WHERE id = $1");
+        off.bind(webhook).execute(&mut *connection).await?;
+        let ended = pieces::abandon(connection, webhook, settlement.at).await?;
+        noted.switched_off = (ended == pieces::PIECE).then_some(webhook_id);
+    } else if before.paused_until.is_some() && after.paused_until.is_none() {
+        release(connection, webhook, settlement.at).await?;
+    } else {
+        align(connection, webhook, (after.paused_until, settlement.at)).await?;
     }
-    let Some(turn) = turn else { return Ok(vec![]) };
-    let event = (settlement.render)(instance, webhook_id, turn, settlement.at);
-    events::append(connection, instance, settlement.at, vec![event]).await
+    if let Some(turn) = turn {
+        let event = (settlement.render)(instance, webhook_id, turn, settlement.at);
+        noted.told = events::append(connection, instance, settlement.at, vec![event]).await?;
+    }
+    Ok(noted)
+}
+
+/// Makes the heads of an endpoint due that may be, and no others. A piece at a time: what is left over is
+/// seen by whoever settles next.
+pub(crate) async fn align(
+    connection: &mut Connection,
+    webhook: &str,
+    (paused_until, now): (Option<Millis>, Millis),
+) -> Result<(), StorageError> {
+    match paused_until {
+        Some(until) => park(connection, webhook, until.max(now)).await,
+        None => refill(connection, webhook, now).await,
+    }
+}
+
+/// Leaves one head due at `until`, and no other.
+async fn park(
+    connection: &mut Connection,
+    webhook: &str,
+    until: Millis,
+) -> Result<(), StorageError> {
+    query(
+        "UPDATE deliveries SET next_at = $2 WHERE id IN (SELECT id FROM deliveries \
+         WHERE webhook_id = $1 AND head AND NOT leased AND next_at < $2 LIMIT $3)",
+    )
+    .bind(webhook)
+    .bind(PARKED.0)
+    .bind(dialect::limit(pieces::PIECE))
+    .execute(&mut *connection)
+    .await?;
+    query(
+        "UPDATE deliveries SET next_at = $2 WHERE id = (SELECT id FROM deliveries \
+         WHERE webhook_id = $1 AND head AND NOT leased ORDER BY attempts, seq LIMIT 1)",
+    )
+    .bind(webhook)
+    .bind(until.0)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Ends a pause: fills the window with what waited, that which was to be tried soonest first.
+pub(crate) async fn release(
+    connection: &mut Connection,
+    webhook: &str,
+    now: Millis,
+) -> Result<(), StorageError> {
+    query(
+        "UPDATE deliveries SET next_at = $2 WHERE id IN (SELECT id FROM deliveries \
+         WHERE webhook_id = $1 AND head AND NOT leased AND next_at > $2 \
+         ORDER BY next_at LIMIT $3)",
+    )
+    .bind(webhook)
+    .bind(now.0)
+    .bind(dialect::limit(WINDOW))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Makes parked heads due, so many that the window is full. Not before half of it is empty.
+async fn refill(
+    connection: &mut Connection,
+    webhook: &str,
+    now: Millis,
+) -> Result<(), StorageError> {
+    let parked =
+        query("SELECT id FROM deliveries WHERE webhook_id = $1 AND head AND next_at = $2 LIMIT 1");
+    let parked = parked.bind(webhook).bind(PARKED.0).fetch_optional(&mut *connection).await?;
+    if parked.is_none() {
+        return Ok(());
+    }
+    let due: Option<i64> = query(
+        "SELECT COUNT(*) FROM (SELECT 1 FROM deliveries \
+         WHERE webhook_id = $1 AND head AND next_at <= $2 LIMIT $3) due",
+    )
+    .bind(webhook)
+    .bind(now.0)
+    .bind(dialect::limit(WINDOW))
+    .scalar(&mut *connection)
+    .await?;
+    let room = dialect::limit(WINDOW) - due.unwrap_or_default();
+    if room * 2 < dialect::limit(WINDOW) {
+        return Ok(());
+    }
+    query(
+        "UPDATE deliveries SET next_at = $2 WHERE id IN (SELECT id FROM deliveries \
+         WHERE webhook_id = $1 AND head AND next_at = $3 LIMIT $4)",
+    )
+    .bind(webhook)
+    .bind(now.0)
+    .bind(PARKED.0)
+    .bind(room)
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 async fn write(
@@ -91,60 +216,6 @@ async fn write(
     .bind(health.failing_since.map(|at| at.0))
     .bind(health.paused_until.map(|at| at.0))
     .bind(health.off_because.map(OffBecause::as_str))
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-async fn switch_off(
-    connection: &mut Connection,
-    webhook: WebhookId,
-    now: Millis,
-) -> Result<(), StorageError> {
-    query("UPDATE webhook_endpoints SET enabled = FALSE WHERE id = $1")
-        .bind(webhook.text())
-        .execute(&mut *connection)
-        .await?;
-    queue::abandon(connection, webhook, now).await
-}
-
-/// Leaves one head due at `until`, and no other.
-async fn park(
-    connection: &mut Connection,
-    webhook: &str,
-    until: Millis,
-) -> Result<(), StorageError> {
-    query(
-        "UPDATE deliveries SET next_at = $2 WHERE webhook_id = $1 AND head AND NOT leased \
-         AND next_at < $2",
-    )
-    .bind(webhook)
-    .bind(PARKED.0)
-    .execute(&mut *connection)
-    .await?;
-    query(
-        "UPDATE deliveries SET next_at = $2 WHERE id = (SELECT id FROM deliveries \
-         WHERE webhook_id = $1 AND head AND NOT leased ORDER BY attempts, seq LIMIT 1)",
-    )
-    .bind(webhook)
-    .bind(until.0)
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// Makes everything due that waits.
-pub(crate) async fn release(
-    connection: &mut Connection,
-    webhook: &str,
-    now: Millis,
-) -> Result<(), StorageError> {
-    query(
-        "UPDATE deliveries SET next_at = $2 WHERE webhook_id = $1 AND head AND NOT leased \
-         AND next_at > $2",
-    )
-    .bind(webhook)
-    .bind(now.0)
     .execute(connection)
     .await?;
     Ok(())

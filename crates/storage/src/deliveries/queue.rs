@@ -2,14 +2,14 @@
 //! inside a job of the writer.
 
 use super::Settlement;
-use super::health::PARKED;
-use crate::dialect::{Connection, Query, query};
+use super::health::{PARKED, WINDOW};
+use crate::dialect::{self, Connection, Query, query};
 use crate::error::StorageError;
 use crate::events::StoredEvent;
 use crate::new_id;
 use flowcore_domain::clock::Millis;
 use flowcore_domain::event::NewEvent;
-use flowcore_domain::id::{InstanceId, WebhookId};
+use flowcore_domain::id::InstanceId;
 use flowcore_domain::webhook::ChatFilter;
 
 /// A webhook of an instance as the outbox sees it.
@@ -49,15 +49,21 @@ pub(crate) fn split_selection(words: &[String]) -> (Vec<&str>, ChatFilter) {
     (kinds, chats)
 }
 
-/// Puts an event at the end of its chain.
+/// Puts an event at the end of its chain. A head is due now, unless its endpoint's window is full. While
+/// the endpoint is paused it is due at the end of the pause, unless another one is.
 pub(crate) fn enqueuing(webhook_id: &str, stored: &StoredEvent, now: Millis) -> Query {
     query(
         "INSERT INTO deliveries (id, instance_id, webhook_id, event_id, seq, ordering_key, state, \
-         head, leased, attempts, next_at) VALUES ($1, $2, $3, $4, $5, $6, 'waiting', \
+         head, leased, attempts, since, next_at) VALUES ($1, $2, $3, $4, $5, $6, 'waiting', \
          NOT EXISTS (SELECT 1 FROM deliveries WHERE webhook_id = $3 AND instance_id = $2 \
-         AND ordering_key = $6 \
-         AND state = 'waiting'), FALSE, 0, CASE WHEN EXISTS (SELECT 1 FROM webhook_endpoints \
-         WHERE id = $3 AND paused_until IS NOT NULL) THEN $8 ELSE $7 END)",
+         AND ordering_key = $6 AND state = 'waiting'), FALSE, 0, $7, CASE \
+         WHEN EXISTS (SELECT 1 FROM deliveries WHERE webhook_id = $3 AND instance_id = $2 \
+         AND ordering_key = $6 AND state = 'waiting') THEN $7 \
+         WHEN EXISTS (SELECT 1 FROM webhook_endpoints WHERE id = $3 AND paused_until IS NOT NULL) \
+         THEN CASE WHEN EXISTS (SELECT 1 FROM deliveries WHERE webhook_id = $3 AND head \
+         AND next_at < $8) THEN $8 ELSE (SELECT paused_until FROM webhook_endpoints WHERE id = $3) END \
+         WHEN (SELECT COUNT(*) FROM (SELECT 1 FROM deliveries WHERE webhook_id = $3 AND head \
+         AND next_at <= $7 LIMIT $9) due) < $9 THEN $7 ELSE $8 END)",
     )
     .bind(new_id(now).to_string())
     .bind(stored.event.instance_id)
@@ -67,31 +73,41 @@ pub(crate) fn enqueuing(webhook_id: &str, stored: &StoredEvent, now: Millis) -> 
     .bind(&stored.event.ordering_key)
     .bind(now.0)
     .bind(PARKED.0)
+    .bind(dialect::limit(WINDOW))
 }
 
-/// Ends everything that waits for a webhook which is switched off: switched on again, it does not get
-/// what is stale.
-pub(crate) async fn abandon(
-    connection: &mut Connection,
-    webhook_id: WebhookId,
-    now: Millis,
-) -> Result<(), StorageError> {
-    query(
-        "UPDATE deliveries SET state = 'dead', head = FALSE, leased = FALSE, finished_at = $2 \
-         WHERE webhook_id = $1 AND state = 'waiting'",
-    )
-    .bind(webhook_id.text())
-    .bind(now.0)
-    .execute(connection)
-    .await?;
-    Ok(())
+/// How an attempt went, for the log of the delivery.
+#[derive(Clone, Copy)]
+pub(super) struct Made<'a> {
+    pub(super) at: Millis,
+    pub(super) status: Option<u16>,
+    pub(super) duration_ms: u64,
+    pub(super) error: Option<&'a str>,
+    pub(super) answer: Option<&'a str>,
+}
+
+impl<'a> Made<'a> {
+    /// Nothing was sent.
+    pub(super) fn nothing(at: Millis) -> Self {
+        Self { at, status: None, duration_ms: 0, error: None, answer: None }
+    }
+
+    pub(super) fn of(settlement: &'a Settlement) -> Self {
+        Self {
+            at: settlement.at,
+            status: settlement.status,
+            duration_ms: settlement.duration_ms,
+            error: settlement.error.as_deref(),
+            answer: settlement.answer.as_deref(),
+        }
+    }
 }
 
 pub(super) async fn note_attempt(
     connection: &mut Connection,
     id: &str,
     attempts_before: i64,
-    settlement: &Settlement,
+    made: Made<'_>,
 ) -> Result<(), StorageError> {
     query(
         "INSERT INTO delivery_attempts (delivery_id, number, at, status, duration_ms, error, answer) \
@@ -99,11 +115,11 @@ pub(super) async fn note_attempt(
     )
     .bind(id)
     .bind(attempts_before + 1)
-    .bind(settlement.at.0)
-    .bind(settlement.status.map(i64::from))
-    .bind(i64::try_from(settlement.duration_ms).unwrap_or(i64::MAX))
-    .bind(settlement.error.as_deref())
-    .bind(settlement.answer.as_deref())
+    .bind(made.at.0)
+    .bind(made.status.map(i64::from))
+    .bind(i64::try_from(made.duration_ms).unwrap_or(i64::MAX))
+    .bind(made.error)
+    .bind(made.answer)
     .execute(connection)
     .await?;
     Ok(())

@@ -7,13 +7,13 @@ use flowcore_domain::id::{InstanceId, WebhookId};
 use flowcore_domain::webhook::{
     Attempt, BREAK_AFTER, ChatFilter, NextStep, OffBecause, Scope, Turn, Webhook, after_attempt,
 };
-use flowcore_storage::{Claim, ClaimedDelivery, DeliveryFilter, DeliveryState, Settlement};
+use flowcore_storage::{Again, Claim, ClaimedDelivery, DeliveryFilter, DeliveryState, Settlement};
 use std::time::{Duration, Instant};
 
 const LEASE: Duration = Duration::from_secs(30);
 const ANY: Claim<'_> = Claim { limit: 100, each: 100, busy: &[] };
 
-fn settlement(step: NextStep, at: Millis) -> Settlement {
+pub(crate) fn settlement(step: NextStep, at: Millis) -> Settlement {
     let delivered = step == NextStep::Delivered;
     Settlement {
         step,
@@ -21,6 +21,7 @@ fn settlement(step: NextStep, at: Millis) -> Settlement {
         duration_ms: 12,
         error: (!delivered).then(|| "the receiver answered 503".to_owned()),
         answer: Some("busy".to_owned()),
+        asked: None,
         dice: 0.5,
         render: turned,
         at,
@@ -32,21 +33,26 @@ fn turned(instance: InstanceId, webhook: WebhookId, turn: Turn, at: Millis) -> N
     NewEvent { at, data, ..event(instance, EventKind::WebhookUpdate, "") }
 }
 
-async fn write(harness: &Harness, instance: InstanceId, chat: &str, wa_id: &str) {
+pub(crate) async fn write(harness: &Harness, instance: InstanceId, chat: &str, wa_id: &str) {
     let rows = vec![inbound(instance, chat, wa_id)];
     harness.store.commit_inbound(instance, rows, NOW).await.expect("stored");
 }
 
-async fn claim(harness: &Harness, now: Millis) -> Vec<ClaimedDelivery> {
+pub(crate) async fn claim(harness: &Harness, now: Millis) -> Vec<ClaimedDelivery> {
     harness.store.claim_deliveries(ANY, now, LEASE).await.expect("claimed")
 }
 
-async fn settle(harness: &Harness, claimed: &ClaimedDelivery, step: NextStep, at: Millis) {
+pub(crate) async fn settle(
+    harness: &Harness,
+    claimed: &ClaimedDelivery,
+    step: NextStep,
+    at: Millis,
+) {
     let done = harness.store.settle_delivery(claimed.delivery_id, settlement(step, at));
     done.await.expect("settled");
 }
 
-fn chats(claimed: &[ClaimedDelivery]) -> Vec<(i64, &str)> {
+pub(crate) fn chats(claimed: &[ClaimedDelivery]) -> Vec<(i64, &str)> {
     claimed.iter().map(|one| (one.event.seq, one.event.event.ordering_key.as_str())).collect()
 }
 
@@ -181,7 +187,7 @@ pub(crate) async fn claiming_looks_only_at_heads_that_are_due(kind: Kind) {
 }
 
 /// Fails the only due delivery so often that its endpoint is paused; returns until when.
-async fn fail_until_paused(harness: &Harness, webhook: WebhookId) -> Millis {
+pub(crate) async fn fail_until_paused(harness: &Harness, webhook: WebhookId) -> Millis {
     for _ in 0..BREAK_AFTER {
         let due = claim(harness, NOW).await;
         settle(harness, &due[0], NextStep::RetryAt(NOW), NOW).await;
@@ -261,9 +267,10 @@ pub(crate) async fn what_was_finished_can_be_asked_for_again(kind: Kind) {
     let first = claim(&harness, NOW).await;
     settle(&harness, &first[0], NextStep::Dead, NOW).await;
     let store = &harness.store;
-    assert!(store.retry_delivery(id, first[0].delivery_id, NOW).await.expect("asked"));
-    assert!(!store.retry_delivery(id, fresh(), NOW).await.expect("asked"));
-    assert!(!store.retry_delivery(fresh(), first[0].delivery_id, NOW).await.expect("asked"));
+    let ask = async |of, id| store.retry_delivery(of, id, NOW).await.expect("asked");
+    assert_eq!(ask(id, first[0].delivery_id).await, Again::Due);
+    assert_eq!(ask(id, fresh()).await, Again::Unknown);
+    assert_eq!(ask(fresh(), first[0].delivery_id).await, Again::Unknown);
     for seq in [2, 1, 3] {
         let due = claim(&harness, NOW).await;
         assert_eq!(chats(&due), [(seq, ALICE)], "one of a chat at a time");

@@ -120,6 +120,7 @@ pub(crate) async fn deleting_an_instance_removes_everything_of_it_and_nothing_el
                 duration_ms: 5,
                 error: None,
                 answer: None,
+                asked: None,
                 dice: 0.5,
                 render: |id, _, _, _| event(id, EventKind::WebhookUpdate, ""),
                 at: NOW,
