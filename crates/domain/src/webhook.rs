@@ -5,10 +5,12 @@
 
 mod chats;
 mod form;
+mod headers;
 mod health;
 
 pub use chats::ChatFilter;
 pub use form::{BytesForm, FileForm};
+pub use headers::{HeaderError, JWT_KEY, MAX_HEADER_BYTES, MAX_HEADERS, check_headers};
 pub use health::{BREAK_AFTER, Health, OffBecause, SWITCH_OFF_AFTER, Turn};
 
 use crate::backoff::Backoff;
@@ -33,6 +35,9 @@ pub const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
 /// After a rotation receivers get signatures of both secrets for this long.
 pub const ROTATION_OVERLAP: Duration = Duration::from_secs(24 * 3600);
+
+/// So many earlier secrets sign too.
+pub const MAX_PREVIOUS_SECRETS: usize = 3;
 
 /// Whose events an endpoint gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,8 +73,9 @@ pub struct Webhook {
     pub bytes: BytesForm,
     /// Key of the signature.
     pub secret: Secret,
-    /// The secret before the last rotation, and until when it signs too.
-    pub previous_secret: Option<(Secret, Millis)>,
+    /// The secrets before it, latest first, and until when each signs too. At most
+    /// [`MAX_PREVIOUS_SECRETS`].
+    pub previous_secrets: Vec<(Secret, Millis)>,
     /// How it is doing.
     pub health: Health,
     /// The one of its instance that clients of Evolution set and find without an id.
@@ -93,14 +99,29 @@ impl Webhook {
     /// old secret, so that a receiver can change at its leisure.
     #[must_use]
     pub fn sign(&self, id: &str, now: Millis, body: &[u8]) -> String {
-        let timestamp = now.seconds();
-        let new = self.secret.sign(id, timestamp, body);
-        match &self.previous_secret {
-            Some((old, until)) if now < *until => {
-                format!("{new} {}", old.sign(id, timestamp, body))
-            }
-            _ => new,
+        let old = self.previous_secrets.iter().filter(|(_, until)| now < *until);
+        let all = std::iter::once(&self.secret).chain(old.map(|(secret, _)| secret));
+        let signatures: Vec<_> = all.map(|one| one.sign(id, now.seconds(), body)).collect();
+        signatures.join(" ")
+    }
+
+    /// Signs with another secret from now on. Receivers that know an earlier one still read what comes
+    /// until its time is over, however often it is changed: the last [`MAX_PREVIOUS_SECRETS`] stay.
+    pub fn change_secret(&mut self, secret: Secret, now: Millis) {
+        if secret == self.secret {
+            return;
         }
+        let old = std::mem::replace(&mut self.secret, secret);
+        self.previous_secrets.insert(0, (old, now.plus(ROTATION_OVERLAP)));
+        let current = &self.secret;
+        self.previous_secrets.retain(|(old, until)| old != current && now < *until);
+        self.previous_secrets.truncate(MAX_PREVIOUS_SECRETS);
+    }
+
+    /// The user's headers as they are sent, names in lower case.
+    #[must_use]
+    pub fn sent_headers(&self, now: Millis) -> BTreeMap<String, String> {
+        headers::sent(&self.headers, now)
     }
 
     /// Where an event of that kind is posted.

@@ -4,6 +4,7 @@
 use flowcore_domain::engine::EngineError;
 use flowcore_domain::instance::{Reason, Status};
 use flowcore_domain::jid::NumberError;
+use flowcore_domain::webhook::HeaderError;
 use flowcore_storage::{OpenError, StorageError};
 
 /// Why a call failed.
@@ -72,6 +73,9 @@ pub enum ServiceError {
     /// A URL that must not be called.
     #[error("this URL is not allowed: {0}")]
     UrlNotAllowed(String),
+    /// Headers that can't be sent with a webhook's requests.
+    #[error(transparent)]
+    InvalidHeader(#[from] HeaderError),
     /// No webhook of that id at this instance.
     #[error("there is no such webhook")]
     WebhookNotFound,

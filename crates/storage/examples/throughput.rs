@@ -86,7 +86,7 @@ async fn prepare(
         media: FileForm::None,
         bytes: BytesForm::Base64,
         secret: Secret::from_bytes([1; 32]),
-        previous_secret: None,
+        previous_secrets: vec![],
         chats: ChatFilter::default(),
         health: Health::default(),
         evolution: false,

@@ -57,8 +57,43 @@ pub struct Claim<'a> {
     pub limit: usize,
     /// At most so many of one endpoint.
     pub each: usize,
-    /// None of these endpoints: they have enough under way.
+    /// One of each of these endpoints: they answer slowly.
+    pub slow: &'a [WebhookId],
+    /// None of these.
+    pub passed_over: PassedOver<'a>,
+}
+
+/// Who has enough under way.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PassedOver<'a> {
+    /// These endpoints.
     pub busy: &'a [WebhookId],
+    /// The instances of these users.
+    pub crowded: &'a [UserId],
+}
+
+impl PassedOver<'_> {
+    /// The condition that leaves them out; its values come after the first `used` parameters.
+    fn condition(&self, used: usize) -> String {
+        let busy = match self.busy.len() {
+            0 => String::new(),
+            count => format!(" AND webhook_id NOT IN ({})", dialect::parameters(used, count)),
+        };
+        let crowded = match self.crowded.len() {
+            0 => String::new(),
+            count => format!(
+                " AND instance_id NOT IN \
+                 (SELECT id FROM whatsapp_instances WHERE user_id IN ({}))",
+                dialect::parameters(used + self.busy.len(), count)
+            ),
+        };
+        busy + &crowded
+    }
+
+    fn bind(&self, to: Query) -> Query {
+        let to = self.busy.iter().fold(to, |to, id| to.bind(id.text()));
+        self.crowded.iter().fold(to, |to, user| to.bind(*user))
+    }
 }
 
 /// A delivery to be made now, with everything that it needs.
@@ -116,19 +151,21 @@ impl Store {
     ) -> Result<Vec<ClaimedDelivery>, StorageError> {
         let limit = claim.limit.min(MAX_CLAIM);
         let each = claim.each;
-        let busy: Vec<String> = claim.busy.iter().map(WebhookId::text).collect();
+        let (slow, busy) = (claim.slow.to_vec(), claim.passed_over.busy.to_vec());
+        let crowded = claim.passed_over.crowded.to_vec();
         let ids: Vec<String> = self
             .write(move |connection| {
                 Box::pin(async move {
-                    let sql = claiming(busy.len(), connection.pick("", "FOR UPDATE SKIP LOCKED"));
-                    let claim = query(AssertSqlSafe(sql))
+                    let passed_over = PassedOver { busy: &busy, crowded: &crowded };
+                    let passing_locked = connection.pick("", "FOR UPDATE SKIP LOCKED");
+                    let claim = query(AssertSqlSafe(claiming(&slow, passed_over, passing_locked)))
                         .bind(now.0)
                         .bind(dialect::limit(limit))
                         .bind(now.plus(lease).0)
                         .bind(dialect::limit(limit * LOOK_AT))
                         .bind(dialect::limit(each));
-                    let claim = busy.iter().fold(claim, Query::bind);
-                    let claimed = claim.fetch_all(connection).await?;
+                    let claim = slow.iter().fold(claim, |claim, id| claim.bind(id.text()));
+                    let claimed = passed_over.bind(claim).fetch_all(connection).await?;
                     claimed.iter().map(|row| Record::new(TABLE, row).get("id")).collect()
                 })
             })
@@ -175,19 +212,17 @@ impl Store {
         Ok(noted.told)
     }
 
-    /// When the next delivery can be claimed; not before `now`. `None` when none waits. Those of `busy`
-    /// endpoints do not count.
+    /// When the next delivery can be claimed; not before `now`. `None` when none waits.
     pub async fn next_delivery_due(
         &self,
         now: Millis,
-        busy: &[WebhookId],
+        passed_over: PassedOver<'_>,
     ) -> Result<Option<Millis>, StorageError> {
         let sql = format!(
             "SELECT next_at FROM deliveries WHERE head{} ORDER BY next_at LIMIT 1",
-            passing_over(0, busy.len())
+            passed_over.condition(0)
         );
-        let ask = query(AssertSqlSafe(sql));
-        let ask = busy.iter().fold(ask, |ask, id| ask.bind(id.text()));
+        let ask = passed_over.bind(query(AssertSqlSafe(sql)));
         let due: Option<i64> = ask.scalar(self.readers()).await?;
         let due = due.map(Millis).filter(|due| *due != health::PARKED);
         Ok(due.map(|due| due.max(now)))
@@ -219,23 +254,23 @@ async fn waiting(connection: &mut Connection, id: &str) -> Result<Option<Row>, S
 const LOOK_AT: usize = 4;
 
 /// Takes due heads; where several workers claim at once, each passes over what another is taking.
-fn claiming(busy: usize, passing_locked: &str) -> String {
+fn claiming(slow: &[WebhookId], passed_over: PassedOver<'_>, passing_locked: &str) -> String {
+    let each = match slow.len() {
+        0 => "$5".to_owned(),
+        count => {
+            let slow = dialect::parameters(5, count);
+            format!("CASE WHEN webhook_id IN ({slow}) THEN 1 ELSE $5 END")
+        }
+    };
     format!(
         "WITH near AS MATERIALIZED (SELECT id, webhook_id, next_at FROM deliveries \
          WHERE head AND next_at <= $1{} ORDER BY next_at LIMIT $4 {passing_locked}), \
-         placed AS (SELECT id, next_at, ROW_NUMBER() OVER (PARTITION BY webhook_id \
+         placed AS (SELECT id, webhook_id, next_at, ROW_NUMBER() OVER (PARTITION BY webhook_id \
          ORDER BY next_at) AS place FROM near), \
-         due AS MATERIALIZED (SELECT id FROM placed WHERE place <= $5 ORDER BY next_at LIMIT $2) \
+         due AS MATERIALIZED (SELECT id FROM placed WHERE place <= {each} \
+         ORDER BY next_at LIMIT $2) \
          UPDATE deliveries SET leased = TRUE, next_at = $3 \
          WHERE id IN (SELECT id FROM due) RETURNING id",
-        passing_over(5, busy)
+        passed_over.condition(5 + slow.len())
     )
-}
-
-/// The condition that leaves out so many endpoints, given after the first `used` parameters.
-fn passing_over(used: usize, busy: usize) -> String {
-    if busy == 0 {
-        return String::new();
-    }
-    format!(" AND webhook_id NOT IN ({})", dialect::parameters(used, busy))
 }

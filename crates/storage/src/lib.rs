@@ -38,7 +38,7 @@ pub use accounts::{Admin, ApiKey, LoginSession};
 pub use contacts::{Chat, ChatCursor};
 pub use deliveries::{
     Again, Claim, ClaimedDelivery, Delivery, DeliveryAttempt, DeliveryFilter, DeliveryState,
-    RenderTurn, Settlement,
+    PassedOver, RenderTurn, Settlement,
 };
 pub use error::{OpenError, StorageError};
 pub use events::{Followed, FollowedEvent, Place, StoredEvent};

@@ -21,7 +21,7 @@ struct Sealed {
     events: String,
     headers: Vec<u8>,
     secret: Vec<u8>,
-    previous_secret: Option<Vec<u8>>,
+    previous_secrets: Option<Vec<u8>>,
 }
 
 impl Store {
@@ -135,8 +135,8 @@ impl Store {
                 .bind(sealed.headers)
                 .bind(webhook.by_events)
                 .bind(sealed.secret)
-                .bind(sealed.previous_secret)
-                .bind(webhook.previous_secret.map(|(_, until)| until.0))
+                .bind(sealed.previous_secrets)
+                .bind(webhook.previous_secrets.iter().map(|(_, until)| until.0).max())
                 .bind(webhook.media.as_str())
                 .bind(webhook.bytes.as_str())
                 .bind(now.0)
@@ -206,28 +206,36 @@ impl Store {
             headers: sealer.seal(&row_of(webhook.id, "headers"), headers.as_bytes())?,
             secret: sealer
                 .seal(&row_of(webhook.id, "secret"), webhook.secret.reveal().as_bytes())?,
-            previous_secret: webhook
-                .previous_secret
-                .as_ref()
-                .map(|(old, _)| {
-                    sealer.seal(&row_of(webhook.id, "previous_secret"), old.reveal().as_bytes())
-                })
-                .transpose()?,
+            previous_secrets: if webhook.previous_secrets.is_empty() {
+                None
+            } else {
+                let kept = webhook.previous_secrets.iter();
+                let kept = kept.map(|(old, until)| format!("{} {}", old.reveal(), until.0));
+                let kept = kept.collect::<Vec<_>>().join("\n");
+                Some(sealer.seal(&row_of(webhook.id, "previous_secret"), kept.as_bytes())?)
+            },
         })
     }
 
     fn read_webhook(&self, record: &Record<'_>) -> Result<Webhook, StorageError> {
         let id: WebhookId = record.parsed("id")?;
         let open = |column, sealed| self.inner.webhooks.open(TABLE, &row_of(id, column), sealed);
-        let secret = |column, sealed| {
-            let text = String::from_utf8(open(column, sealed)?).map_err(|_| record.corrupt())?;
-            Secret::parse(&text).map_err(|_| record.corrupt())
+        let text =
+            |column, sealed| String::from_utf8(open(column, sealed)?).map_err(|_| record.corrupt());
+        let secret = |text: &str| Secret::parse(text).map_err(|_| record.corrupt());
+        let previous = match record.get::<Option<&[u8]>>("previous_secret")? {
+            Some(sealed) => text("previous_secret", sealed)?,
+            None => String::new(),
         };
-        let previous = record.get::<Option<&[u8]>>("previous_secret")?;
-        let until = record.get::<Option<i64>>("previous_until")?.map(Millis);
-        let previous = previous.zip(until).map(|(sealed, until)| {
-            Ok::<_, StorageError>((secret("previous_secret", sealed)?, until))
+        let previous = previous.lines().map(|line| match line.split_once(' ') {
+            Some((old, until)) => {
+                let until = until.parse().map_err(|_| record.corrupt())?;
+                Ok((secret(old)?, Millis(until)))
+            }
+            // As it was when there was one at most.
+            None => Ok((secret(line)?, Millis(record.get("previous_until")?))),
         });
+        let previous = previous.collect::<Result<Vec<_>, StorageError>>()?;
         let words: Vec<String> = record.json("events")?;
         let (kinds, chats) = queue::split_selection(&words);
         let events: Option<Vec<EventKind>> = kinds.into_iter().map(read_kind).collect();
@@ -246,8 +254,8 @@ impl Store {
             by_events: record.get("by_events")?,
             media: record.word("media", FileForm::parse)?,
             bytes: record.word("bytes", BytesForm::parse)?,
-            secret: secret("secret", record.get::<&[u8]>("secret")?)?,
-            previous_secret: previous.transpose()?,
+            secret: secret(&text("secret", record.get::<&[u8]>("secret")?)?)?,
+            previous_secrets: previous,
             health: health::read(record)?,
             evolution: record.get("evolution")?,
             created_at: Millis(record.get("created_at")?),

@@ -8,14 +8,14 @@
 
 use super::body::Bodies;
 use super::post::{Posted, Poster};
-use super::under_way::{EACH, UnderWay};
+use super::under_way::UnderWay;
 use crate::Shared;
 use crate::outbox::render;
 use flowcore_domain::backoff::Backoff;
 use flowcore_domain::webhook::{Attempt, after_attempt};
-use flowcore_storage::{Claim, ClaimedDelivery, Settlement, StorageError, StoredEvent};
+use flowcore_storage::{ClaimedDelivery, Settlement, StorageError, StoredEvent};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a claim holds; longer than any request may take.
 const LEASE: Duration = Duration::from_secs(60);
@@ -70,13 +70,13 @@ impl Worker {
         }
         let mut posts = UnderWay::default();
         loop {
-            let wait = if posts.room() > 0 { self.claim_into(&mut posts).await } else { IDLE };
+            let wait = if posts.full() { IDLE } else { self.claim_into(&mut posts).await };
             tokio::select! {
                 biased;
                 () = stopping.cancelled() => break,
                 true = posts.one_ends() => {}
-                () = self.shared.outbox.work.notified(), if posts.room() > 0 => {}
-                () = tokio::time::sleep(wait), if posts.room() > 0 => {}
+                () = self.shared.outbox.work.notified(), if !posts.full() => {}
+                () = tokio::time::sleep(wait), if !posts.full() => {}
             }
         }
         // What is under way is finished: its receiver has it already.
@@ -86,18 +86,19 @@ impl Worker {
     /// Claims and starts what is due; how long to wait when there is nothing more to do.
     async fn claim_into(&self, posts: &mut UnderWay) -> Duration {
         let now = self.shared.now();
-        let busy = posts.busy();
+        let room = posts.room(Instant::now());
         let due = async {
-            let due = self.shared.store.next_delivery_due(now, &busy).await?;
+            let due = self.shared.store.next_delivery_due(now, room.passed_over()).await?;
             // A claim is a commit: not without need.
             if due.is_none_or(|at| at > now) {
                 return Ok::<_, StorageError>(due);
             }
-            let claim = Claim { limit: posts.room(), each: EACH, busy: &busy };
-            for delivery in self.shared.store.claim_deliveries(claim, now, LEASE).await? {
-                posts.start(delivery.webhook.id, self.clone().deliver(delivery));
+            for delivery in self.shared.store.claim_deliveries(room.claim(), now, LEASE).await? {
+                let whose = (delivery.webhook.id, delivery.user_id);
+                posts.start(whose, self.clone().deliver(delivery));
             }
-            self.shared.store.next_delivery_due(now, &posts.busy()).await
+            let room = posts.room(Instant::now());
+            self.shared.store.next_delivery_due(now, room.passed_over()).await
         };
         match due.await {
             Ok(Some(at)) => {
@@ -111,7 +112,8 @@ impl Worker {
         }
     }
 
-    async fn deliver(self, delivery: ClaimedDelivery) {
+    /// Posts and settles; how long the receiver took.
+    async fn deliver(self, delivery: ClaimedDelivery) -> Duration {
         let posted = self.post(&delivery).await;
         let now = self.shared.now();
         let Posted { status, wait, answer, duration_ms } = posted;
@@ -129,6 +131,7 @@ impl Worker {
             at: now,
         };
         self.settle(&delivery, settlement).await;
+        Duration::from_millis(duration_ms)
     }
 
     /// Notes what became of a delivery. A store that takes nothing for a moment is asked again while the

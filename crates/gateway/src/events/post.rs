@@ -83,7 +83,7 @@ impl Poster {
         (body, now): (Vec<u8>, Millis),
     ) -> Result<(u16, Option<Duration>, String), String> {
         let url = clients::check_url(destination, &self.allow)?;
-        let request = self.client.post(url).headers(own_headers(webhook)).body(body);
+        let request = self.client.post(url).headers(own_headers(webhook, now)).body(body);
         let request =
             signed.iter().fold(request, |request, (name, value)| request.header(*name, value));
         let answer = request.send().await.map_err(|error| describe(&error))?;
@@ -104,11 +104,11 @@ fn traceparent(event: &str) -> String {
 }
 
 /// The user's headers; those that can't be sent were refused when they were set.
-fn own_headers(webhook: &Webhook) -> HeaderMap {
-    let read = |(name, value): (&String, &String)| {
+fn own_headers(webhook: &Webhook, now: Millis) -> HeaderMap {
+    let read = |(name, value): (String, String)| {
         Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?))
     };
-    webhook.headers.iter().filter_map(read).collect()
+    webhook.sent_headers(now).into_iter().filter_map(read).collect()
 }
 
 /// `Retry-After` in seconds or as a date.

@@ -60,7 +60,7 @@ pub(crate) async fn run(
     let id: EventId = crate::fresh_id();
     let signed = Poster::sign(webhook, &id.text(), now, body.as_bytes());
     let outcome = poster.post(webhook, &url, &signed, (body.clone().into_bytes(), now)).await;
-    let own = webhook.headers.keys().map(|name| (name.clone(), HIDDEN.to_owned()));
+    let own = webhook.sent_headers(now).into_keys().map(|name| (name, HIDDEN.to_owned()));
     let ours = signed.into_iter().map(|(name, value)| (name.to_owned(), value));
     Ok(Trial {
         status: outcome.status.as_ref().ok().copied(),

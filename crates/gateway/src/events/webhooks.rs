@@ -11,7 +11,7 @@ use flowcore_domain::event::EventKind;
 use flowcore_domain::id::{DeliveryId, WebhookId};
 use flowcore_domain::instance::InstanceName;
 use flowcore_domain::webhook::{
-    BytesForm, ChatFilter, FileForm, Health, ROTATION_OVERLAP, Scope, Secret, Webhook,
+    BytesForm, ChatFilter, FileForm, Health, Scope, Secret, Webhook, check_headers,
 };
 use flowcore_storage::{Again, Delivery, DeliveryFilter, MAX_WEBHOOKS};
 use std::collections::BTreeMap;
@@ -92,7 +92,7 @@ impl Webhooks {
     /// Makes an endpoint.
     ///
     /// # Errors
-    /// [`ServiceError::UrlNotAllowed`] says what is wrong with the URL.
+    /// [`ServiceError::UrlNotAllowed`] and [`ServiceError::InvalidHeader`] say what is wrong.
     pub async fn create(
         &self,
         caller: &Caller,
@@ -101,6 +101,7 @@ impl Webhooks {
     ) -> Result<Webhook, ServiceError> {
         let scope = self.scope(caller, of).await?;
         self.check(&new.url)?;
+        check_headers(&new.headers)?;
         let webhook = made(new, (scope, false), self.shared.now());
         if self.shared.store.create_webhook(webhook.clone()).await? {
             Ok(webhook)
@@ -139,7 +140,7 @@ impl Webhooks {
     /// Changes what the patch names. A pause ends: what made the endpoint fail is taken for mended.
     ///
     /// # Errors
-    /// [`ServiceError::UrlNotAllowed`], [`ServiceError::WebhookNotFound`].
+    /// [`ServiceError::UrlNotAllowed`], [`ServiceError::InvalidHeader`], [`ServiceError::WebhookNotFound`].
     pub async fn update(
         &self,
         caller: &Caller,
@@ -148,24 +149,28 @@ impl Webhooks {
         patch: WebhookPatch,
     ) -> Result<Webhook, ServiceError> {
         let scope = self.scope(caller, of).await?;
-        let old = self.of(scope, id).await?;
+        let mut old = self.of(scope, id).await?;
         if let Some(url) = &patch.url {
             self.check(url)?;
         }
-        let kept = if patch.secret.is_some() { None } else { old.previous_secret };
+        if let Some(headers) = &patch.headers {
+            check_headers(headers)?;
+        }
+        let now = self.shared.now();
+        if let Some(secret) = patch.secret {
+            old.change_secret(secret, now);
+        }
         let webhook = Webhook {
             url: patch.url.unwrap_or(old.url),
             events: patch.events.unwrap_or(old.events),
             chats: patch.chats.unwrap_or(old.chats),
             headers: patch.headers.unwrap_or(old.headers),
-            secret: patch.secret.unwrap_or(old.secret),
-            previous_secret: kept,
             health: Health::default(),
             by_events: patch.by_events.unwrap_or(old.by_events),
             media: patch.media.unwrap_or(old.media),
             bytes: patch.bytes.unwrap_or(old.bytes),
             enabled: patch.enabled.unwrap_or(old.enabled),
-            updated_at: self.shared.now(),
+            updated_at: now,
             ..old
         };
         self.replace(webhook).await
@@ -187,7 +192,7 @@ impl Webhooks {
     /// Makes or replaces that endpoint; its id and its secret stay.
     ///
     /// # Errors
-    /// [`ServiceError::UrlNotAllowed`] says what is wrong with the URL.
+    /// [`ServiceError::UrlNotAllowed`] and [`ServiceError::InvalidHeader`] say what is wrong.
     pub async fn set_evolution(
         &self,
         caller: &Caller,
@@ -211,6 +216,7 @@ impl Webhooks {
         }
         let scope = self.scope(caller, of).await?;
         self.check(&new.url)?;
+        check_headers(&new.headers)?;
         let webhook = made(new, (scope, true), self.shared.now());
         if self.shared.store.create_webhook(webhook.clone()).await? {
             Ok(webhook)
@@ -237,7 +243,7 @@ impl Webhooks {
         }
     }
 
-    /// Gives an endpoint a new secret. For a day the old one signs too.
+    /// Gives an endpoint a new secret. For a day the old one signs too, also when it is changed again.
     ///
     /// # Errors
     /// [`ServiceError::WebhookNotFound`].
@@ -248,14 +254,10 @@ impl Webhooks {
         id: WebhookId,
     ) -> Result<Webhook, ServiceError> {
         let scope = self.scope(caller, of).await?;
-        let old = self.of(scope, id).await?;
+        let mut webhook = self.of(scope, id).await?;
         let now = self.shared.now();
-        let webhook = Webhook {
-            secret: Secret::from_bytes(rand::random()),
-            previous_secret: Some((old.secret, now.plus(ROTATION_OVERLAP))),
-            health: Health::default(),
-            ..old
-        };
+        webhook.change_secret(Secret::from_bytes(rand::random()), now);
+        webhook.health = Health::default();
         self.replace(webhook).await
     }
 
@@ -398,7 +400,7 @@ fn made(new: NewWebhook, (scope, evolution): (Scope, bool), now: Millis) -> Webh
         headers: new.headers,
         by_events: new.by_events,
         secret: new.secret.unwrap_or_else(|| Secret::from_bytes(rand::random())),
-        previous_secret: None,
+        previous_secrets: vec![],
         health: Health::default(),
         evolution,
         media: new.media,

@@ -188,7 +188,7 @@ pub(crate) async fn rotate(
     let webhook = state.gateway.webhooks().rotate(&caller, of(name.as_ref()), which.id()?).await?;
     let mut answer = shown(&webhook);
     answer["secret"] = webhook.secret.reveal().into();
-    let until = webhook.previous_secret.map(|(_, until)| until.rfc3339());
+    let until = webhook.previous_secrets.first().map(|(_, until)| until.rfc3339());
     answer["previousSecretUntil"] = until.into();
     Ok(Json(answer))
 }

@@ -107,6 +107,12 @@ fn unusable(error: ServiceError) -> Problem {
             "WhatsApp has the file no more",
             "The phone that sent it was asked and does not bring it again.",
         ),
+        ServiceError::InvalidHeader(error) => Problem::field(
+            "invalid_header",
+            "Not a header that can be sent",
+            "headers",
+            error.to_string(),
+        ),
         ServiceError::UrlNotAllowed(why) => {
             Problem::field("url_not_allowed", "This address can't be used", "url", why)
         }
@@ -196,6 +202,7 @@ mod tests {
             ServiceError::TextTooLong { limit: 65_536 },
             ServiceError::IdempotencyConflict,
             ServiceError::UrlNotAllowed("the address is a private one".into()),
+            ServiceError::InvalidHeader(flowcore_domain::webhook::HeaderError::TooMany),
             ServiceError::WebhookNotFound,
             ServiceError::MessageNotFound,
             ServiceError::DeliveryNotFound,

@@ -143,6 +143,10 @@ async fn bad_webhooks_are_refused() {
         (json!({ "url": "http://10.0.0.1/" }), "url_not_allowed"),
         (json!({ "url": "http://127.0.0.1:9/", "events": ["no.such"] }), "unknown_event"),
         (json!({ "url": "http://127.0.0.1:9/", "secret": "short" }), "invalid_secret"),
+        (
+            json!({ "url": "http://127.0.0.1:9/", "headers": { "Webhook-Signature": "v1,x" } }),
+            "invalid_header",
+        ),
     ];
     for (body, code) in cases {
         let (status, problem) = server.post("/api/instances/shop/webhooks", body).await;
@@ -219,7 +223,8 @@ async fn a_test_shows_the_request_and_what_came_of_it() {
     let mut receiver = Receiver::start().await;
     server.connect("shop").await;
     let path = "/api/instances/shop/webhooks";
-    let body = json!({ "url": receiver.url(), "headers": { "x-token": "hush" } });
+    let headers = json!({ "x-token": "hush", "jwt_key": "hush hush" });
+    let body = json!({ "url": receiver.url(), "headers": headers });
     let (_, made) = server.post(path, body).await;
     let test = format!("{path}/{}/test", text(&made["id"]));
     let (status, shown) = server.post(&test, json!({})).await;
@@ -233,6 +238,8 @@ async fn a_test_shows_the_request_and_what_came_of_it() {
             break (headers, event);
         }
     };
+    assert!(headers["authorization"].to_str().expect("ASCII").starts_with("Bearer ey"));
+    assert!(!headers.contains_key("jwt_key") && headers["x-token"] == "hush");
     let sent: Value = serde_json::from_str(&text(&shown["request"]["body"])).expect("JSON");
     assert_eq!(sent, event);
     assert_eq!(
@@ -247,7 +254,7 @@ async fn a_test_shows_the_request_and_what_came_of_it() {
 }
 
 #[tokio::test]
-async fn after_a_rotation_both_secrets_sign() {
+async fn after_rotations_and_changes_all_secrets_of_the_day_sign() {
     let server = TestServer::start().await;
     let mut receiver = Receiver::start().await;
     server.connect("shop").await;
@@ -257,8 +264,11 @@ async fn after_a_rotation_both_secrets_sign() {
     let (status, rotated) = server.post(&format!("{one}/rotate"), json!({})).await;
     assert_eq!(status, StatusCode::OK, "{rotated}");
     assert!(rotated["previousSecretUntil"].is_string());
-    let (old, new) = (text(&made["secret"]), text(&rotated["secret"]));
-    assert_ne!(old, new);
+    let (_, again) = server.post(&format!("{one}/rotate"), json!({})).await;
+    let secrets = [&made, &rotated, &again].map(|shown| text(&shown["secret"]));
+    let own = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let (status, _) = answer(server.api(Method::PUT, &one).json(&json!({ "secret": own }))).await;
+    assert_eq!(status, StatusCode::OK);
     server.post(&format!("{one}/test"), json!({})).await;
     let (headers, body) = loop {
         let (headers, body) = receiver.next_with_bytes().await;
@@ -266,8 +276,8 @@ async fn after_a_rotation_both_secrets_sign() {
             break (headers, body);
         }
     };
-    assert_eq!(headers["webhook-signature"].to_str().expect("ASCII").split(' ').count(), 2);
-    for secret in [old, new] {
+    assert_eq!(headers["webhook-signature"].to_str().expect("ASCII").split(' ').count(), 4);
+    for secret in secrets.into_iter().chain([own.to_owned()]) {
         let independent = standardwebhooks::Webhook::new(&secret).expect("a secret");
         independent.verify(&body, &headers).expect("signed");
     }

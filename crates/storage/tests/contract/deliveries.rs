@@ -7,11 +7,17 @@ use flowcore_domain::id::{InstanceId, WebhookId};
 use flowcore_domain::webhook::{
     Attempt, BREAK_AFTER, ChatFilter, NextStep, OffBecause, Scope, Turn, Webhook, after_attempt,
 };
-use flowcore_storage::{Again, Claim, ClaimedDelivery, DeliveryFilter, DeliveryState, Settlement};
+use flowcore_storage::{
+    Again, Claim, ClaimedDelivery, DeliveryFilter, DeliveryState, PassedOver, Settlement,
+};
 use std::time::{Duration, Instant};
 
 const LEASE: Duration = Duration::from_secs(30);
-const ANY: Claim<'_> = Claim { limit: 100, each: 100, busy: &[] };
+const ANY: Claim<'_> = claiming(100, 100, &[]);
+
+const fn claiming(limit: usize, each: usize, busy: &[WebhookId]) -> Claim<'_> {
+    Claim { limit, each, slow: &[], passed_over: PassedOver { busy, crowded: &[] } }
+}
 
 pub(crate) fn settlement(step: NextStep, at: Millis) -> Settlement {
     let delivered = step == NextStep::Delivered;
@@ -107,7 +113,10 @@ pub(crate) async fn who_dies_gives_its_work_back_when_the_lease_ends_or_the_proc
     write(&harness, id, ALICE, "1").await;
     assert_eq!(claim(&harness, NOW).await.len(), 1);
     let end = NOW.plus(LEASE);
-    assert_eq!(harness.store.next_delivery_due(NOW, &[]).await.expect("read"), Some(end));
+    assert_eq!(
+        harness.store.next_delivery_due(NOW, PassedOver::default()).await.expect("read"),
+        Some(end)
+    );
     let harness = harness.reopen().await;
     assert_eq!(claim(&harness, Millis(end.0 - 1)).await.len(), 0);
     assert_eq!(claim(&harness, end).await.len(), 1);
@@ -116,7 +125,10 @@ pub(crate) async fn who_dies_gives_its_work_back_when_the_lease_ends_or_the_proc
     assert_eq!((again.len(), again[0].attempts), (1, 0));
     settle(&harness, &again[0], NextStep::Delivered, end).await;
     settle(&harness, &again[0], NextStep::RetryAt(end), end).await;
-    assert_eq!(harness.store.next_delivery_due(end, &[]).await.expect("read"), None);
+    assert_eq!(
+        harness.store.next_delivery_due(end, PassedOver::default()).await.expect("read"),
+        None
+    );
 }
 
 pub(crate) async fn a_list_tells_every_attempt(kind: Kind) {
@@ -158,7 +170,10 @@ pub(crate) async fn switching_an_endpoint_off_ends_what_waits_for_it(kind: Kind)
     write(&harness, id, ALICE, "2").await;
     webhook.enabled = false;
     harness.store.update_webhook(webhook.clone(), NOW).await.expect("changed");
-    assert_eq!(harness.store.next_delivery_due(NOW, &[]).await.expect("read"), None);
+    assert_eq!(
+        harness.store.next_delivery_due(NOW, PassedOver::default()).await.expect("read"),
+        None
+    );
     webhook.enabled = true;
     harness.store.update_webhook(webhook, NOW).await.expect("changed");
     write(&harness, id, ALICE, "3").await;
@@ -206,12 +221,20 @@ pub(crate) async fn a_paused_endpoint_is_tried_by_one_delivery_and_loses_none(ki
         write(&harness, id, chat, wa_id).await;
     }
     assert_eq!(claim(&harness, Millis(until.0 - 1)).await.len(), 0, "all wait");
-    assert_eq!(harness.store.next_delivery_due(NOW, &[]).await.expect("read"), Some(until));
+    assert_eq!(
+        harness.store.next_delivery_due(NOW, PassedOver::default()).await.expect("read"),
+        Some(until)
+    );
     let probe = claim(&harness, until).await;
     assert_eq!(probe.len(), 1, "one finds out");
     settle(&harness, &probe[0], NextStep::RetryAt(until), until).await;
     assert_eq!(claim(&harness, until).await.len(), 0);
-    let later = harness.store.next_delivery_due(until, &[]).await.expect("read").expect("a probe");
+    let later = harness
+        .store
+        .next_delivery_due(until, PassedOver::default())
+        .await
+        .expect("read")
+        .expect("a probe");
     assert!(later.0 - until.0 > until.0 - NOW.0, "the pauses grow");
     let probe = claim(&harness, later).await;
     assert_eq!(chats(&probe), [(3, BOB)], "another one: the first may be what it can't take");
@@ -318,12 +341,26 @@ pub(crate) async fn an_endpoint_with_much_to_do_leaves_room_for_others(kind: Kin
         let claimed = harness.store.claim_deliveries(claim, NOW, LEASE).await.expect("claimed");
         claimed.into_iter().map(|one| one.webhook.id).collect::<Vec<_>>()
     };
-    let few = claim(Claim { limit: 30, each: 4, busy: &[] }).await;
+    let slow = claim(Claim { slow: &[busy.id], ..claiming(30, 4, &[]) }).await;
+    assert_eq!(slow.iter().filter(|id| **id == busy.id).count(), 1);
+    harness.store.release_leases(NOW).await.expect("released");
+    let crowded = [harness.user];
+    let nobody = PassedOver { busy: &[], crowded: &crowded };
+    assert_eq!(claim(Claim { passed_over: nobody, ..claiming(30, 4, &[]) }).await, []);
+    let due = harness.store.next_delivery_due(NOW, nobody).await.expect("read");
+    assert_eq!(due, None, "nor is it asked again and again");
+    let others = [fresh()];
+    let others = PassedOver { busy: &[], crowded: &others };
+    assert_ne!(claim(Claim { passed_over: others, ..claiming(30, 4, &[]) }).await, []);
+    harness.store.release_leases(NOW).await.expect("released");
+    let few = claim(claiming(30, 4, &[])).await;
     assert_eq!(few.iter().filter(|id| **id == busy.id).count(), 4);
     assert_eq!(few.iter().filter(|id| **id == other.id).count(), 1);
     let no = [busy.id];
-    assert_eq!(claim(Claim { limit: 30, each: 4, busy: &no }).await, []);
-    let due = async |busy: &[WebhookId]| harness.store.next_delivery_due(NOW, busy).await;
+    assert_eq!(claim(claiming(30, 4, &no)).await, []);
+    let due = async |busy: &[WebhookId]| {
+        harness.store.next_delivery_due(NOW, PassedOver { busy, crowded: &[] }).await
+    };
     assert_eq!(due(&[]).await.expect("read"), Some(NOW));
     assert_eq!(due(&no).await.expect("read"), Some(NOW.plus(LEASE)), "what the other one has");
 }
@@ -355,7 +392,10 @@ pub(crate) async fn an_endpoint_of_a_user_hears_all_their_instances_and_orders_e
     let fresh_user = Scope::User(fresh());
     assert!(!harness.store.delete_webhook(fresh_user, everywhere.id).await.expect("not theirs"));
     assert!(harness.store.delete_webhook(scope, everywhere.id).await.expect("deleted"));
-    assert_eq!(harness.store.next_delivery_due(NOW, &[]).await.expect("read"), None);
+    assert_eq!(
+        harness.store.next_delivery_due(NOW, PassedOver::default()).await.expect("read"),
+        None
+    );
 }
 
 /// A receiver that is down for twenty hours and then well, by the clock of this test.
@@ -373,7 +413,9 @@ pub(crate) async fn what_waits_for_twenty_hours_arrives_in_order_and_costs_few_a
     }
     let back = NOW.plus(Duration::from_secs(20 * 3600));
     let (mut now, mut attempts, mut most) = (NOW, 0, 0);
-    while let Some(due) = harness.store.next_delivery_due(now, &[]).await.expect("read") {
+    while let Some(due) =
+        harness.store.next_delivery_due(now, PassedOver::default()).await.expect("read")
+    {
         now = due;
         if now >= back {
             break;
@@ -389,7 +431,9 @@ pub(crate) async fn what_waits_for_twenty_hours_arrives_in_order_and_costs_few_a
     }
     assert!(most <= CHATS && attempts < 100, "{attempts} attempts, {most} at once");
     let mut got: Vec<(String, i64)> = vec![];
-    while let Some(due) = harness.store.next_delivery_due(now, &[]).await.expect("read") {
+    while let Some(due) =
+        harness.store.next_delivery_due(now, PassedOver::default()).await.expect("read")
+    {
         now = due;
         for one in &claim(&harness, now).await {
             got.push((one.event.event.ordering_key.clone(), one.event.seq));

@@ -205,7 +205,7 @@ pub(crate) fn webhook(instance: InstanceId, events: &[EventKind]) -> Webhook {
         media: FileForm::None,
         bytes: BytesForm::Base64,
         secret: Secret::from_bytes([9; 32]),
-        previous_secret: None,
+        previous_secrets: vec![],
         chats: ChatFilter::default(),
         health: Health::default(),
         evolution: false,

@@ -8,7 +8,7 @@ use flowcore_domain::instance::{Identity, Reason, Status};
 use flowcore_domain::session_store::{Change, Namespace};
 use flowcore_domain::webhook::{NextStep, Scope};
 use flowcore_storage::{
-    Claim, InstanceChange, InstanceFilter, NewInstance, Settlement, StorageError,
+    Claim, InstanceChange, InstanceFilter, NewInstance, PassedOver, Settlement, StorageError,
 };
 use std::time::Duration;
 
@@ -111,7 +111,7 @@ pub(crate) async fn deleting_an_instance_removes_everything_of_it_and_nothing_el
     harness.store.session_store(gone).apply(vec![put]).await.expect("applied");
     harness.store.enqueue_jobs(vec![job(gone, "answer", ALICE)], NOW).await.expect("stored");
     let lease = Duration::from_secs(60);
-    let any = Claim { limit: 10, each: 10, busy: &[] };
+    let any = Claim { limit: 10, each: 10, slow: &[], passed_over: PassedOver::default() };
     for claimed in harness.store.claim_deliveries(any, NOW, lease).await.expect("claimed") {
         if claimed.webhook.scope == Scope::Instance(gone) {
             let settlement = Settlement {

@@ -8,14 +8,14 @@ use flowcore_domain::clock::Millis;
 use flowcore_domain::event::EventKind;
 use flowcore_domain::id::InstanceId;
 use flowcore_domain::webhook::{NextStep, Scope, Webhook};
-use flowcore_storage::{Again, DeliveryFilter, DeliveryState, Settlement};
+use flowcore_storage::{Again, DeliveryFilter, DeliveryState, PassedOver, Settlement};
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const MESSAGES: &[EventKind] = &[EventKind::MessagesUpsert];
 
 async fn due(harness: &Harness, now: Millis) -> Option<Millis> {
-    harness.store.next_delivery_due(now, &[]).await.expect("read")
+    harness.store.next_delivery_due(now, PassedOver::default()).await.expect("read")
 }
 
 /// An endpoint of all instances, with two of them.

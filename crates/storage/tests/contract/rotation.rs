@@ -34,7 +34,7 @@ pub(crate) async fn a_running_store_seals_everything_with_a_new_key(kind: Kind) 
     let harness = Harness::around(directory, from_file.database.clone(), store).await;
     let id = harness.instance("shop").await;
     let mut webhook = harness.webhook(id, &[]).await;
-    webhook.previous_secret = Some((webhook.secret, Millis(NOW.0 + 5)));
+    webhook.previous_secrets = vec![(webhook.secret, Millis(NOW.0 + 5))];
     webhook.secret = Secret::from_bytes([1; 32]);
     harness.store.update_webhook(webhook.clone(), NOW).await.expect("a secret before the last");
     let session = LoginSession { user_id: harness.user, csrf: "csrf".to_owned(), expires_at: NOW };

@@ -17,7 +17,8 @@ pub(crate) async fn an_endpoint_is_read_back_as_it_was_written(kind: Kind) {
     webhook.media = FileForm::Link;
     webhook.bytes = BytesForm::Objects;
     let until = Millis(NOW.0 + 5);
-    webhook.previous_secret = Some((webhook.secret, until));
+    let oldest = (Secret::from_bytes([2; 32]), NOW);
+    webhook.previous_secrets = vec![(webhook.secret, until), oldest];
     webhook.secret = Secret::from_bytes([1; 32]);
     webhook.chats.own = false;
     webhook.events = vec![];
