@@ -31,6 +31,9 @@ struct Post {
     since: Instant,
 }
 
+/// So many slow endpoints are remembered; with more, all are found out anew.
+const REMEMBERED: usize = 10_000;
+
 /// Requests under way.
 #[derive(Debug, Default)]
 pub(super) struct UnderWay {
@@ -72,7 +75,10 @@ impl UnderWay {
     /// How much more may be started, and for whom not.
     pub(super) fn room(&mut self, now: Instant) -> Room {
         let hang = self.to.values().filter(|post| now.saturating_duration_since(post.since) > SLOW);
-        self.slow.extend(hang.map(|post| post.webhook));
+        let hang: Vec<_> = hang.map(|post| post.webhook).collect();
+        for webhook in hang {
+            self.note_slow(webhook);
+        }
         let (mut slow, mut busy) = (vec![], vec![]);
         for (webhook, count) in &self.counts {
             let each = if self.slow.contains(webhook) { EACH_SLOW } else { EACH };
@@ -97,6 +103,14 @@ impl UnderWay {
         }
     }
 
+    /// Those that were deleted while they were slow never come back to be quick.
+    fn note_slow(&mut self, webhook: WebhookId) {
+        if self.slow.len() >= REMEMBERED {
+            self.slow.clear();
+        }
+        self.slow.insert(webhook);
+    }
+
     pub(super) fn start(
         &mut self,
         (webhook, owner): (WebhookId, UserId),
@@ -119,7 +133,7 @@ impl UnderWay {
             one_less(&mut self.counts, &webhook);
             one_less(&mut self.owners, &owner);
             match took {
-                Some(took) if took > SLOW => drop(self.slow.insert(webhook)),
+                Some(took) if took > SLOW => self.note_slow(webhook),
                 Some(_) => drop(self.slow.remove(&webhook)),
                 None => {}
             }
