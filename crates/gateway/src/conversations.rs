@@ -6,7 +6,7 @@ use crate::error::ServiceError;
 use crate::{Instances, Shared};
 use flowcore_domain::instance::InstanceName;
 use flowcore_storage::{
-    ChatFilter, ChatOverview, Contact, ContactFilter, MessageFilter, Page, StoredMessage,
+    ChatFilter, ChatOverview, Contact, ContactFilter, Label, MessageFilter, Page, StoredMessage,
 };
 use std::sync::Arc;
 
@@ -83,6 +83,19 @@ impl Conversations {
     ) -> Result<Vec<Contact>, ServiceError> {
         let instance = self.instances.find(caller, name).await?;
         Ok(self.shared.store.find_contacts(instance.id, filter, bounded(page)).await?)
+    }
+
+    /// The labels of an instance.
+    ///
+    /// # Errors
+    /// [`ServiceError::InstanceNotFound`] also for those of others.
+    pub async fn labels(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+    ) -> Result<Vec<Label>, ServiceError> {
+        let instance = self.instances.find(caller, name).await?;
+        Ok(self.shared.store.labels(instance.id).await?)
     }
 }
 

@@ -37,8 +37,8 @@ pub use events::webhooks::{NewWebhook, WebhookPatch, Webhooks, WebhooksOf};
 pub use flowcore_engines::{crash_points, verifies_certificates};
 pub use flowcore_storage::{
     ChatFilter, ChatOverview, Contact, ContactFilter, DatabaseOptions, Delivery, DeliveryAttempt,
-    DeliveryFilter, DeliveryState, InstanceCounts, Mark, MasterKey, Media, MessageFilter, Note,
-    Page, Receipt, Retention, StoredEvent, StoredMessage,
+    DeliveryFilter, DeliveryState, InstanceCounts, Label, Mark, MasterKey, Media, MessageFilter,
+    Note, Page, Receipt, Retention, StoredEvent, StoredMessage,
 };
 pub use groups::{Groups, NewGroup};
 pub use instances::options::{InstanceDetails, MAX_TOKEN, MIN_TOKEN, NewOptions};

@@ -7,7 +7,7 @@
 use crate::codes::ShownCodes;
 use crate::config::ServerConfig;
 use crate::dashboard::Cookies;
-use crate::evolution::EvolutionSettings;
+use crate::evolution::{self, EvolutionSettings};
 use crate::replay::Replays;
 use crate::surface::Route;
 use crate::{listener, router};
@@ -96,6 +96,9 @@ pub async fn serve(config: ServerConfig, mark: Mark) -> Result<Running, ServeErr
         allow_private: config.allow_private,
     })
     .await?;
+    if let Err(error) = evolution::begin(&gateway, &config.evolution).await {
+        tracing::error!(%error, "the global webhook can't be set");
+    }
     let (stopping, cut) = (CancellationToken::new(), CancellationToken::new());
     let tasks = TaskTracker::new();
     let state = AppState {

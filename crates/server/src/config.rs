@@ -4,12 +4,14 @@
 //! what the file says, [`ServerConfig`] is what the server runs on: checked, nothing left to parse.
 //! A weak admin key or an unknown name in the file stops the start with a sentence that says why.
 
+mod evolution;
 mod example;
 
 pub use example::example_file;
 
 use crate::evolution::EvolutionSettings;
 use clap::{Args, ValueEnum};
+use evolution::Environment;
 use flowcore_gateway::{
     AdminKey, AllowPrivate, AllowPrivateError, DatabaseOptions, MasterKey, WeakKey,
 };
@@ -195,7 +197,10 @@ pub enum ConfigError {
 /// # Errors
 /// [`ConfigError`] says which setting is wrong and what to do.
 pub fn load(flags: Flags, file: Option<&Path>) -> Result<(ServerConfig, LogSettings), ConfigError> {
-    merge(flags, read_file(file)?)
+    let environment = Environment::of(std::env::vars());
+    let (mut config, log) = merge(environment.fill(flags), read_file(file)?)?;
+    config.evolution = environment.settings();
+    Ok((config, log))
 }
 
 /// The same from flags and environment alone, for the sandbox: the file in the working directory is

@@ -5,12 +5,16 @@
 
 mod access;
 mod body;
+mod chat;
 mod events;
+mod group;
 mod history;
 mod instance;
+mod label;
 mod message;
 mod number;
 mod options;
+mod profile;
 mod refusal;
 mod schema;
 mod system;
@@ -28,8 +32,12 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use flowcore_domain::account::Scope;
+use flowcore_domain::event::EventKind;
+use flowcore_domain::webhook::{BytesForm, ChatFilter, FileForm};
+use flowcore_gateway::{Gateway, NewWebhook, ServiceError};
 use refusal::Refusal;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// What the operator chose for this dialect.
 #[derive(Debug, Clone, Default)]
@@ -38,6 +46,46 @@ pub struct EvolutionSettings {
     pub expose_tokens: bool,
     /// `/metrics` is served, to whom.
     pub metrics: Option<MetricsAccess>,
+    /// Where the events of all the admin's instances go; without an address, nowhere any more. `None`
+    /// leaves what there is.
+    pub global_webhook: Option<GlobalWebhook>,
+    /// Names of Evolution in the environment that have no meaning here.
+    pub ignored: Vec<String>,
+}
+
+/// An endpoint that the operator chose for all instances.
+#[derive(Debug, Clone, Default)]
+pub struct GlobalWebhook {
+    /// Where to post.
+    pub url: Option<String>,
+    /// One path per event.
+    pub by_events: bool,
+    /// Which events; none named are all.
+    pub events: Vec<EventKind>,
+}
+
+/// Carries out what the operator chose, when the server starts.
+pub(crate) async fn begin(
+    gateway: &Gateway,
+    settings: &EvolutionSettings,
+) -> Result<(), ServiceError> {
+    if !settings.ignored.is_empty() {
+        let names = settings.ignored.join(", ");
+        tracing::warn!(names, "settings of Evolution API that have no meaning here are ignored");
+    }
+    let Some(wanted) = &settings.global_webhook else { return Ok(()) };
+    let new = wanted.url.as_ref().map(|url| NewWebhook {
+        url: url.clone(),
+        events: wanted.events.clone(),
+        chats: ChatFilter::default(),
+        headers: BTreeMap::new(),
+        secret: None,
+        by_events: wanted.by_events,
+        enabled: true,
+        media: FileForm::None,
+        bytes: BytesForm::Objects,
+    });
+    gateway.webhooks().set_global(&gateway.accounts().admin(), new).await
 }
 
 /// What handlers answer.
@@ -71,6 +119,9 @@ pub(crate) fn unknown(method: &Method, path: &str) -> Response {
     Refusal::not_found(format!("Cannot {method} {path}")).into_response()
 }
 
+/// Pictures of people and groups, as base64.
+const PICTURE_LIMIT: usize = 16 << 20;
+
 const READ: Access = Access::Evolution(Scope::Read);
 const SEND: Access = Access::Evolution(Scope::Send);
 const MANAGE: Access = Access::Evolution(Scope::Manage);
@@ -84,6 +135,8 @@ pub(crate) fn routes(surface: Surface) -> Surface {
         .with(instances)
         .with(chats)
         .with(messages)
+        .with(around)
+        .with(groups)
         .post("/verify-creds", READ, system::verify)
         .get("/metrics", Access::Own, system::metrics)
         .get("/manager", Access::Open, manager)
@@ -137,6 +190,51 @@ fn chats(surface: Surface) -> Surface {
         .post("/chat/findContacts/{name}", READ, history::contacts)
         .post("/chat/findStatusMessage/{name}", READ, history::statuses)
         .get("/chat/findChatByRemoteJid/{name}", READ, history::chat)
+}
+
+fn around(surface: Surface) -> Surface {
+    surface
+        .post("/instance/setPresence/{name}", SEND, chat::own_presence)
+        .post("/chat/whatsappNumbers/{name}", READ, chat::numbers)
+        .post("/chat/checkIsWhatsappNumber/{name}", READ, chat::numbers)
+        .post("/chat/markMessageAsRead/{name}", SEND, chat::mark_read)
+        .post("/chat/archiveChat/{name}", SEND, chat::archive)
+        .post("/chat/markChatUnread/{name}", SEND, chat::mark_unread)
+        .post("/chat/sendPresence/{name}", SEND, chat::presence)
+        .post("/chat/updateBlockStatus/{name}", SEND, chat::block)
+        .get("/label/findLabels/{name}", READ, label::find)
+        .post("/label/handleLabel/{name}", SEND, label::handle)
+        .post("/chat/fetchProfilePictureUrl/{name}", READ, profile::picture_url)
+        .post("/chat/fetchProfile/{name}", READ, profile::profile)
+        .post("/chat/fetchBusinessProfile/{name}", READ, profile::business)
+        .post("/chat/updateProfileName/{name}", SEND, profile::set_name)
+        .post("/chat/updateProfileStatus/{name}", SEND, profile::set_about)
+        .delete("/chat/removeProfilePicture/{name}", SEND, profile::remove_picture)
+        .get("/chat/fetchPrivacySettings/{name}", READ, profile::privacy)
+        .post("/chat/updatePrivacySettings/{name}", SEND, profile::set_privacy)
+        .body_limit(PICTURE_LIMIT)
+        .post("/chat/updateProfilePicture/{name}", SEND, profile::set_picture)
+        .post("/group/updateGroupPicture/{name}", SEND, group::picture)
+        .body_limit(JSON_LIMIT)
+}
+
+fn groups(surface: Surface) -> Surface {
+    surface
+        .post("/group/create/{name}", SEND, group::create)
+        .post("/group/updateGroupSubject/{name}", SEND, group::subject)
+        .post("/group/updateGroupDescription/{name}", SEND, group::describe)
+        .get("/group/findGroupInfos/{name}", READ, group::find)
+        .get("/group/fetchAllGroups/{name}", READ, group::fetch_all)
+        .get("/group/participants/{name}", READ, group::participants)
+        .get("/group/inviteCode/{name}", READ, group::invite_code)
+        .get("/group/inviteInfo/{name}", READ, group::info)
+        .get("/group/acceptInviteCode/{name}", SEND, group::accept)
+        .post("/group/sendInvite/{name}", SEND, group::send_invite)
+        .post("/group/revokeInviteCode/{name}", SEND, group::revoke)
+        .post("/group/updateParticipant/{name}", SEND, group::members)
+        .post("/group/updateSetting/{name}", SEND, group::setting)
+        .post("/group/toggleEphemeral/{name}", SEND, group::ephemeral)
+        .delete("/group/leaveGroup/{name}", SEND, group::leave)
 }
 
 /// Their dashboard is another; ours is at the root.

@@ -18,6 +18,8 @@ use std::collections::HashMap;
 pub struct MessageFilter {
     /// Those of this conversation, by any address of the other side.
     pub chat: Option<Jid>,
+    /// The one with this id here.
+    pub row: Option<String>,
     /// Those with this id of WhatsApp.
     pub wa_id: Option<String>,
     /// The owner's own, or those of others.
@@ -182,6 +184,7 @@ impl Store {
             let Some(key) = self.chat_key(instance, chat).await? else { return Ok(None) };
             conditions.and("chat_key = {}", Some(key));
         }
+        conditions.and("id = {}", filter.row.as_deref());
         conditions.and("wa_id = {}", filter.wa_id.as_deref());
         conditions.and("from_me = {}", filter.from_me);
         let sender = filter.sender.as_ref().map(Jid::to_string);

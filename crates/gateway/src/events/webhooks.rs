@@ -189,6 +189,24 @@ impl Webhooks {
         Ok(all.into_iter().find(|one| one.evolution))
     }
 
+    /// Makes, replaces or (with `None`) removes the endpoint of all instances that the operator configures.
+    ///
+    /// # Errors
+    /// [`ServiceError::UrlNotAllowed`] says what is wrong with the URL.
+    pub async fn set_global(
+        &self,
+        caller: &Caller,
+        new: Option<NewWebhook>,
+    ) -> Result<(), ServiceError> {
+        let all = self.list(caller, WebhooksOf::All).await?;
+        let old = all.into_iter().find(|one| one.evolution);
+        match (old, new) {
+            (None, None) => Ok(()),
+            (Some(old), None) => self.delete(caller, WebhooksOf::All, old.id).await,
+            (old, Some(new)) => self.put(caller, (WebhooksOf::All, old), new).await.map(drop),
+        }
+    }
+
     /// Makes or replaces that endpoint; its id and its secret stay.
     ///
     /// # Errors
@@ -199,8 +217,17 @@ impl Webhooks {
         name: &InstanceName,
         new: NewWebhook,
     ) -> Result<Webhook, ServiceError> {
-        let of = WebhooksOf::Instance(name);
-        if let Some(old) = self.evolution(caller, name).await? {
+        let old = self.evolution(caller, name).await?;
+        self.put(caller, (WebhooksOf::Instance(name), old), new).await
+    }
+
+    async fn put(
+        &self,
+        caller: &Caller,
+        (of, old): (WebhooksOf<'_>, Option<Webhook>),
+        new: NewWebhook,
+    ) -> Result<Webhook, ServiceError> {
+        if let Some(old) = old {
             let patch = WebhookPatch {
                 url: Some(new.url),
                 events: Some(new.events),

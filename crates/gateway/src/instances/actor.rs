@@ -15,10 +15,11 @@ use crate::outbox::render;
 use flowcore_domain::clock::Millis;
 use flowcore_domain::engine::{Engine, Report, Session, SessionSink, SessionSpec};
 use flowcore_domain::event::NewEvent;
+use flowcore_domain::happening::Happening;
 use flowcore_domain::id::{InstanceId, UserId};
 use flowcore_domain::instance::state::{Effect, Input, State};
 use flowcore_domain::instance::{Instance, InstanceName, Reason, Status};
-use flowcore_storage::InstanceChange;
+use flowcore_storage::{InstanceChange, Label};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -189,6 +190,7 @@ impl Actor {
             Report::Ended(reason) => self.input(Input::Ended(reason), inbox).await,
             Report::Happened(happening) => {
                 self.shared.groups.happened(self.id, &happening);
+                self.note(&happening).await;
                 let whose = (self.id, &self.name);
                 self.publish(vec![render::happened(whose, &happening, now)]).await;
             }
@@ -201,6 +203,27 @@ impl Actor {
                 )
                 .await;
             }
+        }
+    }
+
+    /// Keeps what is asked for later.
+    async fn note(&self, happening: &Happening) {
+        let Happening::LabelEdited { id, name, color, deleted, predefined } = happening else {
+            return;
+        };
+        let label = Label {
+            id: id.clone(),
+            name: name.clone().unwrap_or_default(),
+            color: i64::from(color.unwrap_or_default()),
+            predefined: predefined.map(|number| number.to_string()),
+        };
+        let noted = if *deleted {
+            self.shared.store.forget_label(self.id, id).await
+        } else {
+            self.shared.store.note_label(self.id, label).await
+        };
+        if let Err(error) = noted {
+            tracing::error!(instance = %self.id, %error, "a label could not be stored");
         }
     }
 

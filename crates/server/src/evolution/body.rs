@@ -63,6 +63,11 @@ impl Posted {
     pub(super) fn read<T: DeserializeOwned>(self, fields: &[Field]) -> Result<T, Refusal> {
         read(&self.0, fields).map_err(|faults| Refusal::schema(&faults))
     }
+
+    /// The same for the routes of groups, which say it in another shape.
+    pub(super) fn read_of_group<T: DeserializeOwned>(self, fields: &[Field]) -> Result<T, Refusal> {
+        read(&self.0, fields).map_err(|faults| Refusal::schema_of_groups(&faults))
+    }
 }
 
 fn read<T: DeserializeOwned>(body: &Value, fields: &[Field]) -> Result<T, Vec<Fault>> {
@@ -174,8 +179,8 @@ const NUMBERS: [&str; 2] = ["delay", "font"];
 /// Parts of a form are texts; those that can only be meant otherwise are read so.
 fn typed(name: &str, text: String) -> Value {
     match text.as_str() {
-        "true" => Value::Bool(true),
-        "false" => Value::Bool(false),
+        "true" | "True" => Value::Bool(true),
+        "false" | "False" => Value::Bool(false),
         number if NUMBERS.contains(&name) && number.parse::<i64>().is_ok() => {
             number.parse::<i64>().map_or(Value::Null, Value::from)
         }

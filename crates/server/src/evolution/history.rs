@@ -133,6 +133,7 @@ impl Where {
         let chat = key.remote_jid.or(key.remote_jid_alt).or(self.remote_jid);
         Ok(MessageFilter {
             chat: jid(chat)?,
+            row: self.id,
             wa_id: key.id,
             from_me: key.from_me,
             sender: jid(key.participant)?,
@@ -265,8 +266,9 @@ pub(super) async fn statuses(State(state): State<AppState>, held: Held, body: Po
     let page = asked.page(MESSAGES);
     let wanted = asked.r#where.take().unwrap_or_default();
     let filter = {
-        let wa_id = wanted.id.clone();
-        MessageFilter { from_me: Some(true), wa_id, ..wanted.messages()? }
+        let named = wanted.id.clone();
+        let filter = MessageFilter { from_me: Some(true), row: None, ..wanted.messages()? };
+        MessageFilter { wa_id: named.or(filter.wa_id.clone()), ..filter }
     };
     let conversations = state.gateway.conversations();
     let (_, found) = conversations.messages(&held.caller, &held.name, &filter, page).await?;

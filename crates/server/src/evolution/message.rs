@@ -25,6 +25,7 @@ mod interactive;
 mod media;
 
 pub(super) use interactive::{send_buttons, send_list};
+pub(super) use media::{FILE, source};
 pub(super) use media::{send_audio, send_media, send_ptv, send_sticker};
 
 /// Longest that somebody is shown typing before a message, in milliseconds.
@@ -43,7 +44,7 @@ const KEY: [Field; 4] = [
     optional("fromMe", Kind::Flag),
     optional("participant", JID),
 ];
-const WHOLE_KEY: [Field; 4] = [
+pub(super) const WHOLE_KEY: [Field; 4] = [
     required("id", Kind::Text(128)),
     required("remoteJid", JID),
     required("fromMe", Kind::Flag),

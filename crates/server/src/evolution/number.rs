@@ -50,6 +50,14 @@ pub(super) fn jid_of(text: &str) -> Option<Jid> {
     address_of(text).parse().ok()
 }
 
+/// The id of a group, its server added where it is left out.
+pub(super) fn group_of(text: &str) -> Option<Jid> {
+    let text = text.trim();
+    let text = if text.contains('@') { text.to_owned() } else { format!("{text}@g.us") };
+    let is_id = |jid: &Jid| jid.user().bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    text.parse().ok().filter(|jid: &Jid| jid.is_group() && is_id(jid))
+}
+
 /// `123:4@s.whatsapp.net` is the fourth device of 123.
 fn without_device(text: &str) -> String {
     match text.split_once('@') {

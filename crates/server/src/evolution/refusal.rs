@@ -61,6 +61,12 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, json!([messages]))
     }
 
+    /// The same in the shape of the routes of groups.
+    pub(super) fn schema_of_groups(faults: &[Fault]) -> Self {
+        let one = |fault: &Fault| json!({ "property": fault.path, "message": fault.message });
+        Self::new(StatusCode::BAD_REQUEST, faults.iter().map(one).collect())
+    }
+
     /// A body that can't be read at all.
     pub(super) fn unreadable(status: StatusCode, sentence: impl Into<String>) -> Self {
         Self::titled(status, "Internal Server Error", json!(sentence.into()))

@@ -2,10 +2,13 @@
 //! what it did read elsewhere.
 
 mod access;
+mod around;
+mod groups;
 mod history;
 mod instances;
 mod messages;
 mod options;
+mod python;
 
 use crate::harness::{ADMIN_KEY, TestServer, answer, text};
 use reqwest::{Method, StatusCode};
@@ -72,6 +75,7 @@ fn settle(value: &mut Value, key: &str) {
         Value::Array(list) => list.iter_mut().for_each(|one| settle(one, key)),
         Value::Object(fields) => fields.iter_mut().for_each(|(key, one)| settle(one, key)),
         Value::String(_) if key == "messageSecret" => *value = json!("[secret]"),
+        Value::String(_) if key == "descId" => *value = json!("[drawn]"),
         Value::Number(_) if TIMES.contains(&key) => *value = json!("[when]"),
         Value::String(text) => {
             if let Some(kind) = by_chance(text) {

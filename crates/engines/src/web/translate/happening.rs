@@ -31,7 +31,8 @@ pub(crate) fn of(event: &Event) -> Option<Happening> {
         Event::GroupUpdate(update) => return group(update),
         Event::IncomingCall(call) => return step_of_call(call),
         Event::MissedCall(call) => missed(call),
-        Event::LabelEditUpdate(update) if !update.from_full_sync => label(update),
+        // Also those that were there before the link: nobody else tells which labels there are.
+        Event::LabelEditUpdate(update) => label(update),
         Event::LabelAssociationUpdate(update) if !update.from_full_sync => labelled(update),
         _ => return None,
     })

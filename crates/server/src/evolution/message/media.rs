@@ -15,7 +15,7 @@ use flowcore_domain::message::MediaKind;
 use flowcore_gateway::{MediaSource, NewContent, NewMedia};
 use serde::Deserialize;
 
-const FILE: Kind = Kind::Text(MEDIA_LIMIT);
+pub(in crate::evolution) const FILE: Kind = Kind::Text(MEDIA_LIMIT);
 const NAME: Kind = Kind::Text(255);
 const KINDS: [&str; 4] = ["image", "document", "video", "audio"];
 
@@ -46,7 +46,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// What a client gave as a file.
-fn source(
+pub(in crate::evolution) fn source(
     text: Option<String>,
     file: Option<Bytes>,
     else_said: &str,

@@ -124,3 +124,19 @@ async fn questions_that_can_not_be_answered_are_refused() {
     insta::assert_json_snapshot!("questions_refused", seen);
     server.stop().await;
 }
+
+#[tokio::test]
+async fn labels_are_listed_as_the_owner_made_them() {
+    let server = TestServer::start().await;
+    let (_, phone) = linked(&server, "shop").await;
+    assert_eq!(get(&server, "/label/findLabels/shop").await, (StatusCode::OK, json!([])));
+    let label = json!({ "label": { "id": "7", "name": "VIP", "color": 5 } });
+    server.phones(&format!("/admin/mock-phone/{phone}/app-state"), label).await;
+    let expected = json!([{ "id": "7", "name": "VIP", "color": "5", "predefinedId": null }]);
+    let began = Instant::now();
+    while get(&server, "/label/findLabels/shop").await.1 != expected {
+        assert!(began.elapsed() < DEADLINE, "{:?}", get(&server, "/label/findLabels/shop").await);
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    server.stop().await;
+}

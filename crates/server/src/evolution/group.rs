@@ -1,0 +1,205 @@
+//! `/group/*`. The group is named in the query or in the body; its server may be left out.
+
+use super::body::Posted;
+use super::message::{SHORT, TEXT, refused};
+use super::refusal::Refusal;
+use super::schema::{Field, Kind, optional, required};
+use super::{Answer, Held, number};
+use crate::app::AppState;
+use axum::Json;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use flowcore_domain::engine::{
+    CommunityPart, Group, GroupMember, GroupSwitch, MemberChange, MemberRank,
+};
+use flowcore_domain::jid::Jid;
+use flowcore_gateway::{NewGroup, ServiceError};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+mod invites;
+mod manage;
+
+pub(super) use invites::{accept, info, invite_code, revoke, send_invite};
+pub(super) use manage::{describe, ephemeral, leave, members, picture, setting, subject};
+
+const MEMBER: Kind = Kind::Text(100);
+pub(super) const MEMBERS: Kind = Kind::List(&MEMBER, 1, 1024);
+
+/// The group that a request is about.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Which {
+    group_jid: Option<String>,
+}
+
+impl Which {
+    /// Named by the query, else by the body.
+    pub(super) fn group(&self, body: Option<&Value>) -> Result<Jid, Refusal> {
+        let in_body = body.and_then(|body| body["groupJid"].as_str());
+        let given = self.group_jid.as_deref().or(in_body).map(str::trim);
+        let Some(text) = given.filter(|text| !text.is_empty()) else {
+            return Err(Refusal::bad_list(json!([
+                "The group id needs to be informed in the query",
+                "ex: \"groupJid=120362@g.us\"",
+            ])));
+        };
+        number::group_of(text).ok_or_else(|| {
+            let message = "groupJid does not match pattern \"^[\\\\d-]+@g.us$\"";
+            Refusal::bad_list(json!([{ "property": "groupJid", "message": message }]))
+        })
+    }
+}
+
+/// Why it was not done, behind what was to be done.
+pub(super) fn failed(what: &'static str) -> impl Fn(ServiceError) -> Refusal {
+    move |error| match error {
+        ServiceError::Rejected { .. } => Refusal::bad_list(json!([what, format!("{error}")])),
+        other => refused(other, ""),
+    }
+}
+
+const CREATE: [Field; 4] = [
+    required("subject", SHORT),
+    required("participants", MEMBERS),
+    optional("description", TEXT),
+    optional("promoteParticipants", Kind::Flag),
+];
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Create {
+    subject: String,
+    participants: Vec<String>,
+    description: Option<String>,
+    promote_participants: Option<bool>,
+}
+
+/// `POST /group/create/{name}`
+pub(super) async fn create(State(state): State<AppState>, held: Held, body: Posted) -> Answer {
+    let asked: Create = body.read_of_group(&CREATE)?;
+    let new = NewGroup {
+        subject: asked.subject,
+        description: asked.description.filter(|text| !text.is_empty()),
+        members: asked.participants.iter().map(|one| number::wanted(one)).collect(),
+        promote: asked.promote_participants.unwrap_or(false),
+    };
+    let groups = state.gateway.groups();
+    let made = groups.create(&held.caller, &held.name, &new).await;
+    let made = made.map_err(failed("Error creating group"))?;
+    Ok((StatusCode::CREATED, Json(shown(&made, true))))
+}
+
+/// `GET /group/findGroupInfos/{name}`
+pub(super) async fn find(
+    State(state): State<AppState>,
+    held: Held,
+    Query(which): Query<Which>,
+) -> Answer {
+    let id = which.group(None)?;
+    let groups = state.gateway.groups();
+    let group = groups.get(&held.caller, &held.name, &id).await;
+    let group = group.map_err(failed("Error fetching group"))?;
+    let mut answer = shown(&group, true);
+    let picture = groups.picture(&held.caller, &held.name, &id).await;
+    // A picture that can't be seen is none.
+    answer["pictureUrl"] = json!(picture.ok().flatten());
+    Ok((StatusCode::OK, Json(answer)))
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct WithMembers {
+    get_participants: Option<String>,
+}
+
+/// `GET /group/fetchAllGroups/{name}`: without pictures, which would be a question to WhatsApp for each.
+pub(super) async fn fetch_all(
+    State(state): State<AppState>,
+    held: Held,
+    Query(asked): Query<WithMembers>,
+) -> Answer {
+    let Some(with) = asked.get_participants.as_deref() else {
+        return Err(Refusal::bad("The getParticipants needs to be informed in the query"));
+    };
+    let groups = state.gateway.groups().list(&held.caller, &held.name).await;
+    let groups = groups.map_err(failed("Error fetching group"))?;
+    let list = groups.iter().map(|group| shown(group, with == "true")).collect();
+    Ok((StatusCode::OK, Json(list)))
+}
+
+/// `GET /group/participants/{name}`
+pub(super) async fn participants(
+    State(state): State<AppState>,
+    held: Held,
+    Query(which): Query<Which>,
+) -> Answer {
+    let id = which.group(None)?;
+    let group = state.gateway.groups().get(&held.caller, &held.name, &id).await;
+    let group = group.map_err(failed("No participants"))?;
+    let members: Vec<Value> = group.members.iter().map(shown_member).collect();
+    Ok((StatusCode::OK, Json(json!({ "participants": members }))))
+}
+
+fn shown_member(member: &GroupMember) -> Value {
+    let admin = match member.rank {
+        MemberRank::Member => None,
+        MemberRank::Admin => Some("admin"),
+        MemberRank::SuperAdmin => Some("superadmin"),
+    };
+    let mut shown = json!({ "id": member.jid, "admin": admin });
+    if let Some(phone) = &member.phone {
+        shown["phoneNumber"] = json!(phone);
+    }
+    if let Some(lid) = &member.lid {
+        shown["lid"] = json!(lid);
+    }
+    shown
+}
+
+/// A group as clients know it.
+pub(super) fn shown(group: &Group, with_members: bool) -> Value {
+    let mut shown = json!({
+        "id": group.id,
+        "subject": group.subject,
+        "subjectOwner": group.subject_owner,
+        "subjectTime": group.subject_time,
+        "pictureUrl": null,
+        "size": group.size,
+        "creation": group.creation,
+        "owner": group.owner,
+        "desc": group.description,
+        "descId": group.description_id,
+        "restrict": group.locked,
+        "announce": group.announcement,
+        "isCommunity": group.part == CommunityPart::Whole,
+        "isCommunityAnnounce": group.part == CommunityPart::Announcements,
+        "linkedParent": group.parent,
+    });
+    if with_members {
+        shown["participants"] = group.members.iter().map(shown_member).collect();
+    }
+    shown
+}
+
+/// What can be switched, by its name.
+pub(super) fn switch_of(word: &str) -> Option<GroupSwitch> {
+    Some(match word {
+        "announcement" => GroupSwitch::Announcement(true),
+        "not_announcement" => GroupSwitch::Announcement(false),
+        "locked" => GroupSwitch::Locked(true),
+        "unlocked" => GroupSwitch::Locked(false),
+        _ => return None,
+    })
+}
+
+/// What can be done to members, by its name.
+pub(super) fn change_of(word: &str) -> Option<MemberChange> {
+    Some(match word {
+        "add" => MemberChange::Add,
+        "remove" => MemberChange::Remove,
+        "promote" => MemberChange::Promote,
+        "demote" => MemberChange::Demote,
+        _ => return None,
+    })
+}

@@ -1,0 +1,141 @@
+//! `/group/*`: from making to leaving. What a route changes is read from WhatsApp.
+
+use super::{ask, delete, get, linked, post, settled};
+use crate::harness::{ADMIN_KEY, DEADLINE, TestServer, answer, text};
+use flowcore_gateway::png_data_url;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use std::time::Instant;
+
+struct Seen(Vec<Value>);
+
+impl Seen {
+    fn add(&mut self, name: &str, (status, answer): (StatusCode, Value)) -> Value {
+        let shown = json!({
+            "route": name, "status": status.as_u16(), "answer": hidden(settled(answer.clone())),
+        });
+        self.0.push(shown);
+        answer
+    }
+}
+
+/// Without codes of invitations, which are drawn.
+fn hidden(mut answer: Value) -> Value {
+    for name in ["inviteCode", "inviteUrl", "descId", "pictureUrl"] {
+        if answer.get(name).is_some_and(Value::is_string) {
+            answer[name] = json!("[drawn]");
+        }
+    }
+    answer
+}
+
+#[tokio::test]
+async fn a_group_is_made_managed_and_left() {
+    let server = TestServer::start().await;
+    linked(&server, "shop").await;
+    let (ana, bob) = (server.contact("Ana").await, server.contact("Bob").await);
+    let mut seen = Seen(Vec::new());
+    let new = json!({ "subject": "Customers", "participants": [ana], "description": "Ours" });
+    let made = seen.add("create", post(&server, "/group/create/shop", new).await);
+    let jid = text(&made["id"]);
+    let on = |route: &str| format!("/group/{route}/shop?groupJid={jid}");
+    let subject = json!({ "subject": "Friends" });
+    seen.add("updateGroupSubject", post(&server, &on("updateGroupSubject"), subject).await);
+    let about = json!({ "description": "Of the shop" });
+    seen.add("updateGroupDescription", post(&server, &on("updateGroupDescription"), about).await);
+    let image = json!({ "image": png_data_url("group") });
+    seen.add("updateGroupPicture", post(&server, &on("updateGroupPicture"), image).await);
+    let add = json!({ "groupJid": jid, "action": "add", "participants": [bob] });
+    seen.add("updateParticipant", post(&server, "/group/updateParticipant/shop", add).await);
+    let promote = json!({ "action": "promote", "participants": [bob] });
+    seen.add("updateParticipant, admin", post(&server, &on("updateParticipant"), promote).await);
+    let setting = json!({ "action": "announcement" });
+    seen.add("updateSetting", post(&server, &on("updateSetting"), setting).await);
+    let days = json!({ "expiration": 86_400 });
+    seen.add("toggleEphemeral", post(&server, &on("toggleEphemeral"), days).await);
+    let info = seen.add("findGroupInfos", get(&server, &on("findGroupInfos")).await);
+    assert_eq!((&info["subject"], &info["announce"]), (&json!("Friends"), &json!(true)), "{info}");
+    let short = jid.trim_end_matches("@g.us");
+    let people = get(&server, &format!("/group/participants/shop?groupJid={short}")).await;
+    let people = seen.add("participants", people);
+    assert_eq!(people["participants"].as_array().map(Vec::len), Some(3), "{people}");
+    seen.add(
+        "fetchAllGroups",
+        get(&server, "/group/fetchAllGroups/shop?getParticipants=false").await,
+    );
+    let code = text(&seen.add("inviteCode", get(&server, &on("inviteCode")).await)["inviteCode"]);
+    let found = get(&server, &format!("/group/inviteInfo/shop?inviteCode={code}")).await;
+    assert_eq!(seen.add("inviteInfo", found)["id"], jid);
+    let invite = json!({ "groupJid": jid, "description": "Come in", "numbers": [ana] });
+    seen.add("sendInvite", post(&server, "/group/sendInvite/shop", invite).await);
+    let began = Instant::now();
+    loop {
+        let url = format!("{}/admin/contacts/{ana}/messages", server.network.base_url(false));
+        let (_, inbox) = answer(server.http.get(url)).await;
+        if inbox["messages"].as_array().is_some_and(|all| all.len() == 1) {
+            break;
+        }
+        assert!(began.elapsed() < DEADLINE, "no invitation arrived: {inbox}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let renewed =
+        seen.add("revokeInviteCode", post(&server, &on("revokeInviteCode"), json!({})).await);
+    assert_ne!(renewed["inviteCode"], code);
+    let (status, stale) = get(&server, &format!("/group/inviteInfo/shop?inviteCode={code}")).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{stale}");
+    seen.add("leaveGroup", delete(&server, &on("leaveGroup")).await);
+    let (_, left) = get(&server, "/group/fetchAllGroups/shop?getParticipants=true").await;
+    assert_eq!(left, json!([]));
+    insta::assert_json_snapshot!("groups", seen.0);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_can_not_be_done_with_groups_is_said_in_their_shape() {
+    let server = TestServer::start().await;
+    linked(&server, "shop").await;
+    let ana = server.contact("Ana").await;
+    let of = "?groupJid=120363000000000000@g.us";
+    let mut seen = Vec::new();
+    for (method, path, body) in [
+        (Method::POST, "create/shop".to_owned(), json!({})),
+        (Method::POST, "create/shop".to_owned(), json!({ "subject": 7, "participants": [] })),
+        (Method::POST, "create/shop".to_owned(), json!({ "subject": " ", "participants": [ana] })),
+        (
+            Method::POST,
+            "create/shop".to_owned(),
+            json!({ "subject": "x", "participants": ["4915100000000"] }),
+        ),
+        (Method::POST, "updateGroupSubject/shop".to_owned(), json!({ "subject": "x" })),
+        (Method::POST, "updateGroupSubject/shop?groupJid=me".to_owned(), json!({ "subject": "x" })),
+        (Method::POST, format!("updateGroupSubject/shop{of}"), json!({})),
+        (Method::POST, format!("updateGroupSubject/shop{of}"), json!({ "subject": "x" })),
+        (Method::POST, format!("updateGroupPicture/shop{of}"), json!({ "image": "!" })),
+        (
+            Method::POST,
+            format!("updateParticipant/shop{of}"),
+            json!({ "action": "eat", "participants": ["1"] }),
+        ),
+        (Method::POST, format!("updateSetting/shop{of}"), json!({ "action": "x" })),
+        (Method::POST, format!("toggleEphemeral/shop{of}"), json!({ "expiration": 5 })),
+        (Method::GET, format!("findGroupInfos/shop{of}"), Value::Null),
+        (Method::GET, "findGroupInfos/shop".to_owned(), Value::Null),
+        (Method::GET, "fetchAllGroups/shop".to_owned(), Value::Null),
+        (Method::GET, "inviteInfo/shop?inviteCode=short".to_owned(), Value::Null),
+        (Method::GET, "acceptInviteCode/shop".to_owned(), Value::Null),
+        (
+            Method::POST,
+            "sendInvite/shop".to_owned(),
+            json!({ "groupJid": "1@g.us", "numbers": [] }),
+        ),
+        (Method::DELETE, "leaveGroup/shop".to_owned(), Value::Null),
+    ] {
+        let path = format!("/group/{path}");
+        let body = Some(body).filter(|body| !body.is_null());
+        let (status, answer) = ask(&server, ADMIN_KEY, (method, &path), body).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{path}: {answer}");
+        seen.push(json!({ "path": path, "answer": answer["response"]["message"] }));
+    }
+    insta::assert_json_snapshot!("groups_refused", seen);
+    server.stop().await;
+}

@@ -1,0 +1,9 @@
+-- What the owner's conversations can be labelled with, by WhatsApp's own ids.
+CREATE TABLE labels (
+    instance_id UUID NOT NULL REFERENCES whatsapp_instances (id) ON DELETE CASCADE,
+    label_id TEXT COLLATE "C" NOT NULL,
+    name TEXT NOT NULL,
+    color BIGINT NOT NULL,
+    predefined TEXT COLLATE "C",
+    PRIMARY KEY (instance_id, label_id)
+);
