@@ -28,10 +28,11 @@ const STUCK: &str = "SELECT id FROM webhook_endpoints WHERE enabled \
      AND NOT EXISTS (SELECT 1 FROM deliveries WHERE webhook_id = webhook_endpoints.id AND head \
      AND next_at < $1)";
 
-/// Endpoints that were switched off and for which something waits.
+/// Endpoints that were switched off and for which something waits. The order is that of the index over what
+/// waits; without it all that was ever delivered may be looked through.
 const LEFT_OVER: &str = "SELECT id FROM webhook_endpoints WHERE NOT enabled \
-     AND EXISTS (SELECT 1 FROM deliveries WHERE webhook_id = webhook_endpoints.id \
-     AND state = 'waiting')";
+     AND (SELECT id FROM deliveries WHERE webhook_id = webhook_endpoints.id \
+     AND state = 'waiting' ORDER BY instance_id, ordering_key, seq LIMIT 1) IS NOT NULL";
 
 /// Ends some of what waits for a webhook which is switched off: switched on again, it does not get what is
 /// stale. Returns how many, [`PIECE`] where more may wait.
@@ -40,12 +41,14 @@ pub(crate) async fn abandon(
     webhook: &str,
     now: Millis,
 ) -> Result<usize, StorageError> {
-    // What is being settled finds out by itself.
+    // What is being settled finds out by itself. The order is that of the index over what waits.
     let [sqlite, postgres] = [
         "UPDATE deliveries SET state = 'dead', head = FALSE, leased = FALSE, finished_at = $2 \
-         WHERE id IN (SELECT id FROM deliveries WHERE webhook_id = $1 AND state = 'waiting' LIMIT $3)",
+         WHERE id IN (SELECT id FROM deliveries WHERE webhook_id = $1 AND state = 'waiting' \
+         ORDER BY instance_id, ordering_key, seq LIMIT $3)",
         "UPDATE deliveries SET state = 'dead', head = FALSE, leased = FALSE, finished_at = $2 \
-         WHERE id IN (SELECT id FROM deliveries WHERE webhook_id = $1 AND state = 'waiting' LIMIT $3 \
+         WHERE id IN (SELECT id FROM deliveries WHERE webhook_id = $1 AND state = 'waiting' \
+         ORDER BY instance_id, ordering_key, seq LIMIT $3 \
          FOR UPDATE SKIP LOCKED)",
     ];
     let ended = query(connection.pick(sqlite, postgres))

@@ -245,6 +245,12 @@ pub(crate) async fn many_waiting_deliveries_are_ended_and_deleted_in_pieces(kind
     assert_eq!(chats(&first), [(1501, ALICE)]);
     let gone = Settlement { status: Some(410), ..settlement(NextStep::Dead, NOW) };
     harness.store.settle_delivery(first[0].delivery_id, gone).await.expect("settled");
+    if kind == Kind::Sqlite {
+        let piece = "SELECT id FROM deliveries WHERE webhook_id = '1' AND state = 'waiting' \
+                     ORDER BY instance_id, ordering_key, seq LIMIT 500";
+        let plan = harness.plan(piece).await;
+        assert!(plan.contains("deliveries_chain") && !plan.contains("TEMP"), "{plan}");
+    }
     let scope = Scope::Instance(id);
     assert!(harness.store.delete_webhook(scope, webhook.id).await.expect("deleted"));
     let mut raw = harness.raw().await;
