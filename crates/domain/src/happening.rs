@@ -39,6 +39,8 @@ pub enum Happening {
     ChatChanged {
         /// Which.
         chat: Jid,
+        /// Whether the owner read it, or marked it as unread; `None` when it was something else.
+        read: Option<bool>,
     },
     /// A conversation was deleted on the owner's phone.
     ChatDeleted {

@@ -88,8 +88,9 @@ impl Chats {
             let receipt = (key.chat.clone(), key.participant.clone());
             receipts.entry(receipt).or_default().push(key);
         }
-        for messages in receipts.values() {
+        for ((chat, _), messages) in &receipts {
             online.session.mark_read(messages).await?;
+            self.shared.store.mark_chat(online.instance.id, chat, true).await?;
         }
         Ok(())
     }
@@ -107,6 +108,7 @@ impl Chats {
         let online = self.instances.online(caller, name).await?;
         let last = self.last(&online, chat).await?;
         online.session.mark_chat(&last, read).await?;
+        self.shared.store.mark_chat(online.instance.id, &last.key.chat, read).await?;
         Ok(last.key.chat)
     }
 

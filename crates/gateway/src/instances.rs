@@ -6,6 +6,7 @@
 pub(crate) mod actor;
 mod history;
 pub(crate) mod options;
+mod owed;
 pub(crate) mod registry;
 
 use crate::accounts::Caller;

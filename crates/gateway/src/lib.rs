@@ -58,9 +58,10 @@ pub use trace::{PassedOver, Trace, Traces};
 
 use clock::SystemClock;
 use events::post::Poster;
+use flowcore_domain::backoff::Backoff;
 use flowcore_domain::clock::{Clock, Millis};
 use flowcore_engines::{WebEngine, WebEngineConfig};
-use flowcore_storage::{Store, StoreOptions};
+use flowcore_storage::{StorageError, Store, StoreOptions};
 use instances::registry::Registry;
 use lifecycle::Lifecycle;
 use outbox::Outbox;
@@ -118,6 +119,9 @@ pub struct Started {
     pub new_admin_key: Option<String>,
 }
 
+/// How often a store that takes nothing is tried while somebody waits: for a few seconds.
+const INSIST: u32 = 3;
+
 /// What every service may use.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -135,6 +139,28 @@ pub(crate) struct Shared {
 impl Shared {
     fn now(&self) -> Millis {
         self.clock.now()
+    }
+
+    /// Writes a note to what has happened already; tried a few times, as its caller waits.
+    async fn insist<T, F>(&self, what: &'static str, mut write: impl FnMut() -> F) -> Option<T>
+    where
+        F: Future<Output = Result<T, StorageError>>,
+    {
+        for failures in 1..=INSIST {
+            match write().await {
+                Ok(written) => return Some(written),
+                Err(error @ StorageError::Unavailable(_)) => {
+                    tracing::warn!(%error, what, "the store takes nothing; trying on");
+                }
+                Err(error) => {
+                    tracing::error!(%error, what, "could not be stored");
+                    return None;
+                }
+            }
+            let pause = tokio::time::sleep(Backoff::STORAGE.delay(failures, rand::random()));
+            self.lifecycle.stopping().run_until_cancelled(pause).await?;
+        }
+        None
     }
 }
 

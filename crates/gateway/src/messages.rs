@@ -10,7 +10,7 @@ mod pipeline;
 mod request;
 
 pub(crate) use drafts::MAX_DELAY;
-pub(crate) use pipeline::{News, Waiting, resend_pending, status_news};
+pub(crate) use pipeline::{News, Waiting, advance, resend_pending};
 pub use request::{Idempotency, NewButtons, NewContent, NewMedia, NewMessage, QuotedMessage};
 
 use crate::accounts::Caller;

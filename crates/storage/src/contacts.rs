@@ -72,6 +72,31 @@ impl Store {
         Ok(chats)
     }
 
+    /// Notes that the owner read a conversation, or marked it as unread. False when nothing is known of it.
+    ///
+    /// # Errors
+    /// When it could not be stored.
+    pub async fn mark_chat(
+        &self,
+        instance: InstanceId,
+        chat: &Jid,
+        read: bool,
+    ) -> Result<bool, StorageError> {
+        let Some(key) = self.chat_key(instance, chat).await? else { return Ok(false) };
+        self.write(move |connection| {
+            Box::pin(async move {
+                dialect::lock_instance(connection, instance).await?;
+                let marked = query(
+                    "UPDATE chats SET unread = CASE WHEN $3 THEN 0 WHEN unread > 0 THEN unread \
+                     ELSE 1 END WHERE instance_id = $1 AND chat_key = $2",
+                );
+                let marked = marked.bind(instance).bind(key).bind(read).execute(connection).await?;
+                Ok(marked > 0)
+            })
+        })
+        .await
+    }
+
     /// The key of a conversation, by any address of the other side; `None` when it is not known.
     pub(crate) async fn chat_key(
         &self,

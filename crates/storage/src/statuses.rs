@@ -46,12 +46,13 @@ const RECEIVED: &str = "INSERT INTO message_status (message_id, participant, sta
      VALUES ($1, $2, $3, $4) ON CONFLICT (message_id, participant) DO UPDATE \
      SET status = excluded.status, at = excluded.at WHERE excluded.status > message_status.status";
 
-/// Makes the event for a message, as it is after the change, and its new status.
-pub type Render = Box<dyn Fn(&StoredMessage, DeliveryStatus) -> NewEvent + Send>;
+/// Makes the events for a message, as it was before the change but for its status, in order. One that was
+/// not known to be sent ([`StoredMessage::sent_at`]) is sent by now: WhatsApp or the other phone has it.
+pub type Render = Box<dyn Fn(&StoredMessage) -> Vec<NewEvent> + Send>;
 
 impl Store {
-    /// Moves messages of ours on to the told status where that is further than they are. Returns those
-    /// that moved, with their events.
+    /// Moves messages of ours on to the told status where that is further than they are. Returns the events
+    /// with the messages that they are about.
     ///
     /// A receipt may name the conversation by another address than the message does; so the chat only
     /// decides where one id stands for several messages.
@@ -71,16 +72,25 @@ impl Store {
                 let found = meant(found, told.chat.as_ref());
                 note_receipts(connection, &found, &told).await?;
                 let moved = advanced(found, told.status);
-                for message in &moved {
-                    query("UPDATE messages SET status = $2 WHERE id = $1")
-                        .bind(message.row_id.text())
-                        .bind(i64::from(message.status.rank()))
-                        .execute(&mut *connection)
-                        .await?;
+                let (mut about, mut news) = (Vec::new(), Vec::new());
+                for message in moved {
+                    let sent = message.status > DeliveryStatus::Pending;
+                    query(
+                        "UPDATE messages SET status = $2, sent_at = COALESCE(sent_at, $3) \
+                         WHERE id = $1",
+                    )
+                    .bind(message.row_id.text())
+                    .bind(i64::from(message.status.rank()))
+                    .bind(sent.then_some(told.at.0))
+                    .execute(&mut *connection)
+                    .await?;
+                    for event in render(&message) {
+                        about.push(message.clone());
+                        news.push(event);
+                    }
                 }
-                let news = moved.iter().map(|message| render(message, message.status)).collect();
                 let stored = events::append(connection, instance, told.at, news).await?;
-                Ok(moved.into_iter().zip(stored).collect())
+                Ok(about.into_iter().zip(stored).collect())
             })
         })
         .await

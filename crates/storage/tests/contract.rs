@@ -108,6 +108,7 @@ suite! {
         an_unknown_instance_takes_no_messages
         pages_show_everything_once_newest_first
         chats_page_by_their_last_message
+        a_chat_that_was_read_counts_anew
         any_text_that_whatsapp_carries_is_stored;
     instances:
         a_name_is_taken_whatever_its_case
@@ -140,6 +141,7 @@ suite! {
         what_whatsapp_has_neither_taken_nor_refused_is_found_again_oldest_first
         a_status_never_goes_back_and_each_step_has_one_event
         each_member_of_a_group_has_a_message_as_far_as_they_told
+        what_is_acknowledged_before_it_was_noted_as_sent_is_sent
         a_receipt_from_the_other_address_is_understood_and_a_namesake_is_spared;
     pauses:
         a_paused_endpoint_whose_last_delivery_was_given_up_is_tried_by_the_next

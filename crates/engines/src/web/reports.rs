@@ -7,21 +7,31 @@
 
 use super::translate::{self, OwnAddresses};
 use crate::crash_points::{self, CrashPoint};
+use flowcore_domain::backoff::Backoff;
 use flowcore_domain::clock::Millis;
 use flowcore_domain::engine::{Report, SessionSink};
+use flowcore_domain::happening::Happening;
 use flowcore_domain::instance::{Identity, Reason};
 use flowcore_domain::message::{DeliveryStatus, Inbound};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use wacore::types::events::{
     ConnectFailureReason, Event, EventHandler, EventInterest, EventKind, MessageBatch, Receipt,
     ServerAck,
 };
+use wacore::types::presence::ReceiptType;
 use whatsapp_rust::Client;
 
-/// How many reports of one session may wait. Only receipts and presence come in numbers; a session that is
-/// this far behind loses the newest of them, never messages.
+/// How many reports of one session may wait. Only receipts and presence come in numbers.
 const QUEUE: usize = 4096;
+
+/// Who comes, goes or types is news of the moment: it takes no more than half of the queue.
+const FOR_THE_MOMENT: usize = QUEUE / 2;
+
+/// How often messages that the store does not take are tried again: some minutes. Newsletters and phones
+/// have them still.
+const COMMIT_AGAIN: u32 = 30;
 
 /// What waits for the gateway.
 pub(super) enum News {
@@ -43,7 +53,11 @@ pub(super) fn queue() -> (NewsSender, mpsc::Receiver<News>) {
 }
 
 /// Empties the queue into the sink until the session is over.
-pub(super) async fn pump(mut news: mpsc::Receiver<News>, sink: Arc<dyn SessionSink>) {
+pub(super) async fn pump(
+    mut news: mpsc::Receiver<News>,
+    sink: Arc<dyn SessionSink>,
+    stopping: CancellationToken,
+) {
     while let Some(item) = news.recv().await {
         match item {
             News::Report(report) => sink.report(report).await,
@@ -54,13 +68,22 @@ pub(super) async fn pump(mut news: mpsc::Receiver<News>, sink: Arc<dyn SessionSi
                 drop(client);
                 sink.report(Report::Paired(identity)).await;
             }
-            News::Messages(messages) => {
-                if let Err(error) = sink.commit(messages).await {
-                    tracing::error!(%error, "messages outside of the durability hook were not stored");
-                }
-            }
+            News::Messages(messages) => commit(messages, &*sink, &stopping).await,
         }
     }
+}
+
+/// Nobody brings these again by themselves: they are tried until the store takes them.
+async fn commit(messages: Vec<Inbound>, sink: &dyn SessionSink, stopping: &CancellationToken) {
+    for failures in 1..=COMMIT_AGAIN {
+        let Err(error) = sink.commit(messages.clone()).await else { return };
+        tracing::warn!(%error, "messages outside of the durability hook are not stored yet");
+        let pause = tokio::time::sleep(Backoff::STORAGE.delay(failures, rand::random()));
+        if stopping.run_until_cancelled(pause).await.is_none() {
+            break;
+        }
+    }
+    tracing::error!("messages outside of the durability hook were not stored");
 }
 
 /// Listens to one client.
@@ -109,6 +132,10 @@ impl Listener {
     }
 
     fn queue(&self, news: News) {
+        let momentary = matches!(news, News::Report(Report::Happened(Happening::Presence { .. })));
+        if momentary && self.news.capacity() < FOR_THE_MOMENT {
+            return;
+        }
         if let Err(error) = self.news.try_send(news) {
             tracing::warn!(%error, "a report of the session was dropped: the gateway is too far behind");
         }
@@ -131,12 +158,16 @@ impl Listener {
     }
 
     fn receipt(&self, receipt: &Receipt) {
-        let Some(status) = translate::receipt_status(&receipt.r#type) else { return };
-        if receipt.source.is_from_me {
-            // Another device of the owner read something: no news of our own messages.
+        let source = &receipt.source;
+        if source.is_from_me {
+            // On another device of the owner: no news of our own messages.
+            if matches!(receipt.r#type, ReceiptType::Read | ReceiptType::ReadSelf) {
+                let chat = translate::address(&source.chat);
+                self.tell(Report::Happened(Happening::ChatChanged { chat, read: Some(true) }));
+            }
             return;
         }
-        let source = &receipt.source;
+        let Some(status) = translate::receipt_status(&receipt.r#type) else { return };
         self.tell(Report::Status {
             chat: Some(translate::address(&source.chat)),
             ids: receipt.message_ids.clone(),

@@ -89,7 +89,8 @@ impl WebSession {
             gone: CancellationToken::new(),
         });
         let (news, waiting) = reports::queue();
-        let pump = shared.tracker.spawn(reports::pump(waiting, Arc::clone(&sink)));
+        let pump =
+            shared.tracker.spawn(reports::pump(waiting, Arc::clone(&sink), session.stop.clone()));
         let supervisor =
             Supervisor { session: Arc::clone(&session), shared, spec, sink, dialer, news };
         // Built once here, so that a stored state that can't be read is the caller's error.

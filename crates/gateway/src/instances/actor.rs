@@ -9,6 +9,7 @@
 //! being stopped its last reports still come in; they are kept and handled after.
 
 use super::Snapshot;
+use super::owed::{self, Debts, Owed};
 use crate::Shared;
 use crate::inbox::Inbox;
 use crate::outbox::render;
@@ -105,6 +106,8 @@ pub(crate) struct Actor {
     state: Option<State>,
     /// Commands that came while a session was being stopped.
     backlog: VecDeque<Command>,
+    /// What the store has not taken yet.
+    debts: Debts,
 }
 
 impl Actor {
@@ -127,6 +130,7 @@ impl Actor {
             session,
             state: Some(stored_state(instance)),
             backlog: VecDeque::new(),
+            debts: Debts::default(),
         }
     }
 
@@ -142,6 +146,10 @@ impl Actor {
                     biased;
                     () = stopping.cancelled() => None,
                     command = inbox.recv() => command,
+                    () = tokio::time::sleep(owed::EVERY), if !self.debts.is_empty() => {
+                        self.settle().await;
+                        continue;
+                    }
                 }
             };
             let Some(command) = command else { break };
@@ -169,6 +177,12 @@ impl Actor {
         }
         // The process stops: the link and the wish to run stay as they are stored.
         self.stop_session(&mut inbox).await;
+        self.settle().await;
+    }
+
+    async fn settle(&mut self) {
+        let whose = (self.id, self.user_id, &self.name);
+        self.debts.settle(&self.shared, whose).await;
     }
 
     async fn report(&mut self, report: Report, inbox: &mut mpsc::Receiver<Command>) {
@@ -191,17 +205,18 @@ impl Actor {
             Report::Happened(happening) => {
                 self.shared.groups.happened(self.id, &happening);
                 self.note(&happening).await;
+                if let Happening::ChatChanged { chat, read: Some(read) } = &happening {
+                    let whose = (self.id, self.user_id, &self.name);
+                    let owed = Owed::Read(chat.clone(), *read);
+                    self.debts.write(&self.shared, whose, owed).await;
+                }
                 let whose = (self.id, &self.name);
                 self.publish(vec![render::happened(whose, &happening, now)]).await;
             }
             Report::Status { chat, ids, status, participant, at } => {
                 let news = crate::messages::News { chat, ids, status, participant, at };
-                crate::messages::status_news(
-                    &self.shared,
-                    (self.id, self.user_id, &self.name),
-                    news,
-                )
-                .await;
+                let whose = (self.id, self.user_id, &self.name);
+                self.debts.write(&self.shared, whose, Owed::News(news)).await;
             }
         }
     }
@@ -335,7 +350,7 @@ impl Actor {
     }
 
     /// Writes the new state with its events, then tells who watches.
-    async fn announce(&self, was: (Status, Option<Reason>), started: bool) {
+    async fn announce(&mut self, was: (Status, Option<Reason>), started: bool) {
         let now = self.shared.now();
         let state = self.state.as_ref().expect("a state between two transitions");
         let change = InstanceChange {
@@ -347,16 +362,11 @@ impl Actor {
             now,
         };
         let events = self.events_of(was, now);
-        match self.shared.store.update_instance(self.id, change, events).await {
-            Ok(stored) => {
-                self.snapshots.send_replace(Snapshot::live(state, now));
-                self.shared.outbox.published(self.user_id, &self.name, &stored);
-            }
-            Err(error) => {
-                tracing::error!(instance = %self.id, %error, "a change of state could not be stored");
-                self.snapshots.send_replace(Snapshot::live(state, now));
-            }
-        }
+        let live = Snapshot::live(state, now);
+        let whose = (self.id, self.user_id, &self.name);
+        self.debts.write(&self.shared, whose, Owed::State(change, events)).await;
+        // Who looks sees what is, also while nothing can be stored.
+        self.snapshots.send_replace(live);
     }
 
     fn events_of(&self, was: (Status, Option<Reason>), now: Millis) -> Vec<NewEvent> {
@@ -381,13 +391,9 @@ impl Actor {
         events
     }
 
-    async fn publish(&self, events: Vec<NewEvent>) {
-        match self.shared.store.append_events(events).await {
-            Ok(stored) => self.shared.outbox.published(self.user_id, &self.name, &stored),
-            Err(error) => {
-                tracing::error!(instance = %self.id, %error, "an event could not be stored");
-            }
-        }
+    async fn publish(&mut self, events: Vec<NewEvent>) {
+        let whose = (self.id, self.user_id, &self.name);
+        self.debts.write(&self.shared, whose, Owed::Events(events)).await;
     }
 }
 

@@ -13,7 +13,7 @@ use flowcore_domain::id::{InstanceId, UserId};
 use flowcore_domain::instance::InstanceName;
 use flowcore_domain::jid::{Jid, Server};
 use flowcore_domain::message::{Addressing, DeliveryStatus, Outgoing};
-use flowcore_storage::{OutgoingRow, StatusNews, StoredMessage};
+use flowcore_storage::{OutgoingRow, StatusNews, StorageError, StoredMessage};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -134,8 +134,11 @@ async fn send_stored(
     match session.send(&outgoing).await {
         Ok(sent) => {
             let events = vec![render::sent(message, sent.at)];
-            let stored = shared.store.record_sent(message.row_id, sent.at, events).await?;
-            shared.outbox.published(whose.1, whose.2, &stored);
+            let record = || shared.store.record_sent(message.row_id, sent.at, events.clone());
+            // The message is on its way whatever becomes of this note.
+            if let Some(stored) = shared.insist("that a message was sent", record).await {
+                shared.outbox.published(whose.1, whose.2, &stored);
+            }
             Ok(())
         }
         Err(error) if error.is_retryable() => {
@@ -157,7 +160,10 @@ async fn fail(shared: &Shared, whose: Whose<'_>, message: &StoredMessage) {
         participant: None,
         at: shared.now(),
     };
-    status_news(shared, whose, news).await;
+    if let Err(error) = advance(shared, whose, &news).await {
+        // It stays pending: the next login tries it again and is refused again.
+        tracing::error!(instance = %whose.0, %error, "a failed message could not be marked");
+    }
 }
 
 /// Sends again what WhatsApp has not acknowledged. Called after each login.
@@ -190,20 +196,34 @@ pub(crate) struct News {
 }
 
 /// Moves messages of ours on, tells who watches and who waits.
-pub(crate) async fn status_news(shared: &Shared, (id, user_id, name): Whose<'_>, news: News) {
-    let News { chat, ids, status, participant, at } = news;
-    let told = StatusNews { chat, ids: ids.clone(), status, participant: participant.clone(), at };
-    let render = Box::new(move |message: &StoredMessage, status: DeliveryStatus| {
-        render::moved(message, status, participant.as_ref(), at)
+///
+/// # Errors
+/// When nothing was stored; then who waits is told all the same.
+pub(crate) async fn advance(
+    shared: &Shared,
+    (id, user_id, name): Whose<'_>,
+    news: &News,
+) -> Result<(), StorageError> {
+    for message_id in &news.ids {
+        shared.waiting.tell(message_id, news.status);
+    }
+    let (participant, at) = (news.participant.clone(), news.at);
+    let told = StatusNews {
+        chat: news.chat.clone(),
+        ids: news.ids.clone(),
+        status: news.status,
+        participant: participant.clone(),
+        at,
+    };
+    let render = Box::new(move |message: &StoredMessage| {
+        // Its acknowledgement may be quicker than our own note that it was sent.
+        let sent = message.sent_at.is_none() && message.status > DeliveryStatus::Pending;
+        let mut events: Vec<_> = sent.then(|| render::sent(message, at)).into_iter().collect();
+        events.push(render::moved(message, message.status, participant.as_ref(), at));
+        events
     });
-    match shared.store.advance_status(id, told, render).await {
-        Ok(moved) => {
-            let events: Vec<_> = moved.into_iter().map(|(_, event)| event).collect();
-            shared.outbox.published(user_id, name, &events);
-        }
-        Err(error) => tracing::error!(instance = %id, %error, "a receipt could not be stored"),
-    }
-    for message_id in &ids {
-        shared.waiting.tell(message_id, status);
-    }
+    let moved = shared.store.advance_status(id, told, render).await?;
+    let events: Vec<_> = moved.into_iter().map(|(_, event)| event).collect();
+    shared.outbox.published(user_id, name, &events);
+    Ok(())
 }

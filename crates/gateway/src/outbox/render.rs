@@ -19,6 +19,13 @@ use serde_json::{Map, Value, json};
 /// The name that Evolution gives the owner in messages of their own.
 const OWN_NAME: &str = "Você";
 
+/// The chain in which events of a conversation reach a receiver: its phone number where that is known, so
+/// that what comes under either address of a person stays in order.
+fn chain(chat: &Jid, alt: Option<&Jid>) -> String {
+    let phone = alt.filter(|alt| chat.server() == Server::Lid && alt.server() == Server::Person);
+    phone.unwrap_or(chat).to_string()
+}
+
 fn event(id: InstanceId, kind: EventKind, key: &str, at: Millis, data: Value) -> NewEvent {
     NewEvent { id: fresh_id(), instance_id: id, kind, ordering_key: key.to_owned(), at, data }
 }
@@ -115,13 +122,13 @@ pub(crate) fn upsert(id: InstanceId, message: &InboundMessage, at: Millis) -> Ne
     data.insert("messageTimestamp".into(), json!(message.timestamp));
     data.insert("instanceId".into(), json!(id.text()));
     data.insert("source".into(), json!(source_of(&message.id)));
-    let chat = message.chat.to_string();
+    let chat = chain(&message.chat, message.chat_alt.as_ref());
     event(id, EventKind::MessagesUpsert, &chat, at, Value::Object(data))
 }
 
 /// Somebody of whom nothing was known, and the conversation with them.
 pub(crate) fn introduction(id: InstanceId, message: &InboundMessage, at: Millis) -> Vec<NewEvent> {
-    let chat = message.chat.to_string();
+    let chat = chain(&message.chat, message.chat_alt.as_ref());
     let name = message.push_name.as_deref().filter(|_| !message.from_me).unwrap_or_default();
     let mut shown = address_pair("remoteJid", &message.chat, message.chat_alt.as_ref());
     shown.insert("instanceId".into(), json!(id.text()));
@@ -199,7 +206,7 @@ pub fn record(message: &StoredMessage) -> Value {
 /// A message was sent through the API.
 pub(crate) fn sent(message: &StoredMessage, at: Millis) -> NewEvent {
     let data = record(message);
-    let chat = message.chat.to_string();
+    let chat = chain(&message.chat, message.chat_alt.as_ref());
     // The row's id is that of its event, as with messages that come in.
     let id = EventId(message.row_id.0);
     NewEvent { id, ..event(message.instance_id, EventKind::SendMessage, &chat, at, data) }
@@ -222,6 +229,21 @@ pub(crate) fn moved(
     }
     data.insert("status".into(), json!(status.as_str()));
     data.insert("instanceId".into(), json!(message.instance_id.text()));
-    let chat = message.chat.to_string();
+    let chat = chain(&message.chat, message.chat_alt.as_ref());
     event(message.instance_id, EventKind::MessagesUpdate, &chat, at, Value::Object(data))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_addresses_of_a_person_are_one_chain() {
+        let jid = |text: &str| text.parse::<Jid>().expect("an address");
+        let (phone, lid) = (jid("5511988887777@s.whatsapp.net"), jid("1234567890@lid"));
+        let chains = [chain(&phone, None), chain(&phone, Some(&lid)), chain(&lid, Some(&phone))];
+        assert_eq!(chains, ["5511988887777@s.whatsapp.net"; 3]);
+        assert_eq!(chain(&lid, None), "1234567890@lid");
+        assert_eq!(chain(&jid("120363000000000001@g.us"), None), "120363000000000001@g.us");
+    }
 }

@@ -1,7 +1,9 @@
 //! What happens around a number reaches the user's app: edits, deletions, people, groups, calls.
 
-use crate::harness::{World, named};
+use crate::harness::{DEADLINE, World, named};
+use flowcore_gateway::{ChatFilter, Page};
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
 fn jid(phone: &str) -> String {
     format!("{phone}@s.whatsapp.net")
@@ -86,5 +88,38 @@ async fn groups_and_calls_are_told() {
         (&json!("closed"), &json!(401))
     );
     assert_eq!(heard(&world, "logout.instance").await, Value::Null);
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_owner_reads_on_the_phone_is_no_longer_unread() {
+    let world = World::start().await;
+    let customer = world.contact("Ana").await;
+    let phone = world.linked("shop").await;
+    world.hook("shop").await;
+    let path = format!("/admin/contacts/{customer}/messages");
+    for text in ["hello?", "anybody there?"] {
+        world.admin(&path, json!({ "to": phone, "text": text })).await;
+        let arrived = |body: &Value| body["data"]["message"]["conversation"] == text;
+        world.receiver.until(text, arrived).await;
+    }
+    let unread = async || {
+        let conversations = world.gateway.conversations();
+        let page = Page { skip: 0, take: 10 };
+        let chats =
+            conversations.chats(&world.caller, &named("shop"), &ChatFilter::default(), page).await;
+        chats.expect("a list")[0].unread
+    };
+    assert_eq!(unread().await, 2);
+    let state = format!("/admin/mock-phone/{phone}/app-state");
+    let mark = json!({ "markRead": { "chat": customer, "on": true } });
+    let begun = Instant::now();
+    // What the phone says while a fresh link still takes over its state is part of that state and no news.
+    while unread().await > 0 {
+        assert!(begun.elapsed() < DEADLINE, "still unread");
+        world.admin(&state, mark.clone()).await;
+        let told = heard(&world, "chats.update");
+        let _ = tokio::time::timeout(Duration::from_secs(2), told).await;
+    }
     world.gateway.stop().await;
 }

@@ -10,4 +10,5 @@ mod housekeeping;
 mod main_job;
 mod orphans;
 mod people;
+mod secrets;
 mod sending;

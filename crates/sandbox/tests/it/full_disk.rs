@@ -24,8 +24,15 @@ async fn what_can_not_be_stored_is_not_acknowledged_and_arrives_when_there_is_ro
     };
     assert!(receiver.until(DEADLINE, has("before")).await, "the line works");
 
+    let send = json!({ "instanceName": "shop", "number": ana, "message": "an offer" });
+    let (_, offer) = product.post("/api/whatsapp/send", &send).await.expect("an answer");
+    let offer = offer["messageId"].as_str().expect("an id").to_owned();
+
     allow_files_of(&product, Some(4096));
     until_ready(&product, 503).await;
+    // What is only told once must not be lost either.
+    let read = json!({ "chat": phone, "ids": [offer] });
+    phones.post(&format!("/admin/contacts/{ana}/read"), &read).await;
     let id = phones.write(&ana, &phone, "while it was full").await;
     until_reason(&product, "storage").await;
     let send = json!({ "instanceName": "shop", "number": ana, "message": "too much" });
@@ -40,7 +47,9 @@ async fn what_can_not_be_stored_is_not_acknowledged_and_arrives_when_there_is_ro
     assert!(receiver.until(DEADLINE, has("while it was full")).await, "it never came");
     assert!(!receiver.messages().iter().any(|(_, text)| text.is_empty()), "it came decrypted");
     let shown = phones.shown_to(&ana).await;
-    assert!(shown.is_empty(), "what was refused was sent all the same: {shown:?}");
+    let refused = shown.iter().any(|one| one.to_string().contains("too much"));
+    assert!(!refused, "what was refused was sent all the same: {shown:?}");
+    until_read(&product, &offer).await;
 }
 
 /// How large the files of the process may become; the system answers a write beyond it as it does
@@ -63,6 +72,18 @@ async fn until_reason(product: &Product, wanted: &str) {
         }
     };
     tokio::time::timeout(DEADLINE, wait).await.unwrap_or_else(|_| panic!("never for {wanted}"));
+}
+
+/// Waits until a message of ours is known to be read.
+async fn until_read(product: &Product, id: &str) {
+    let path = format!("/api/instances/shop/messages/{id}/trace");
+    let mut tick = tokio::time::interval(Duration::from_millis(50));
+    let wait = async {
+        while product.get(&path).await.expect("an answer").1["message"]["status"] != "READ" {
+            tick.tick().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, wait).await.expect("the receipt was lost");
 }
 
 async fn until_ready(product: &Product, wanted: u16) {

@@ -174,3 +174,22 @@ pub(crate) async fn any_text_that_whatsapp_carries_is_stored(kind: Kind) {
     assert!(read.text.expect("a text").ends_with("after \u{10FFFF} 'quoted' \\ 👩‍👩‍👧"));
     assert_eq!(read.content["conversation"], "before\0after");
 }
+
+pub(crate) async fn a_chat_that_was_read_counts_anew(kind: Kind) {
+    let harness = Harness::new(kind).await;
+    let id = harness.instance("shop").await;
+    let unread = async || harness.store.chats(id, None, 10).await.expect("read")[0].unread;
+    for wa_id in ["1", "2"] {
+        let row = inbound(id, ALICE, wa_id);
+        harness.store.commit_inbound(id, vec![row], NOW).await.expect("stored");
+    }
+    assert_eq!(unread().await, 2);
+    assert!(harness.store.mark_chat(id, &jid(ALICE), true).await.expect("marked"));
+    assert_eq!(unread().await, 0);
+    assert!(harness.store.mark_chat(id, &jid(ALICE), false).await.expect("marked"));
+    assert_eq!(unread().await, 1, "marked as unread");
+    let row = inbound(id, ALICE, "3");
+    harness.store.commit_inbound(id, vec![row], NOW).await.expect("stored");
+    assert_eq!(unread().await, 2);
+    assert!(!harness.store.mark_chat(id, &jid(BOB), true).await.expect("fine"), "unknown");
+}

@@ -17,10 +17,12 @@ fn keyed(row: OutgoingRow, key: &str, hash: u8) -> OutgoingRow {
 }
 
 fn render() -> Render {
-    Box::new(|message, status| {
+    Box::new(|message| {
         let mut event = event(message.instance_id, EventKind::MessagesUpdate, "chat");
-        event.data = serde_json::json!({"id": message.wa_id, "status": status});
-        event
+        event.data = serde_json::json!({
+            "id": message.wa_id, "status": message.status, "sent": message.sent_at.is_some(),
+        });
+        vec![event]
     })
 }
 
@@ -161,4 +163,26 @@ pub(crate) async fn each_member_of_a_group_has_a_message_as_far_as_they_told(kin
     let receipt = |who, status, at| Receipt { participant: jid(who), status, at: Millis(at) };
     let receipts = harness.store.receipts(row).await.expect("read");
     assert_eq!(receipts, [receipt(BOB, DeliveryAck, 2), receipt(ALICE, Read, 1)]);
+}
+
+pub(crate) async fn what_is_acknowledged_before_it_was_noted_as_sent_is_sent(kind: Kind) {
+    let harness = Harness::new(kind).await;
+    let id = harness.instance("shop").await;
+    harness.store.insert_outgoing(outgoing(id, ALICE, "A")).await.expect("stored");
+    let row = harness.store.message(id, "A").await.expect("read").expect("there").row_id;
+    for (status, known) in [(ServerAck, false), (Read, true)] {
+        let told = news(None, &["A"], status);
+        let told = harness.store.advance_status(id, told, render()).await.expect("advanced");
+        assert_eq!(told[0].1.event.data["sent"], known, "{status:?}");
+    }
+    let message = harness.store.message(id, "A").await.expect("read").expect("there");
+    assert_eq!(message.sent_at, Some(NOW));
+    let late = vec![event(id, EventKind::SendMessage, ALICE)];
+    let late = harness.store.record_sent(row, Millis(NOW.0 + 9), late).await.expect("noted");
+    assert_eq!(late, [], "it was told with the acknowledgement");
+    harness.store.insert_outgoing(outgoing(id, ALICE, "B")).await.expect("stored");
+    let refused = news(None, &["B"], Error);
+    harness.store.advance_status(id, refused, render()).await.expect("advanced");
+    let refused = harness.store.message(id, "B").await.expect("read").expect("there");
+    assert_eq!(refused.sent_at, None);
 }

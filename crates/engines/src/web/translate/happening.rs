@@ -24,7 +24,9 @@ pub(crate) fn of(event: &Event) -> Option<Happening> {
         Event::ArchiveUpdate(update) if !update.from_full_sync => chat_changed(&update.jid),
         Event::PinUpdate(update) if !update.from_full_sync => chat_changed(&update.jid),
         Event::MuteUpdate(update) if !update.from_full_sync => chat_changed(&update.jid),
-        Event::MarkChatAsReadUpdate(update) if !update.from_full_sync => chat_changed(&update.jid),
+        Event::MarkChatAsReadUpdate(update) if !update.from_full_sync => {
+            Happening::ChatChanged { chat: address(&update.jid), read: update.action.read }
+        }
         Event::DeleteChatUpdate(update) if !update.from_full_sync => {
             Happening::ChatDeleted { chat: address(&update.jid) }
         }
@@ -74,7 +76,7 @@ fn contact(update: &ContactUpdate) -> Happening {
 }
 
 fn chat_changed(jid: &WireJid) -> Happening {
-    Happening::ChatChanged { chat: address(jid) }
+    Happening::ChatChanged { chat: address(jid), read: None }
 }
 
 fn group(update: &GroupUpdate) -> Option<Happening> {

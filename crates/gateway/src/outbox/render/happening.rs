@@ -1,6 +1,6 @@
 //! The particulars of what happens around a number, and of edits and deletions.
 
-use super::{address_pair, event, mode};
+use super::{address_pair, chain, event, mode};
 use flowcore_domain::clock::Millis;
 use flowcore_domain::event::{EventKind, NewEvent};
 use flowcore_domain::happening::{Call, GroupChange, Happening, Person, PresenceState};
@@ -36,7 +36,8 @@ pub(crate) fn changed(id: InstanceId, change: &MessageChange, at: Millis) -> New
             (EventKind::MessagesDelete, Value::Object(key))
         }
     };
-    let told = event(id, kind, &change.chat.to_string(), at, data);
+    let chain = chain(&change.chat, change.chat_alt.as_ref());
+    let told = event(id, kind, &chain, at, data);
     NewEvent { id: id_of(id, change), ..told }
 }
 
@@ -67,7 +68,7 @@ pub(crate) fn happened(
             data.insert("instanceId".into(), json!(id.text()));
             (EventKind::ContactsUpdate, phone_first(who), json!([data]))
         }
-        Happening::ChatChanged { chat } => {
+        Happening::ChatChanged { chat, .. } => {
             let data = json!([{ "remoteJid": chat, "instanceId": id.text() }]);
             (EventKind::ChatsUpdate, chat, data)
         }

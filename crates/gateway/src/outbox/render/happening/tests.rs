@@ -68,7 +68,7 @@ fn happenings() {
             last_seen: Some(AT),
         },
         Happening::ContactNamed { who: ana(), name: Some("Ana Lima".to_owned()) },
-        Happening::ChatChanged { chat: group.clone() },
+        Happening::ChatChanged { chat: group.clone(), read: None },
         Happening::ChatDeleted { chat: group.clone() },
         Happening::GroupMade {
             group: group.clone(),
