@@ -87,5 +87,7 @@ async fn secrets(data: &Path) -> Vec<(&'static str, Vec<u8>)> {
 }
 
 fn hex(bytes: &[u8]) -> Vec<u8> {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into_bytes()
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |half: u8| DIGITS[usize::from(half)];
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
