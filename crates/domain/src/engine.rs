@@ -145,6 +145,12 @@ pub trait SessionSink: Send + Sync {
     /// [`CommitError`] when that can't be told; WhatsApp then keeps the message.
     async fn holds(&self, id: &str) -> Result<bool, CommitError>;
 
+    /// The protobuf of a stored message of that WhatsApp id: what a vote or another addition builds on.
+    ///
+    /// # Errors
+    /// [`CommitError`] when that can't be told.
+    async fn stored(&self, id: &str) -> Result<Option<bytes::Bytes>, CommitError>;
+
     /// Takes a report. Waits while the gateway is behind, so a session can't outrun it.
     async fn report(&self, report: Report);
 }

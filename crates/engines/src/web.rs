@@ -20,6 +20,7 @@ mod runtime;
 mod session;
 mod session_store;
 mod translate;
+mod votes;
 
 pub use proxy::ProxyGuard;
 

@@ -5,14 +5,16 @@
 //! causes nothing.
 
 use crate::instances::actor::Command;
+use crate::instances::manners;
 use crate::outbox::render;
 use crate::{Shared, fresh_id};
 use async_trait::async_trait;
+use bytes::Bytes;
 use flowcore_domain::engine::{CommitError, Report, SessionSink};
 use flowcore_domain::event::NewEvent;
 use flowcore_domain::id::{EventId, InstanceId, MessageRowId, UserId};
 use flowcore_domain::instance::InstanceName;
-use flowcore_domain::message::{Inbound, InboundMessage};
+use flowcore_domain::message::{Inbound, InboundMessage, MessageChange};
 use flowcore_storage::InboundRow;
 use serde_json::Value;
 use std::sync::Arc;
@@ -57,9 +59,9 @@ impl Inbox {
         Ok(())
     }
 
-    /// An event whose id says whether it was told before.
-    async fn tell_once(&self, event: NewEvent) -> Result<(), CommitError> {
-        let stored = self.shared.store.append_event_once(event).await;
+    /// What became of an earlier message; the event's id says whether that is known.
+    async fn change(&self, event: NewEvent, change: MessageChange) -> Result<(), CommitError> {
+        let stored = self.shared.store.commit_change(event, change).await;
         let stored = stored.map_err(|error| CommitError(error.to_string()))?;
         self.shared.outbox.published(self.user_id, &self.name, &stored);
         Ok(())
@@ -68,7 +70,11 @@ impl Inbox {
 
 #[async_trait]
 impl SessionSink for Inbox {
-    async fn commit(&self, inbound: Vec<Inbound>) -> Result<(), CommitError> {
+    async fn commit(&self, mut inbound: Vec<Inbound>) -> Result<(), CommitError> {
+        let settings = self.shared.switches.of(&self.shared.store, self.instance_id).await;
+        let settings = settings.map_err(|error| CommitError(error.to_string()))?;
+        inbound.retain(|item| !manners::ignores(&settings, item.chat()));
+        let unread = manners::to_be_read(&settings, &inbound);
         let mut rows = Vec::with_capacity(inbound.len());
         for item in inbound {
             match item {
@@ -77,16 +83,24 @@ impl SessionSink for Inbox {
                     // What was written before it is told before it.
                     self.store(std::mem::take(&mut rows)).await?;
                     let event = render::changed(self.instance_id, &change, self.shared.now());
-                    self.tell_once(event).await?;
+                    self.change(event, change).await?;
                 }
             }
         }
-        self.store(rows).await
+        self.store(rows).await?;
+        manners::mark_read(&self.shared, self.instance_id, unread);
+        Ok(())
     }
 
     async fn holds(&self, id: &str) -> Result<bool, CommitError> {
         let found = self.shared.store.message(self.instance_id, id).await;
         found.map(|message| message.is_some()).map_err(|error| CommitError(error.to_string()))
+    }
+
+    async fn stored(&self, id: &str) -> Result<Option<Bytes>, CommitError> {
+        let found = self.shared.store.message(self.instance_id, id).await;
+        let found = found.map_err(|error| CommitError(error.to_string()))?;
+        Ok(found.map(|message| message.proto))
     }
 
     async fn report(&self, report: Report) {

@@ -5,9 +5,11 @@
 
 pub(crate) mod actor;
 mod history;
+pub(crate) mod manners;
 pub(crate) mod options;
 mod owed;
 pub(crate) mod registry;
+pub(crate) mod switches;
 
 use crate::accounts::Caller;
 use crate::error::ServiceError;

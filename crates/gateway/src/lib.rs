@@ -45,8 +45,8 @@ pub use instances::options::{InstanceDetails, MAX_TOKEN, MIN_TOKEN, NewOptions};
 pub use instances::{InstanceFilter, InstanceView, Instances};
 pub use media::{File, Files, MAX_MEDIA, MediaSource};
 pub use messages::{
-    Idempotency, MAX_TEXT, Messages, NewButtons, NewContent, NewMedia, NewMessage, QuotedMessage,
-    SentView,
+    Audience, Idempotency, MAX_TEXT, Messages, NewButtons, NewContent, NewMedia, NewMessage,
+    NewStatus, QuotedMessage, SentView, StatusContent,
 };
 pub use numbers::CheckedNumber;
 pub use outbox::follower::{Follower, Seen};
@@ -133,6 +133,7 @@ pub(crate) struct Shared {
     waiting: messages::Waiting,
     numbers: numbers::KnownNumbers,
     groups: groups::KnownGroups,
+    switches: instances::switches::Switches,
     fetcher: media::Fetcher,
 }
 
@@ -214,6 +215,7 @@ impl Gateway {
             waiting: messages::Waiting::default(),
             numbers: numbers::KnownNumbers::default(),
             groups: groups::KnownGroups::default(),
+            switches: instances::switches::Switches::default(),
             fetcher: media::Fetcher::new(config.allow_private.clone())?,
             lifecycle,
         });

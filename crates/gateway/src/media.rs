@@ -5,9 +5,11 @@
 
 mod fetch;
 mod file;
+mod film;
 mod kind;
 pub(crate) mod picture;
 mod prepare;
+mod voice;
 
 pub(crate) use fetch::Fetcher;
 pub(crate) use file::fetch;

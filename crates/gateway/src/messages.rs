@@ -8,10 +8,13 @@
 mod drafts;
 mod pipeline;
 mod request;
+mod status;
 
 pub(crate) use drafts::MAX_DELAY;
 pub(crate) use pipeline::{News, Waiting, advance, resend_pending};
 pub use request::{Idempotency, NewButtons, NewContent, NewMedia, NewMessage, QuotedMessage};
+
+pub use status::{Audience, NewStatus, StatusContent};
 
 use crate::accounts::Caller;
 use crate::error::ServiceError;
@@ -20,8 +23,9 @@ use crate::{Instances, Shared, fresh_id};
 use flowcore_domain::clock::Millis;
 use flowcore_domain::instance::InstanceName;
 use flowcore_domain::jid::{Jid, Number};
-use flowcore_domain::message::{Content, DeliveryStatus, Draft, MessageKey};
+use flowcore_domain::message::{Content, DeliveryStatus, Draft, MessageKey, Outcome};
 use flowcore_storage::{OutgoingInsert, OutgoingRow, StoredMessage};
+use serde_json::json;
 use std::sync::Arc;
 
 /// Longest text that WhatsApp takes, in characters.
@@ -106,7 +110,13 @@ impl Messages {
         let draft = drafts::of(&self.shared, &online, to, &message).await?;
         drafts::show_typing(&online, &draft, message.delay).await;
         let key = idempotency.map(|given| (scoped_key(caller, &given.key), given.body_hash));
-        dispatch(&self.shared, &online, &draft, (alternative, key)).await
+        dispatch(
+            &self.shared,
+            &online,
+            &draft,
+            Extras { alternative, idempotency: key, ..Extras::default() },
+        )
+        .await
     }
 
     /// Reacts to a message; an empty reaction takes it back.
@@ -147,7 +157,8 @@ impl Messages {
             return Err(ServiceError::Invalid("only messages of one's own can be edited".into()));
         }
         let content = Content::Edit { key: key.clone(), text: text.to_owned() };
-        send_draft(&self.shared, &online, &Draft::plain(key.chat, content)).await
+        let outcome = Outcome::Edited(json!({ "conversation": text }));
+        self.change(&online, (key, content), outcome).await
     }
 
     /// Takes a message back for everyone: one of ours, or any of a group where the number is an admin. What
@@ -168,7 +179,23 @@ impl Messages {
             return Err(ServiceError::Invalid(why.into()));
         }
         let content = Content::Revoke { key: key.clone() };
-        send_draft(&self.shared, &online, &Draft::plain(key.chat, content)).await
+        self.change(&online, (key, content), Outcome::Revoked).await
+    }
+
+    /// Sends a change of a message and applies it to what is stored.
+    async fn change(
+        &self,
+        online: &Online,
+        (key, content): (MessageKey, Content),
+        outcome: Outcome,
+    ) -> Result<StoredMessage, ServiceError> {
+        let draft = Draft::plain(key.chat.clone(), content);
+        let sent = send_draft(&self.shared, online, &draft).await?;
+        if sent.status != DeliveryStatus::Error {
+            let (store, instance) = (&self.shared.store, online.instance.id);
+            store.apply_own_change(instance, key, outcome, sent.created_at).await?;
+        }
+        Ok(sent)
     }
 
     /// Passes a stored message on.
@@ -189,7 +216,7 @@ impl Messages {
         let (to, alternative) =
             crate::numbers::resolve(&self.shared, &*online.session, number).await?;
         let draft = Draft::plain(to, Content::Forward(stored.proto));
-        dispatch(&self.shared, &online, &draft, (alternative, None)).await
+        dispatch(&self.shared, &online, &draft, Extras { alternative, ..Extras::default() }).await
     }
 }
 
@@ -199,16 +226,25 @@ pub(crate) async fn send_draft(
     online: &Online,
     draft: &Draft,
 ) -> Result<StoredMessage, ServiceError> {
-    dispatch(shared, online, draft, (None, None)).await
+    dispatch(shared, online, draft, Extras::default()).await
 }
 
-/// Composes, stores, sends. With the other address of the conversation and the idempotency key, where
-/// there are any.
+/// What a message has besides its draft.
+#[derive(Default)]
+struct Extras {
+    /// The other address of the conversation.
+    alternative: Option<Jid>,
+    idempotency: Option<(String, [u8; 32])>,
+    /// Who sees a status.
+    recipients: Vec<Jid>,
+}
+
+/// Composes, stores, sends.
 async fn dispatch(
     shared: &Shared,
     online: &Online,
     draft: &Draft,
-    (alternative, idempotency): (Option<Jid>, Option<(String, [u8; 32])>),
+    extras: Extras,
 ) -> Result<StoredMessage, ServiceError> {
     let composed = online.session.compose(draft).await?;
     let row = OutgoingRow {
@@ -216,14 +252,15 @@ async fn dispatch(
         instance_id: online.instance.id,
         wa_id: fresh_message_id(),
         chat: draft.to.clone(),
-        chat_alt: alternative,
+        chat_alt: extras.alternative,
         sender: online.own.clone(),
         kind: composed.kind,
         content: composed.content,
         text: composed.text,
         context: composed.context,
         proto: composed.proto,
-        idempotency,
+        recipients: extras.recipients,
+        idempotency: extras.idempotency,
         now: shared.now(),
     };
     let mut message = pipeline::as_stored(&row);

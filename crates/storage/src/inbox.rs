@@ -138,5 +138,8 @@ fn stored(
         at: Millis(message.timestamp.saturating_mul(1000)),
         sent_at: None,
         created_at: now,
+        edited_at: None,
+        revoked_at: None,
+        recipients: Vec::new(),
     }
 }

@@ -10,6 +10,7 @@
 #![warn(missing_docs)]
 
 mod accounts;
+mod changes;
 mod contacts;
 mod database;
 mod deliveries;

@@ -54,6 +54,12 @@ pub struct StoredMessage {
     pub sent_at: Option<Millis>,
     /// When it was stored.
     pub created_at: Millis,
+    /// When it got another wording, by WhatsApp's clock.
+    pub edited_at: Option<Millis>,
+    /// When it was taken back.
+    pub revoked_at: Option<Millis>,
+    /// Who sees it, for a status of ours.
+    pub recipients: Vec<Jid>,
 }
 
 /// Never shows content or addresses.
@@ -134,8 +140,8 @@ pub(crate) fn insertion(message: &StoredMessage, chat_key: &str) -> Result<Query
     Ok(query(
         "INSERT INTO messages (id, instance_id, wa_id, chat_key, chat, chat_alt, sender, \
          sender_alt, from_me, addressing, push_name, kind, content, text, context, proto, status, \
-         at, sent_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, \
-         $14, $15, $16, $17, $18, $19, $20)",
+         at, sent_at, created_at, recipients) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
+         $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)",
     )
     .bind(message.row_id.text())
     .bind(message.instance_id)
@@ -156,7 +162,15 @@ pub(crate) fn insertion(message: &StoredMessage, chat_key: &str) -> Result<Query
     .bind(i64::from(message.status.rank()))
     .bind(message.at.0)
     .bind(message.sent_at.map(|at| at.0))
-    .bind(message.created_at.0))
+    .bind(message.created_at.0)
+    .bind(recipients_text(&message.recipients)?))
+}
+
+fn recipients_text(recipients: &[Jid]) -> Result<Option<String>, StorageError> {
+    if recipients.is_empty() {
+        return Ok(None);
+    }
+    json_text(&serde_json::json!(recipients)).map(Some)
 }
 
 fn addressing_word(addressing: Addressing) -> &'static str {
@@ -196,5 +210,17 @@ pub(crate) fn read_message(record: &Record<'_>) -> Result<StoredMessage, Storage
         at: Millis(record.get("at")?),
         sent_at: record.get::<Option<i64>>("sent_at")?.map(Millis),
         created_at: Millis(record.get("created_at")?),
+        edited_at: record.get::<Option<i64>>("edited_at")?.map(Millis),
+        revoked_at: record.get::<Option<i64>>("revoked_at")?.map(Millis),
+        recipients: read_recipients(record)?,
     })
+}
+
+fn read_recipients(record: &Record<'_>) -> Result<Vec<Jid>, StorageError> {
+    let list = record.json_option("recipients")?;
+    Ok(list
+        .map(serde_json::from_value)
+        .transpose()
+        .map_err(|_| record.corrupt())?
+        .unwrap_or_default())
 }

@@ -46,6 +46,8 @@ pub struct OutgoingRow {
     pub context: Option<Value>,
     /// WhatsApp's protobuf, from which it is sent.
     pub proto: Bytes,
+    /// Who sees it, for a status.
+    pub recipients: Vec<Jid>,
     /// The caller's idempotency key and the hash of its request.
     pub idempotency: Option<(String, [u8; 32])>,
     /// When.
@@ -242,5 +244,8 @@ fn stored(row: OutgoingRow) -> StoredMessage {
         at: row.now,
         sent_at: None,
         created_at: row.now,
+        edited_at: None,
+        revoked_at: None,
+        recipients: row.recipients,
     }
 }

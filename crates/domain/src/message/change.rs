@@ -13,6 +13,17 @@ pub enum Inbound {
     Change(MessageChange),
 }
 
+impl Inbound {
+    /// The conversation.
+    #[must_use]
+    pub fn chat(&self) -> &Jid {
+        match self {
+            Self::Message(message) => &message.chat,
+            Self::Change(change) => &change.chat,
+        }
+    }
+}
+
 /// A message that its writer (or a group's admin) changed or took back.
 #[derive(Clone, PartialEq)]
 pub struct MessageChange {

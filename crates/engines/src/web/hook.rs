@@ -4,10 +4,11 @@
 //! acknowledgement only when it returns `Ok`. An error makes the session dial again: WhatsApp then
 //! delivers the message once more and the client replays it from its buffer.
 
-use super::translate;
+use super::translate::{self, OwnAddresses};
+use super::votes;
 use crate::crash_points::{self, CrashPoint};
 use async_trait::async_trait;
-use flowcore_domain::engine::SessionSink;
+use flowcore_domain::engine::{CommitError, SessionSink};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use wacore::types::events::InboundMessage;
@@ -20,6 +21,23 @@ pub(super) struct CommitHook {
     pub(super) failed: CancellationToken,
 }
 
+impl CommitHook {
+    async fn commit(
+        &self,
+        batch: &[InboundMessage],
+        own: &OwnAddresses,
+    ) -> Result<(), CommitError> {
+        let mut messages = Vec::with_capacity(batch.len());
+        for item in batch {
+            if let Some(mut inbound) = translate::received(item, own) {
+                votes::open(&mut inbound, item, own, &*self.sink).await?;
+                messages.push(inbound);
+            }
+        }
+        if messages.is_empty() { Ok(()) } else { self.sink.commit(messages).await }
+    }
+}
+
 #[async_trait]
 impl InboundDurabilityHook for CommitHook {
     async fn on_messages(
@@ -28,12 +46,8 @@ impl InboundDurabilityHook for CommitHook {
         batch: &[InboundMessage],
     ) -> anyhow::Result<()> {
         crash_points::pass(CrashPoint::AfterDecrypt);
-        let own = translate::OwnAddresses::of(&client);
-        let messages: Vec<_> =
-            batch.iter().filter_map(|item| translate::received(item, &own)).collect();
-        if !messages.is_empty()
-            && let Err(error) = self.sink.commit(messages).await
-        {
+        let own = OwnAddresses::of(&client);
+        if let Err(error) = self.commit(batch, &own).await {
             self.failed.cancel();
             return Err(error.into());
         }

@@ -12,8 +12,9 @@ use flowcore_domain::clock::Millis;
 use flowcore_domain::engine::{EngineError, Mail, StoredMedia};
 use flowcore_domain::jid::{Jid, Server};
 use flowcore_domain::message::{Composed, Content, Draft, MediaKind, Outgoing, Sent, UploadedFile};
+use std::io::Cursor;
 use std::time::Duration;
-use wacore::download::{Downloadable, MediaType};
+use wacore::download::{DownloadWriter, Downloadable, MediaType};
 use wacore::media_retry::MediaRetryResult;
 use wacore::proto_helpers::MessageExt as _;
 use wacore::types::message::AddressingMode;
@@ -90,12 +91,12 @@ impl Mail for WebSession {
             return Err(EngineError::Invalid(format!("the file is longer than {limit} bytes")));
         }
         let client = self.client()?;
-        match fetch(&client, &file).await {
+        match fetch(&client, &file, limit).await {
             Err(EngineError::Gone) => {}
             other => return other,
         }
         file.direct_path = brought_again(&client, media, &file).await?;
-        fetch(&client, &file).await
+        fetch(&client, &file, limit).await
     }
 }
 
@@ -165,10 +166,45 @@ fn file_of(message: &wa::Message) -> Option<DownloadParams> {
     })
 }
 
-async fn fetch(client: &Client, file: &DownloadParams) -> Result<Bytes, EngineError> {
-    let fetched = tokio::time::timeout(TRANSFER, client.download_from_params(file)).await;
-    let fetched = fetched.map_err(|_| EngineError::Interrupted)?;
-    fetched.map(Bytes::from).map_err(|failure| error::of_transfer(&failure))
+async fn fetch(client: &Client, file: &DownloadParams, limit: u64) -> Result<Bytes, EngineError> {
+    let room = Bounded { bytes: Cursor::default(), limit };
+    let download = client.download_from_params_to_writer(file, room);
+    let done = tokio::time::timeout(TRANSFER, download).await;
+    let done = done.map_err(|_| EngineError::Interrupted)?;
+    done.map(|room| room.bytes.into_inner().into()).map_err(|failure| error::of_transfer(&failure))
+}
+
+/// Takes what is downloaded, to a limit: the length that a message tells is its sender's word.
+struct Bounded {
+    bytes: Cursor<Vec<u8>>,
+    limit: u64,
+}
+
+impl std::io::Write for Bounded {
+    fn write(&mut self, some: &[u8]) -> std::io::Result<usize> {
+        let length = u64::try_from(some.len()).unwrap_or(u64::MAX);
+        if self.bytes.position().saturating_add(length) > self.limit {
+            return Err(std::io::ErrorKind::FileTooLarge.into());
+        }
+        self.bytes.write(some)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl std::io::Seek for Bounded {
+    fn seek(&mut self, to: std::io::SeekFrom) -> std::io::Result<u64> {
+        self.bytes.seek(to)
+    }
+}
+
+impl DownloadWriter for Bounded {
+    fn truncate(&mut self, length: u64) -> std::io::Result<()> {
+        self.bytes.get_mut().truncate(usize::try_from(length).unwrap_or(usize::MAX));
+        Ok(())
+    }
 }
 
 /// Asks the phone that sent a file to hand it to WhatsApp once more; where it is then.

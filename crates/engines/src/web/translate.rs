@@ -27,9 +27,14 @@ impl OwnAddresses {
         Self { pn: client.pn(), lid: client.lid() }
     }
 
+    /// Each of them.
+    pub(super) fn all(&self) -> impl Iterator<Item = &WireJid> {
+        [&self.pn, &self.lid].into_iter().flatten()
+    }
+
     /// Whether an address is the number's own.
     fn includes(&self, jid: &WireJid) -> bool {
-        [&self.pn, &self.lid].into_iter().flatten().any(|own| own.is_same_user_as(jid))
+        self.all().any(|own| own.is_same_user_as(jid))
     }
 
     /// The other namespace's address for one of ours.

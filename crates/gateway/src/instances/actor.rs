@@ -8,8 +8,8 @@
 //! writes it); the engine can't start (the instance stops with the reason `storage`). While a session is
 //! being stopped its last reports still come in; they are kept and handled after.
 
-use super::Snapshot;
 use super::owed::{self, Debts, Owed};
+use super::{Snapshot, manners};
 use crate::Shared;
 use crate::inbox::Inbox;
 use crate::outbox::render;
@@ -199,19 +199,12 @@ impl Actor {
             Report::Opened(identity) => {
                 self.input(Input::Opened(identity), inbox).await;
                 self.resend();
+                manners::opened(&self.shared, self.id);
             }
             Report::Lost(reason) => self.input(Input::Lost(reason), inbox).await,
             Report::Ended(reason) => self.input(Input::Ended(reason), inbox).await,
             Report::Happened(happening) => {
-                self.shared.groups.happened(self.id, &happening);
-                self.note(&happening).await;
-                if let Happening::ChatChanged { chat, read: Some(read) } = &happening {
-                    let whose = (self.id, self.user_id, &self.name);
-                    let owed = Owed::Read(chat.clone(), *read);
-                    self.debts.write(&self.shared, whose, owed).await;
-                }
-                let whose = (self.id, &self.name);
-                self.publish(vec![render::happened(whose, &happening, now)]).await;
+                self.happened(&happening, now).await;
             }
             Report::Status { chat, ids, status, participant, at } => {
                 let news = crate::messages::News { chat, ids, status, participant, at };
@@ -219,6 +212,21 @@ impl Actor {
                 self.debts.write(&self.shared, whose, Owed::News(news)).await;
             }
         }
+    }
+
+    async fn happened(&mut self, happening: &Happening, now: Millis) {
+        self.shared.groups.happened(self.id, happening);
+        if !manners::takes(&self.shared, self.id, happening).await {
+            return;
+        }
+        self.note(happening).await;
+        if let Happening::ChatChanged { chat, read: Some(read) } = happening {
+            let whose = (self.id, self.user_id, &self.name);
+            let owed = Owed::Read(chat.clone(), *read);
+            self.debts.write(&self.shared, whose, owed).await;
+        }
+        let whose = (self.id, &self.name);
+        self.publish(vec![render::happened(whose, happening, now)]).await;
     }
 
     /// Keeps what is asked for later.

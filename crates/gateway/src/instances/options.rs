@@ -126,7 +126,9 @@ impl Instances {
     ) -> Result<(), ServiceError> {
         let instance = self.find(caller, name).await?;
         let now = self.shared.now();
-        Ok(self.shared.store.update_settings(instance.id, settings, now).await?)
+        self.shared.store.update_settings(instance.id, settings, now).await?;
+        self.shared.switches.forget(instance.id);
+        Ok(())
     }
 
     /// The way out of an instance, when it has one of its own.

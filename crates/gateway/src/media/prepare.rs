@@ -1,7 +1,7 @@
 //! A file made ready to be uploaded.
 
 use super::kind::{by_name, extension, sniff};
-use super::picture;
+use super::{film, picture, voice};
 use crate::Shared;
 use crate::error::ServiceError;
 use crate::messages::NewMedia;
@@ -51,8 +51,36 @@ pub(crate) async fn prepare(shared: &Shared, asked: &NewMedia) -> Result<Prepare
             let convert = asked.convert;
             picture::aside(shared, move || sticker(raw, convert)).await
         }
-        _ => Ok(raw),
+        MediaKind::VoiceNote if asked.convert => picture::aside(shared, || spoken(raw)).await,
+        MediaKind::Audio | MediaKind::VoiceNote => picture::aside(shared, || sound(raw)).await,
+        MediaKind::Video | MediaKind::Gif | MediaKind::VideoNote => Ok(film(raw)),
+        MediaKind::Document => Ok(raw),
     }
+}
+
+fn spoken(raw: Prepared) -> Result<Prepared, ServiceError> {
+    let note = voice::note(&raw.bytes, &raw.mimetype)?;
+    Ok(Prepared {
+        bytes: note.ogg,
+        mimetype: "audio/ogg; codecs=opus".into(),
+        seconds: Some(note.seconds),
+        waveform: Some(note.waveform),
+        ..raw
+    })
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the shape of work that is done aside")]
+fn sound(raw: Prepared) -> Result<Prepared, ServiceError> {
+    let seconds = voice::seconds(&raw.bytes);
+    let opus = raw.mimetype == "audio/ogg";
+    let mimetype = if opus { "audio/ogg; codecs=opus".into() } else { raw.mimetype };
+    Ok(Prepared { mimetype, seconds, ..raw })
+}
+
+/// A film is sent as it is; its header says how long it is.
+fn film(raw: Prepared) -> Prepared {
+    let seconds = film::seconds(&raw.bytes);
+    Prepared { seconds, ..raw }
 }
 
 fn image(raw: Prepared) -> Result<Prepared, ServiceError> {

@@ -141,7 +141,11 @@ async fn buttons(
     })
 }
 
-async fn file(shared: &Shared, online: &Online, asked: &NewMedia) -> Result<Media, ServiceError> {
+pub(super) async fn file(
+    shared: &Shared,
+    online: &Online,
+    asked: &NewMedia,
+) -> Result<Media, ServiceError> {
     let prepared = media::prepare(shared, asked).await?;
     let file = online.session.upload(asked.kind, prepared.bytes).await?;
     Ok(Media {

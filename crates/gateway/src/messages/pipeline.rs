@@ -97,6 +97,9 @@ pub(super) fn as_stored(row: &OutgoingRow) -> StoredMessage {
         at: row.now,
         sent_at: None,
         created_at: row.now,
+        edited_at: None,
+        revoked_at: None,
+        recipients: row.recipients.clone(),
     }
 }
 
@@ -128,7 +131,7 @@ async fn send_stored(
     let outgoing = Outgoing {
         id: message.wa_id.clone(),
         to: message.chat.clone(),
-        recipients: Vec::new(),
+        recipients: message.recipients.clone(),
         proto: message.proto.clone(),
     };
     match session.send(&outgoing).await {

@@ -8,6 +8,8 @@ mod harness;
 mod hooks;
 mod housekeeping;
 mod main_job;
+mod manners;
+mod media;
 mod orphans;
 mod people;
 mod secrets;

@@ -117,6 +117,10 @@ impl SessionSink for Sink {
         Ok(self.ids.lock().expect("the ids").iter().any(|known| known == id))
     }
 
+    async fn stored(&self, _id: &str) -> Result<Option<Bytes>, CommitError> {
+        Ok(None)
+    }
+
     async fn report(&self, report: Report) {
         if let Report::Qr { text, .. } = report {
             // Only the first code is scanned; nobody listens after that.

@@ -249,6 +249,7 @@ pub(crate) fn outgoing(instance: InstanceId, chat: &str, wa_id: &str) -> Outgoin
         content: json!({"conversation": "hello"}),
         text: Some("hello".to_owned()),
         context: None,
+        recipients: Vec::new(),
         proto: Bytes::new(),
         idempotency: None,
         now: NOW,

@@ -77,7 +77,7 @@ async fn what_is_no_whole_backup_is_not_restored() {
 pub(crate) async fn a_schema_of_an_earlier_version_is_brought_up_to_date(kind: Kind) {
     let harness = Harness::new(kind).await;
     let plan = migration_plan(harness.directory.path(), &harness.database).await.expect("a plan");
-    assert_eq!((plan.found, plan.pending), (Some(7), vec![]));
+    assert_eq!((plan.found, plan.pending), (Some(8), vec![]));
     let id = harness.instance("shop").await;
     harness.store.commit_inbound(id, vec![inbound(id, ALICE, "1")], NOW).await.expect("stored");
     harness.store.close().await;
@@ -85,13 +85,13 @@ pub(crate) async fn a_schema_of_an_earlier_version_is_brought_up_to_date(kind: K
     back_to_the_first_version(&mut raw).await;
     drop(raw);
     let plan = migration_plan(harness.directory.path(), &harness.database).await.expect("a plan");
-    assert_eq!((plan.found, plan.pending.len()), (Some(1), 6));
+    assert_eq!((plan.found, plan.pending.len()), (Some(1), 7));
     assert_eq!(plan.pending[0], (2, "jobs and search".to_owned()));
     let store = Store::open(harness.options()).await.expect("opens");
     assert!(store.message(id, "1").await.expect("read").is_some());
     assert_eq!(store.search_messages(id, "hi", None, 10).await.expect("searched").len(), 1);
     let plan = migration_plan(harness.directory.path(), &harness.database).await.expect("a plan");
-    assert_eq!(plan.found, Some(7));
+    assert_eq!(plan.found, Some(8));
 }
 
 /// What version 1 had: everything of the later ones taken away again.
@@ -114,6 +114,9 @@ pub(crate) async fn back_to_the_first_version(raw: &mut Raw) {
          ALTER TABLE deliveries DROP COLUMN attempts_before; \
          DROP INDEX whatsapp_instances_token; DROP INDEX webhook_endpoints_evolution; \
          ALTER TABLE chats DROP COLUMN created_at; \
+         ALTER TABLE messages DROP COLUMN edited_at; \
+         ALTER TABLE messages DROP COLUMN revoked_at; \
+         ALTER TABLE messages DROP COLUMN recipients; \
          ALTER TABLE webhook_endpoints DROP COLUMN evolution; \
          ALTER TABLE webhook_endpoints DROP COLUMN media; \
          ALTER TABLE webhook_endpoints DROP COLUMN bytes; \
@@ -182,11 +185,11 @@ async fn a_plan_makes_nothing_and_postgres_is_told_to_use_its_own_tools() {
     let folder = tempfile::tempdir().expect("a directory");
     let data = folder.path().join("data");
     let plan = migration_plan(&data, &Kind::Sqlite.fresh()).await.expect("a plan");
-    assert_eq!((plan.found, plan.pending.len()), (None, 7));
+    assert_eq!((plan.found, plan.pending.len()), (None, 8));
     assert!(!data.exists());
     let postgres = Kind::Postgres.fresh();
     let plan = migration_plan(&data, &postgres).await.expect("a plan");
-    assert_eq!((plan.found, plan.pending.len()), (None, 7));
+    assert_eq!((plan.found, plan.pending.len()), (None, 8));
     let refused = backup(&data, &postgres, &folder.path().join("file")).await.expect_err("refused");
     assert!(refused.to_string().contains("pg_dump"), "{refused}");
 }

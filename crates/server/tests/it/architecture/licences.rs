@@ -40,6 +40,16 @@ struct Graph {
 #[derive(Debug, serde::Deserialize)]
 struct Licenses {
     allow: BTreeSet<String>,
+    #[serde(default)]
+    exceptions: Vec<Exception>,
+}
+
+/// What one package may be under besides.
+#[derive(Debug, serde::Deserialize)]
+struct Exception {
+    #[serde(rename = "crate")]
+    package: String,
+    allow: BTreeSet<String>,
 }
 
 fn deny(tree: &Tree) -> Deny {
@@ -64,9 +74,12 @@ fn packages(targets: &[String]) -> Vec<Package> {
     metadata.packages
 }
 
-fn judge(packages: &[Package], allowed: &BTreeSet<String>) -> Vec<String> {
+fn judge(packages: &[Package], licenses: &Licenses) -> Vec<String> {
     let refused = packages.iter().filter(|package| {
-        !package.license.as_deref().is_some_and(|expression| satisfied(expression, allowed))
+        let exceptions = licenses.exceptions.iter().filter(|one| one.package == package.name);
+        let mut allowed = licenses.allow.clone();
+        allowed.extend(exceptions.flat_map(|one| one.allow.iter().cloned()));
+        !package.license.as_deref().is_some_and(|expression| satisfied(expression, &allowed))
     });
     refused
         .map(|package| {
@@ -126,20 +139,24 @@ fn every_package_is_under_an_allowed_licence() {
     let deny = deny(&Tree::of_this_repository());
     let packages = packages(&deny.graph.targets);
     assert!(packages.len() > 100, "cargo metadata told of {} packages only", packages.len());
-    let findings = judge(&packages, &deny.licenses.allow);
+    let findings = judge(&packages, &deny.licenses);
     assert!(findings.is_empty(), "broken rules:\n{}", findings.join("\n"));
 }
 
 /// [`judge`] over a made-up lock of one package, with MIT and Apache-2.0 allowed.
 fn judge_made_up(tree: &Tree) -> Vec<String> {
-    let allowed = ["MIT", "Apache-2.0"].map(str::to_owned).into();
+    let exception = Exception { package: "other".to_owned(), allow: ["GPL-3.0".to_owned()].into() };
+    let licenses = Licenses {
+        allow: ["MIT", "Apache-2.0"].map(str::to_owned).into(),
+        exceptions: vec![exception],
+    };
     let package = |text: &str| Package {
         name: "made-up".to_owned(),
         version: "1.0.0".to_owned(),
         license: (!text.is_empty()).then(|| text.to_owned()),
     };
     let packages: Vec<_> = tree.files.iter().map(|file| package(&file.text)).collect();
-    judge(&packages, &allowed)
+    judge(&packages, &licenses)
 }
 
 #[test]
