@@ -81,3 +81,7 @@ typed_id!(
     /// A sign-in (a row of `login_sessions`).
     SessionId
 );
+typed_id!(
+    /// Something that was done (a row of `audit_log`).
+    AuditId
+);

@@ -16,6 +16,8 @@ pub mod id;
 pub mod instance;
 pub mod jid;
 pub mod message;
+pub mod network;
 pub mod proxy;
+pub mod quota;
 pub mod session_store;
 pub mod webhook;

@@ -1,42 +1,83 @@
-//! Who calls: keys of programs, sessions of browsers.
+//! Who calls: users, keys of programs, sessions of browsers and programs, tokens of others.
 //!
-//! One admin and one key for now. Keys and cookies are looked up by their SHA-256, so how much of a
-//! wrong one is right can't be told from the time it takes.
+//! Keys, tokens and cookies are looked up by their SHA-256, so how much of a wrong one is right can't be
+//! told from the time it takes. What somebody may do is decided in [`caller`].
 
+pub(crate) mod admin_key;
+mod audit;
 mod caller;
+pub(crate) mod error;
+mod foreign;
+mod jws;
+mod keys;
+mod limits;
+mod logins;
+pub(crate) mod passwords;
+mod throttle;
+mod totp;
+pub(crate) mod users;
+
+pub use admin_key::{AdminKey, WeakKey};
+pub use audit::Deed;
+pub use caller::{Caller, Credential};
+pub use error::{AccountError, WeakPassword};
+pub use foreign::ForeignTokens;
+pub use keys::KeyOrder;
+pub use limits::{Allowance, Rate};
+pub use logins::{Credentials, Tokens, TotpOffer};
+pub use users::{Usage, UserOrder, UserPatch};
 
 use crate::error::{ServiceError, StartError};
 use crate::{Shared, fresh_id};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-pub use caller::{Caller, Credential};
-use flowcore_domain::account::{Role, Scopes};
+pub(crate) use admin_key::hash as credential_hash;
+use admin_key::{MAX_CREDENTIAL, hash, random_token};
+use flowcore_domain::account::Role;
 use flowcore_domain::clock::Millis;
 use flowcore_domain::id::UserId;
-use flowcore_storage::{Admin, LoginSession, Store};
-use sha2::{Digest, Sha256};
+use flowcore_domain::network::Network;
+use flowcore_domain::quota::{QuotaPatch, Quotas};
+use flowcore_storage::{Store, UserChange};
+use foreign::Foreign;
+use limits::Limits;
+use passwords::Passwords;
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use throttle::Throttle;
+use tokio_util::task::TaskTracker;
 
-/// How long a browser stays signed in.
-const SESSION_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
-/// Fewest characters of a key that is given by configuration.
-const MIN_KEY_LENGTH: usize = 32;
-/// Longest credential that is looked at; longer ones are wrong without hashing.
-const MAX_CREDENTIAL: usize = 256;
-/// Beginnings of keys that everybody knows from examples.
-const KNOWN_KEYS: [&str; 6] = [
-    "flowcore123",
-    "changeme",
-    "change-me",
-    "secret",
-    "password",
-    "429683c4c977415caafcce10f7d57e11",
-];
+/// How accounts are set up.
+#[derive(Debug, Clone, Default)]
+pub struct AccountsConfig {
+    /// The admin's key; `None` keeps the stored one, or makes one at the first start.
+    pub admin_key: Option<AdminKey>,
+    /// Whose tokens are taken beside ours.
+    pub foreign: Option<ForeignTokens>,
+    /// How much users have who come with such a token for the first time.
+    pub foreign_quotas: QuotaPatch,
+    /// How many requests a caller may make; `None` for as many as they like.
+    pub rate: Option<Rate>,
+}
+
+/// From where somebody calls.
+#[derive(Debug, Clone, Default)]
+pub struct Client {
+    /// Their address, behind proxies that are trusted.
+    pub address: Option<IpAddr>,
+    /// What they call themselves.
+    pub agent: Option<String>,
+}
+
+impl Client {
+    fn address_text(&self) -> String {
+        self.address.map(|address| address.to_string()).unwrap_or_default()
+    }
+}
 
 /// A browser that signed in.
 #[derive(Debug)]
 pub struct BrowserSession {
+    /// Who.
+    pub user_id: UserId,
     /// Value of the cookie.
     pub token: String,
     /// What unsafe requests have to repeat.
@@ -45,133 +86,172 @@ pub struct BrowserSession {
     pub expires_at: Millis,
 }
 
-/// An admin key that is good enough to be used.
-#[derive(Clone)]
-pub struct AdminKey(String);
-
-/// Why a key from the configuration is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum WeakKey {
-    /// Too short.
-    #[error("the admin key has fewer than 32 characters; make one with: openssl rand -hex 32")]
-    Short,
-    /// Longer than any header should be.
-    #[error("the admin key has more than 256 characters")]
-    Long,
-    /// The same few characters again and again.
-    #[error("the admin key repeats a few characters; make one with: openssl rand -hex 32")]
-    Monotonous,
-    /// Printed in documentation somewhere.
-    #[error("the admin key is known from examples; make one with: openssl rand -hex 32")]
-    Known,
+/// What the first start makes: shown once, never again.
+#[derive(Clone, Default)]
+pub struct NewAdmin {
+    /// The admin's key.
+    pub key: Option<String>,
+    /// The password of the user `admin`.
+    pub password: Option<String>,
 }
 
-impl AdminKey {
-    /// Takes a key that can't be guessed.
-    ///
-    /// # Errors
-    /// [`WeakKey`] says what is wrong with it.
-    pub fn parse(text: &str) -> Result<Self, WeakKey> {
-        const FEWEST_DIFFERENT: usize = 8;
-        if KNOWN_KEYS.iter().any(|known| text.to_ascii_lowercase().starts_with(known)) {
-            return Err(WeakKey::Known);
-        }
-        if text.chars().count() < MIN_KEY_LENGTH {
-            return Err(WeakKey::Short);
-        }
-        if text.len() > MAX_CREDENTIAL {
-            return Err(WeakKey::Long);
-        }
-        let mut different: Vec<char> = text.chars().collect();
-        different.sort_unstable();
-        different.dedup();
-        if different.len() < FEWEST_DIFFERENT {
-            return Err(WeakKey::Monotonous);
-        }
-        Ok(Self(text.to_owned()))
-    }
-
-    fn generate() -> Self {
-        Self(format!("fc_{}", random_token()))
-    }
-}
-
-impl std::fmt::Debug for AdminKey {
+/// Never shows them.
+impl std::fmt::Debug for NewAdmin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("AdminKey(…)")
+        f.write_str("NewAdmin(…)")
     }
 }
 
-/// 256 bits of chance as text for URLs and headers.
-fn random_token() -> String {
-    URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())
-}
-
-/// What a key or token is known by.
-pub(crate) fn credential_hash(credential: &str) -> [u8; 32] {
-    Sha256::digest(credential.as_bytes()).into()
-}
-
-/// Makes sure that there is an admin with a key: the configured one, the stored one, or a new one,
-/// which is returned to be shown once.
+/// Makes sure that there is an admin with a password and a key: the configured one, the stored one, or a new
+/// one, which is returned to be shown once.
 pub(crate) async fn ensure_admin(
     store: &Store,
     configured: Option<AdminKey>,
     now: Millis,
-) -> Result<(UserId, Option<String>), StartError> {
-    if let Some(AdminKey(key)) = configured {
-        let admin = store.ensure_admin(fresh_id(), Some(credential_hash(&key)), now).await?;
-        return Ok((admin.user_id, None));
+) -> Result<(UserId, NewAdmin), StartError> {
+    let configured = configured.map(|AdminKey(key)| hash(&key));
+    let admin = store.ensure_admin(fresh_id(), configured, now).await?;
+    let mut made = NewAdmin::default();
+    if !admin.has_key {
+        let AdminKey(fresh) = AdminKey::generate();
+        store.ensure_admin(fresh_id(), Some(hash(&fresh)), now).await?;
+        made.key = Some(fresh);
     }
-    let AdminKey(fresh) = AdminKey::generate();
-    let existing: Admin = store.ensure_admin(fresh_id(), None, now).await?;
-    if existing.has_key {
-        return Ok((existing.user_id, None));
+    if !admin.has_password {
+        let password = random_token()[..24].to_owned();
+        let passwords = Passwords::new(TaskTracker::new());
+        let hashed = passwords.hash(password.clone()).await;
+        let password_hash = Some(hashed.map_err(|error| StartError::Http(error.to_string()))?);
+        let change = UserChange { password_hash, ..UserChange::default() };
+        store.update_user(admin.user_id, change).await?;
+        made.password = Some(password);
     }
-    store.ensure_admin(fresh_id(), Some(credential_hash(&fresh)), now).await?;
-    Ok((existing.user_id, Some(fresh)))
+    Ok((admin.user_id, made))
 }
 
-/// Recognises callers.
+/// Users and who calls.
 #[derive(Debug, Clone)]
 pub struct Accounts {
     shared: Arc<Shared>,
     admin: UserId,
+    parts: Arc<Parts>,
+}
+
+#[derive(Debug)]
+struct Parts {
+    passwords: Passwords,
+    throttle: Throttle,
+    signing: ring::hmac::Key,
+    foreign: Option<Foreign>,
+    foreign_quotas: Quotas,
+    limits: Option<Limits>,
 }
 
 impl Accounts {
-    pub(crate) fn new(shared: Arc<Shared>, admin: UserId) -> Self {
-        Self { shared, admin }
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        admin: UserId,
+        config: AccountsConfig,
+    ) -> Result<Self, StartError> {
+        let foreign = config.foreign.map(Foreign::new).transpose();
+        let signing = shared.store.derived_key("access tokens");
+        let parts = Parts {
+            passwords: Passwords::new(shared.lifecycle.tracker().clone()),
+            throttle: Throttle::default(),
+            signing: ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &signing),
+            foreign: foreign.map_err(|error| StartError::Http(error.to_string()))?,
+            foreign_quotas: Quotas::default().patched(&config.foreign_quotas),
+            limits: config.rate.map(Limits::new),
+        };
+        Ok(Self { shared, admin, parts: Arc::new(parts) })
+    }
+
+    /// Who comes with this credential as Bearer: a key, or a token of ours or of others.
+    ///
+    /// # Errors
+    /// As [`Accounts::by_key`].
+    pub async fn by_bearer(
+        &self,
+        credential: &str,
+        client: &Client,
+    ) -> Result<Option<Caller>, ServiceError> {
+        if jws::looks_like_one(credential) {
+            self.by_token(credential).await
+        } else {
+            self.by_key(credential, client).await
+        }
     }
 
     /// Who has this key; `None` for nobody.
     ///
     /// # Errors
-    /// When the store can't be asked.
-    pub async fn by_key(&self, key: &str) -> Result<Option<Caller>, ServiceError> {
-        if key.is_empty() || key.len() > MAX_CREDENTIAL {
+    /// [`AccountError::AddressNotAllowed`], or when the store can't be asked.
+    pub async fn by_key(
+        &self,
+        text: &str,
+        client: &Client,
+    ) -> Result<Option<Caller>, ServiceError> {
+        if text.is_empty() || text.len() > MAX_CREDENTIAL {
             return Ok(None);
         }
-        let found = self.shared.store.api_key(credential_hash(key), self.shared.now()).await?;
-        Ok(found.and_then(|key| {
-            let role = Role::parse(&key.role)?;
-            let scopes = Scopes::from_words(key.scopes.iter().map(String::as_str));
-            Some(Caller::new(key.user_id, role, Credential::Key(key.id)).limited_to(scopes))
+        let (hash, now) = (hash(text), self.shared.now());
+        let Some((key, role)) = self.shared.store.api_key(hash, now).await? else {
+            return self.by_instance_token(hash).await;
+        };
+        if !comes_from_allowed(&key.addresses, client) {
+            return Err(AccountError::AddressNotAllowed.into());
+        }
+        // Not worth a refusal when the disk is full.
+        if let Err(error) = self.shared.store.touch_key(&key, now).await {
+            tracing::debug!(%error, "the use of a key was not noted");
+        }
+        let caller = Caller::new(key.user_id, role, Credential::Key(key.id));
+        let caller = caller.limited_to(key.scopes);
+        Ok(Some(match &key.instances {
+            Some(only) => caller.limited_to_instances(only),
+            None => caller,
         }))
     }
 
-    /// Signs a browser in with a key; `None` when the key is nobody's.
+    async fn by_instance_token(&self, hash: [u8; 32]) -> Result<Option<Caller>, ServiceError> {
+        let store = &self.shared.store;
+        let Some(instance) = store.instance_by_token(hash).await? else { return Ok(None) };
+        let owner = store.user(instance.user_id).await?.filter(|owner| !owner.disabled);
+        Ok(owner.map(|owner| {
+            Caller::new(owner.id, owner.role, Credential::Instance(instance.id))
+                .limited_to(Role::Member.scopes())
+                .limited_to_instances(&[instance.id])
+        }))
+    }
+
+    /// Who comes with this signed token.
     ///
     /// # Errors
     /// When the store can't be asked.
-    pub async fn sign_in(&self, key: &str) -> Result<Option<BrowserSession>, ServiceError> {
-        let Some(caller) = self.by_key(key).await? else { return Ok(None) };
+    pub async fn by_token(&self, text: &str) -> Result<Option<Caller>, ServiceError> {
+        let Some(token) = jws::Token::parse(text) else { return Ok(None) };
         let now = self.shared.now();
-        let (token, csrf) = (random_token(), random_token());
-        let expires_at = now.plus(SESSION_LIFETIME);
-        let session = LoginSession { user_id: caller.user_id, csrf: csrf.clone(), expires_at };
-        self.shared.store.create_login_session(credential_hash(&token), session, now).await?;
-        Ok(Some(BrowserSession { token, csrf, expires_at }))
+        let own = jws::Key::Secret(self.parts.signing.clone());
+        if let Some(claims) = token.claims(&own, now) {
+            if claims["iss"] != logins::ISSUER || !jws::is_for(&claims, logins::ISSUER) {
+                return Ok(None);
+            }
+            let session = claims["sid"].as_str().and_then(|id| id.parse().ok());
+            let Some(session) = session else { return Ok(None) };
+            let found = self.shared.store.login_by_id(session, now).await?;
+            return Ok(
+                found.map(|(user, role)| Caller::new(user, role, Credential::Session(session)))
+            );
+        }
+        let Some(foreign) = &self.parts.foreign else { return Ok(None) };
+        let Some(subject) = foreign.subject(&token, now).await else { return Ok(None) };
+        // On the project's own database its id is the profile's.
+        let id = subject.id.parse().unwrap_or_else(|_| fresh_id());
+        let who = (subject.id, subject.email);
+        let quotas = &self.parts.foreign_quotas;
+        let user = self.shared.store.foreign_user(who, id, quotas, now).await?;
+        let caller = Caller::new(user.id, user.role, Credential::Foreign(user.id));
+        Ok((!user.disabled).then_some(caller))
     }
 
     /// Whose cookie this is, and the word that unsafe requests have to repeat.
@@ -182,10 +262,9 @@ impl Accounts {
         if token.is_empty() || token.len() > MAX_CREDENTIAL {
             return Ok(None);
         }
-        let found =
-            self.shared.store.login_session(credential_hash(token), self.shared.now()).await?;
-        Ok(found.map(|session| {
-            (Caller::new(session.user_id, Role::Admin, Credential::Browser), session.csrf)
+        let found = self.shared.store.login_session(hash(token), self.shared.now()).await?;
+        Ok(found.map(|(session, role)| {
+            (Caller::new(session.user_id, role, Credential::Session(session.id)), session.csrf)
         }))
     }
 
@@ -198,6 +277,16 @@ impl Accounts {
         Ok(())
     }
 
+    /// Counts a request of a caller, or of a stranger; `None` when nothing is counted.
+    #[must_use]
+    pub fn allowance(&self, caller: Option<&Caller>, client: &Client) -> Option<Allowance> {
+        let limits = self.parts.limits.as_ref()?;
+        Some(match caller {
+            Some(caller) => limits.of_caller(caller.credential),
+            None => limits.of_stranger(client),
+        })
+    }
+
     /// The admin's own identity, for what the server does by itself.
     #[must_use]
     pub fn admin(&self) -> Caller {
@@ -205,19 +294,9 @@ impl Accounts {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn weak_keys_are_refused_with_the_reason() {
-        let error = |key: &str| AdminKey::parse(key).err();
-        assert_eq!(error("short"), Some(WeakKey::Short));
-        assert_eq!(error("flowcore123"), Some(WeakKey::Known));
-        assert_eq!(error("flowcore123flowcore123flowcore123"), Some(WeakKey::Known));
-        assert_eq!(error(&"a".repeat(64)), Some(WeakKey::Monotonous));
-        assert_eq!(error(&"x".repeat(300)), Some(WeakKey::Long));
-        let AdminKey(fresh) = AdminKey::generate();
-        assert!(AdminKey::parse(&fresh).is_ok());
-    }
+/// Whether a client is in one of these networks; in all of them when there is none.
+fn comes_from_allowed(networks: &[String], client: &Client) -> bool {
+    let mut parsed = networks.iter().filter_map(|network| network.parse::<Network>().ok());
+    networks.is_empty()
+        || client.address.is_some_and(|from| parsed.any(|network| network.covers(from)))
 }

@@ -1,9 +1,11 @@
 //! Why a service could not do what it was asked. The dialects of the server turn these into their own
 //! answers, one table each.
 
+use crate::accounts::error::AccountError;
 use flowcore_domain::engine::EngineError;
 use flowcore_domain::instance::{Reason, Status};
 use flowcore_domain::jid::NumberError;
+use flowcore_domain::quota::OverQuota;
 use flowcore_domain::webhook::HeaderError;
 use flowcore_storage::{OpenError, StorageError};
 
@@ -93,6 +95,12 @@ pub enum ServiceError {
         /// How many are allowed.
         limit: usize,
     },
+    /// The user has as much as they may.
+    #[error(transparent)]
+    OverQuota(#[from] OverQuota),
+    /// Something about users, keys or sign-ins.
+    #[error(transparent)]
+    Account(#[from] AccountError),
     /// The caller may not do that.
     #[error("not allowed")]
     Forbidden,
@@ -116,6 +124,7 @@ pub enum ServiceError {
 impl From<StorageError> for ServiceError {
     fn from(error: StorageError) -> Self {
         match error {
+            StorageError::OverQuota(over) => Self::OverQuota(over),
             StorageError::Unavailable(_) => Self::Unavailable(error.to_string()),
             other => Self::Internal(other.to_string()),
         }

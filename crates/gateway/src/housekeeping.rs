@@ -1,5 +1,5 @@
 //! Forgetting what has had its time: old messages where an instance limits them, events, idempotency
-//! keys, sign-ins. Once at the start and then every hour, at a moment of the server's own, so that many
+//! keys, sign-ins, the audit log. Once at the start and then every hour, at a moment of the server's own, so that many
 //! servers on one database do not all come at once.
 
 use crate::{Shared, trace};
@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const EVERY: Duration = Duration::from_secs(3600);
+/// How long it is known who changed what: two years, in milliseconds.
+const AUDIT_KEPT: i64 = 2 * 365 * 24 * 3600 * 1000;
 /// Up to so much is added to each pause.
 const SPREAD: Duration = Duration::from_secs(300);
 
@@ -37,8 +39,9 @@ async fn tidy(shared: &Shared, events: Duration) -> Result<(), StorageError> {
     let sessions = store.sweep_login_sessions(now).await?;
     let kept = i64::try_from(trace::KEEP.as_millis()).unwrap_or(i64::MAX);
     let notes = store.sweep_notes(Millis(now.0.saturating_sub(kept))).await?;
-    if messages + events + keys + sessions + notes > 0 {
-        tracing::info!(messages, events, keys, sessions, notes, "what is old was forgotten");
+    let audit = store.sweep_audit(Millis(now.0.saturating_sub(AUDIT_KEPT))).await?;
+    if messages + events + keys + sessions + notes + audit > 0 {
+        tracing::info!(messages, events, keys, sessions, notes, audit, "what is old was forgotten");
     }
     Ok(())
 }

@@ -27,7 +27,11 @@ mod people;
 mod qr;
 mod trace;
 
-pub use accounts::{Accounts, AdminKey, BrowserSession, Caller, Credential, WeakKey};
+pub use accounts::{
+    AccountError, Accounts, AccountsConfig, AdminKey, Allowance, BrowserSession, Caller, Client,
+    Credential, Credentials, Deed, ForeignTokens, KeyOrder, NewAdmin, Rate, Tokens, TotpOffer,
+    Usage, UserOrder, UserPatch, WeakKey, WeakPassword,
+};
 pub use chats::{ChatRef, Chats};
 pub use clients::{AllowPrivate, AllowPrivateError};
 pub use conversations::{Conversations, MAX_ENTRIES};
@@ -36,9 +40,10 @@ pub use events::trial::Trial;
 pub use events::webhooks::{NewWebhook, WebhookPatch, Webhooks, WebhooksOf};
 pub use flowcore_engines::{crash_points, verifies_certificates};
 pub use flowcore_storage::{
-    ChatFilter, ChatOverview, Contact, ContactFilter, DatabaseOptions, Delivery, DeliveryAttempt,
-    DeliveryFilter, DeliveryState, InstanceCounts, Label, Mark, MasterKey, Media, MessageFilter,
-    Note, Page, Receipt, Retention, StoredEvent, StoredMessage,
+    ApiKey, AuditEntry, AuditFilter, ChatFilter, ChatOverview, Contact, ContactFilter,
+    DatabaseOptions, Delivery, DeliveryAttempt, DeliveryFilter, DeliveryState, InstanceCounts,
+    Label, LoginSession, Mark, MasterKey, Media, MessageFilter, Note, Page, Receipt, Retention,
+    StoredEvent, StoredMessage, User,
 };
 pub use groups::{Groups, NewGroup};
 pub use instances::options::{InstanceDetails, MAX_TOKEN, MIN_TOKEN, NewOptions};
@@ -81,8 +86,8 @@ pub struct GatewayConfig {
     pub mark: Mark,
     /// Key that seals secrets at rest; `None` uses (or makes) the file in the data directory.
     pub master_key: Option<MasterKey>,
-    /// The admin's key; `None` keeps the stored one, or makes one at the first start.
-    pub admin_key: Option<AdminKey>,
+    /// Users and who calls.
+    pub accounts: AccountsConfig,
     /// Address of WhatsApp's chat socket; `None` is WhatsApp's own.
     pub whatsapp_url: Option<String>,
     /// Address under which users reach this server, for what is sent to their apps.
@@ -115,8 +120,8 @@ pub struct Gateway {
 pub struct Started {
     /// The services.
     pub gateway: Gateway,
-    /// The admin's key when it was made just now: shown once, never again.
-    pub new_admin_key: Option<String>,
+    /// The admin's key and password when they were made just now: shown once, never again.
+    pub new_admin: NewAdmin,
 }
 
 /// How often a store that takes nothing is tried while somebody waits: for a few seconds.
@@ -205,8 +210,9 @@ impl Gateway {
             proxy_guard: clients::proxy_guard(&config.allow_private),
         };
         let engine = WebEngine::new(&engine_config, lifecycle.tracker().clone())?;
-        let (admin, new_admin_key) =
-            accounts::ensure_admin(&store, config.admin_key, clock.now()).await?;
+        let mut accounts = config.accounts;
+        let admin_key = accounts.admin_key.take();
+        let (admin, new_admin) = accounts::ensure_admin(&store, admin_key, clock.now()).await?;
         let shared = Arc::new(Shared {
             store,
             clock,
@@ -221,7 +227,7 @@ impl Gateway {
         });
         let poster = Poster::new(config.allow_private, config.public_url)?;
         let gateway = Self {
-            accounts: Accounts::new(Arc::clone(&shared), admin),
+            accounts: Accounts::new(Arc::clone(&shared), admin, accounts)?,
             instances: Instances::new(Arc::clone(&shared)),
             messages: Messages::new(Arc::clone(&shared)),
             groups: Groups::new(Arc::clone(&shared)),
@@ -237,7 +243,7 @@ impl Gateway {
         events::delivery::start(Arc::clone(&gateway.shared), poster);
         gateway.instances.bring_back().await?;
         housekeeping::start(Arc::clone(&gateway.shared), config.keep_events);
-        Ok(Started { gateway, new_admin_key })
+        Ok(Started { gateway, new_admin })
     }
 
     /// Who may do what.

@@ -1,7 +1,11 @@
 //! What an operator does from the command line, beside a server that runs or instead of one.
 
+mod accounts;
+
+use crate::accounts::AccountError;
 use flowcore_storage::{
-    BackupError, DatabaseOptions, Mark, MasterKey, MigrationPlan, OpenError, Store, StoreOptions,
+    BackupError, DatabaseOptions, Mark, MasterKey, MigrationPlan, OpenError, StorageError, Store,
+    StoreOptions,
 };
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -34,6 +38,15 @@ pub enum OperatorError {
     /// There is no backup, or it was not restored.
     #[error(transparent)]
     Backup(#[from] BackupError),
+    /// Something about users or keys.
+    #[error(transparent)]
+    Account(#[from] AccountError),
+    /// The store was opened and does not work.
+    #[error("the store does not work: {0}")]
+    Storage(#[from] StorageError),
+    /// What was asked for can't be done.
+    #[error("{0}")]
+    Refused(String),
     /// The key is not in a file.
     #[error(
         "the master key is a setting: start the server with FLOWCORE_MASTER_KEY set to the new key, a \
@@ -107,12 +120,23 @@ impl Data {
     }
 
     async fn open(&self) -> Result<Store, OpenError> {
-        Store::open(StoreOptions {
+        Store::open(self.options()).await
+    }
+
+    fn options(&self) -> StoreOptions {
+        StoreOptions {
             data_dir: self.data_dir.clone(),
             database: self.database.clone(),
             mark: self.mark,
             master_key: self.master_key.clone(),
-        })
-        .await
+        }
+    }
+
+    /// The store, also beside a server that runs on it.
+    async fn open_beside(&self) -> Result<Store, OpenError> {
+        match self.open().await {
+            Err(OpenError::InUse { .. }) => Store::open_beside(self.options()).await,
+            other => other,
+        }
     }
 }

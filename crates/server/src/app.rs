@@ -10,8 +10,12 @@ use crate::dashboard::Cookies;
 use crate::evolution::{self, EvolutionSettings};
 use crate::replay::Replays;
 use crate::surface::Route;
+use crate::tls::{Tls, TlsError};
 use crate::{listener, router};
-use flowcore_gateway::{Gateway, GatewayConfig, Mark, StartError, Started};
+use flowcore_domain::network::Network;
+use flowcore_gateway::{
+    AccountsConfig, Gateway, GatewayConfig, Mark, NewAdmin, StartError, Started,
+};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +35,7 @@ const UPLOADS: usize = 4;
 pub(crate) struct AppState {
     pub(crate) gateway: Gateway,
     pub(crate) cookies: Cookies,
+    pub(crate) settings: Arc<Settings>,
     pub(crate) replays: Arc<Replays>,
     /// The public address, without a slash at the end.
     pub(crate) url: Arc<str>,
@@ -41,6 +46,19 @@ pub(crate) struct AppState {
     pub(crate) stopping: CancellationToken,
     /// Tasks that outlive their request; a stop waits for them.
     pub(crate) tasks: TaskTracker,
+}
+
+/// What handlers need to know of the configuration.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// Proxies whose X-Forwarded headers count.
+    pub(crate) trusted_proxies: Vec<Network>,
+    /// Browsers may sign in over plain HTTP from everywhere.
+    pub(crate) insecure_cookies: bool,
+    /// Sites whose pages may call this server.
+    pub(crate) cors_origins: Vec<String>,
+    /// The address under which browsers should come, without a slash at the end.
+    pub(crate) public_url: String,
 }
 
 /// Why the server did not start.
@@ -54,6 +72,9 @@ pub enum ServeError {
         /// What the system said.
         cause: std::io::Error,
     },
+    /// The certificate or its key can't be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The services behind it did not start.
     #[error(transparent)]
     Gateway(#[from] StartError),
@@ -63,7 +84,7 @@ pub enum ServeError {
 pub struct Running {
     addr: SocketAddr,
     url: String,
-    new_admin_key: Option<String>,
+    new_admin: NewAdmin,
     routes: Arc<[Route]>,
     gateway: Gateway,
     stopping: CancellationToken,
@@ -83,13 +104,20 @@ impl std::fmt::Debug for Running {
 /// [`ServeError`] when the port or the data directory can't be used.
 pub async fn serve(config: ServerConfig, mark: Mark) -> Result<Running, ServeError> {
     let (listener, addr) = bind(&config.host, config.port).await?;
-    let url = config.public_url.unwrap_or_else(|| local_url(addr));
-    let Started { gateway, new_admin_key } = Gateway::start(GatewayConfig {
+    let access = config.access;
+    let tls = access.tls.as_ref().map(Tls::open).transpose()?;
+    let url = config.public_url.unwrap_or_else(|| local_url(addr, tls.is_some()));
+    let Started { gateway, new_admin } = Gateway::start(GatewayConfig {
         data_dir: config.data_dir,
         database: config.database,
         mark,
         master_key: config.master_key,
-        admin_key: config.admin_key,
+        accounts: AccountsConfig {
+            admin_key: config.admin_key,
+            foreign: access.foreign,
+            foreign_quotas: access.foreign_quotas,
+            rate: access.rate,
+        },
         whatsapp_url: config.whatsapp_url,
         public_url: url.clone(),
         keep_events: config.keep_events,
@@ -104,6 +132,12 @@ pub async fn serve(config: ServerConfig, mark: Mark) -> Result<Running, ServeErr
     let state = AppState {
         gateway: gateway.clone(),
         cookies: Cookies::for_url(&url),
+        settings: Arc::new(Settings {
+            trusted_proxies: access.trusted_proxies,
+            insecure_cookies: access.insecure_cookies,
+            cors_origins: access.cors_origins,
+            public_url: url.clone(),
+        }),
         replays: Arc::default(),
         url: url.as_str().into(),
         uploads: Arc::new(Semaphore::new(UPLOADS)),
@@ -111,15 +145,18 @@ pub async fn serve(config: ServerConfig, mark: Mark) -> Result<Running, ServeErr
         stopping: stopping.clone(),
         tasks: tasks.clone(),
     };
+    if let Some(tls) = tls.clone() {
+        tasks.spawn(tls.watch(stopping.clone()));
+    }
     let (service, routes) = router::routes(state);
     tasks.spawn(listener::accept(
         listener,
-        service,
+        listener::Service { routes: service, tls },
         listener::Stop { soft: stopping.clone(), hard: cut.clone() },
         tasks.clone(),
     ));
     tracing::info!(%addr, "listening");
-    Ok(Running { addr, url, new_admin_key, routes, gateway, stopping, cut, tasks })
+    Ok(Running { addr, url, new_admin, routes, gateway, stopping, cut, tasks })
 }
 
 impl Running {
@@ -140,7 +177,12 @@ impl Running {
 
     /// The admin key, when it was made by this start.
     pub fn new_admin_key(&self) -> Option<&str> {
-        self.new_admin_key.as_deref()
+        self.new_admin.key.as_deref()
+    }
+
+    /// The password of the user `admin`, when it was made by this start.
+    pub fn new_admin_password(&self) -> Option<&str> {
+        self.new_admin.password.as_deref()
     }
 
     /// The codes that its instances show, as long as it runs.
@@ -169,10 +211,13 @@ async fn bind(host: &str, port: u16) -> Result<(TcpListener, SocketAddr), ServeE
 }
 
 /// A browser on this machine can't open `0.0.0.0`.
-fn local_url(addr: SocketAddr) -> String {
+fn local_url(addr: SocketAddr, tls: bool) -> String {
+    let scheme = if tls { "https" } else { "http" };
     match addr {
-        SocketAddr::V4(v4) if v4.ip().is_unspecified() => format!("http://127.0.0.1:{}", v4.port()),
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => format!("http://[::1]:{}", v6.port()),
-        other => format!("http://{other}"),
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => {
+            format!("{scheme}://127.0.0.1:{}", v4.port())
+        }
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => format!("{scheme}://[::1]:{}", v6.port()),
+        other => format!("{scheme}://{other}"),
     }
 }

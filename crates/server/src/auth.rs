@@ -6,9 +6,12 @@
 //! where [`Authenticated`] and the dashboard's `Viewer` take them.
 
 use crate::app::AppState;
+use crate::client::Arrival;
 use crate::dashboard::session::Viewer;
 use crate::evolution;
+use crate::ledger::Ledger;
 use crate::problem::Problem;
+use crate::request::RequestId;
 use crate::surface::{Access, Route};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
@@ -16,7 +19,7 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use flowcore_domain::account::Scope;
-use flowcore_gateway::Caller;
+use flowcore_gateway::{Allowance, Caller};
 use sha2::{Digest as _, Sha256};
 
 /// The header in which the dashboard's own scripts repeat the session's token.
@@ -26,7 +29,13 @@ pub(crate) const CSRF_HEADER: &str = "x-csrf-token";
 #[derive(Clone)]
 pub(crate) struct Authenticated(pub(crate) Caller);
 
+/// Put into a request that the server makes of another one: who was recognised there. Nothing that comes over
+/// the network can carry it.
+#[derive(Clone)]
+pub(crate) struct Forwarded(pub(crate) Caller);
+
 enum Credential {
+    Bearer(String),
     Key(String),
     Cookie(String),
     Unusable,
@@ -42,46 +51,123 @@ impl FromRequestParts<AppState> for Authenticated {
     }
 }
 
-/// Lets a request through to its route, or answers it.
+/// Lets a request through to its route, or answers it. What it changed is noted.
 pub(crate) async fn guard(
     State((state, route)): State<(AppState, Route)>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    match admit(&state, route.access, &mut request).await {
-        Ok(()) => next.run(request).await,
-        Err(answer) => *answer,
+    let arrival = Arrival::of(request.extensions());
+    let admitted = admit(&state, route.access, &arrival, &mut request).await;
+    let (caller, allowance) = match admitted {
+        Ok(None) => return next.run(request).await,
+        Ok(Some(admitted)) => admitted,
+        Err(answer) => return *answer,
+    };
+    let ledger = Ledger::default();
+    request.extensions_mut().insert(ledger.clone());
+    let (uri, id) = (request.uri().clone(), request.extensions().get::<RequestId>().cloned());
+    let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let mut response = next.run(request).await;
+    let status = response.status();
+    let changed = !safe && (status.is_success() || status.is_redirection());
+    if changed && route.access.is_noted() {
+        let who = (&caller, &arrival);
+        ledger.close(&state, who, route, (&uri, status, id.as_ref())).await;
     }
+    if let Some(allowance) = allowance {
+        tell(allowance, response.headers_mut());
+    }
+    response
 }
+
+/// Who was let through, and what is left of their rate.
+type Admitted = (Caller, Option<Allowance>);
 
 async fn admit(
     state: &AppState,
     access: Access,
+    arrival: &Arrival,
     request: &mut Request,
-) -> Result<(), Box<Response>> {
+) -> Result<Option<Admitted>, Box<Response>> {
+    let accounts = state.gateway.accounts();
     let refused = |problem: Problem| Box::new(problem.into_response());
-    match access {
-        Access::Open | Access::Own => {}
-        Access::Key(scope) => {
-            let caller =
-                recognise(state, request.method(), request.headers()).await.map_err(refused)?;
-            require(&caller, scope).map_err(refused)?;
-            request.extensions_mut().insert(Authenticated(caller));
+    let (caller, scope) = match access {
+        Access::Open | Access::Own => return Ok(None),
+        Access::Key(scope) | Access::Bearer(scope) => {
+            let only_bearer = matches!(access, Access::Bearer(_));
+            let asked = (request.method(), request.headers());
+            match recognise(state, asked, arrival, only_bearer).await {
+                Ok(caller) => (caller, scope),
+                Err(problem) => return Err(Box::new(stranger(state, arrival, problem))),
+            }
+        }
+        Access::Evolution(scope) if request.extensions().get::<Forwarded>().is_some() => {
+            let forwarded = request.extensions().get::<Forwarded>().cloned();
+            let Some(Forwarded(caller)) = forwarded else { return Ok(None) };
+            (caller, scope)
         }
         Access::Evolution(scope) => {
-            let caller = evolution::recognise(state, request.headers(), scope).await;
-            request.extensions_mut().insert(Authenticated(caller?));
+            let asked = (request.headers(), &arrival.client);
+            match evolution::recognise(state, asked, scope).await {
+                Ok(caller) => (caller, scope),
+                Err(answer) if answer.status() == StatusCode::UNAUTHORIZED => {
+                    let wait = accounts.allowance(None, &arrival.client).and_then(|one| one.wait);
+                    return Err(wait.map_or(answer, |wait| Box::new(evolution::too_many(wait))));
+                }
+                Err(answer) => return Err(answer),
+            }
         }
         Access::Page(scope) => {
             let viewer = Viewer::of(request.headers(), state).await.map_err(refused)?;
             let Some(viewer) = viewer else {
                 return Err(Box::new(Redirect::to("/login").into_response()));
             };
-            require(&viewer.caller, scope).map_err(refused)?;
+            let caller = viewer.caller.clone();
             request.extensions_mut().insert(viewer);
+            (caller, scope)
         }
+    };
+    let allowance = accounts.allowance(Some(&caller), &arrival.client);
+    if let Some(wait) = allowance.and_then(|allowance| allowance.wait) {
+        return Err(match (access, allowance) {
+            (Access::Evolution(_), _) | (_, None) => evolution::too_many(wait).into(),
+            (_, Some(allowance)) => too_many(allowance).into(),
+        });
     }
-    Ok(())
+    require(&caller, scope).map_err(refused)?;
+    request.extensions_mut().insert(Authenticated(caller.clone()));
+    Ok(Some((caller, allowance)))
+}
+
+/// Who is not recognised is counted by their address, and told so when it is too often.
+fn stranger(state: &AppState, arrival: &Arrival, problem: Problem) -> Response {
+    if problem.status != StatusCode::UNAUTHORIZED {
+        return problem.into_response();
+    }
+    match state.gateway.accounts().allowance(None, &arrival.client) {
+        Some(allowance) if allowance.wait.is_some() => too_many(allowance),
+        _ => problem.into_response(),
+    }
+}
+
+fn too_many(allowance: Allowance) -> Response {
+    let wait = allowance.wait.unwrap_or(1);
+    let mut response = Problem::rate_limited(wait).into_response();
+    tell(allowance, response.headers_mut());
+    response
+}
+
+/// The draft of the IETF that most clients read.
+fn tell(allowance: Allowance, headers: &mut HeaderMap) {
+    let reset = allowance.wait.unwrap_or(u32::from(allowance.remaining < allowance.limit));
+    for (name, value) in [
+        ("ratelimit-limit", allowance.limit),
+        ("ratelimit-remaining", allowance.remaining),
+        ("ratelimit-reset", reset),
+    ] {
+        headers.insert(name, value.into());
+    }
 }
 
 fn require(caller: &Caller, scope: Scope) -> Result<(), Problem> {
@@ -102,37 +188,46 @@ fn require(caller: &Caller, scope: Scope) -> Result<(), Problem> {
 
 async fn recognise(
     state: &AppState,
-    method: &Method,
-    headers: &HeaderMap,
+    (method, headers): (&Method, &HeaderMap),
+    arrival: &Arrival,
+    only_bearer: bool,
 ) -> Result<Caller, Problem> {
     let accounts = state.gateway.accounts();
-    match credential(headers, state) {
-        Credential::Key(key) => match accounts.by_key(&key).await? {
-            Some(caller) => Ok(caller),
-            None => Err(Problem::unauthorized("This key is not known here. Check it.")),
-        },
+    let found = match credential(headers, state, only_bearer) {
+        Credential::Bearer(text) => accounts.by_bearer(&text, &arrival.client).await?,
+        Credential::Key(key) => accounts.by_key(&key, &arrival.client).await?,
         Credential::Cookie(token) => {
             let Some((caller, csrf)) = accounts.by_cookie(&token).await? else {
                 return Err(Problem::unauthorized("The session has ended. Sign in again."));
             };
             check_csrf(method, headers, &csrf)?;
-            Ok(caller)
+            return Ok(caller);
         }
         Credential::Unusable => {
-            Err(Problem::unauthorized("The Authorization header is not \"Bearer\" and a key."))
+            let why = "The Authorization header is not \"Bearer\" and a key or a token.";
+            return Err(Problem::unauthorized(why));
         }
-        Credential::None => Err(Problem::unauthorized(
-            "Send your key in the header \"apikey\", or as \"Authorization: Bearer\".",
-        )),
-    }
+        Credential::None => {
+            let why = "Send your key in the header \"apikey\", or as \"Authorization: Bearer\".";
+            return Err(Problem::unauthorized(why));
+        }
+    };
+    let why = "This key or token is not known here, or it has ended. Check it, or sign in again.";
+    found.ok_or_else(|| Problem::unauthorized(why))
 }
 
-fn credential(headers: &HeaderMap, state: &AppState) -> Credential {
+fn credential(headers: &HeaderMap, state: &AppState, only_bearer: bool) -> Credential {
     if let Some(value) = headers.get(header::AUTHORIZATION) {
         return match value.to_str().ok().and_then(bearer) {
-            Some(key) => Credential::Key(key.to_owned()),
+            Some(_) if headers.get_all(header::AUTHORIZATION).iter().count() > 1 => {
+                Credential::Unusable
+            }
+            Some(key) => Credential::Bearer(key.to_owned()),
             None => Credential::Unusable,
         };
+    }
+    if only_bearer {
+        return Credential::None;
     }
     if let Some(value) = headers.get("apikey") {
         return Credential::Key(value.to_str().unwrap_or_default().to_owned());

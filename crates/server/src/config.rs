@@ -4,9 +4,11 @@
 //! what the file says, [`ServerConfig`] is what the server runs on: checked, nothing left to parse.
 //! A weak admin key or an unknown name in the file stops the start with a sentence that says why.
 
+mod access;
 mod evolution;
 mod example;
 
+pub use access::{AccessConfig, AccessFlags, TlsFiles};
 pub use example::example_file;
 
 use crate::evolution::EvolutionSettings;
@@ -65,6 +67,9 @@ pub struct Flags {
     /// Private hosts, host:port or CIDRs that webhooks may reach, comma separated
     #[arg(long, env = "FLOWCORE_ALLOW_PRIVATE", global = true)]
     pub allow_private: Option<String>,
+    /// Who gets in, and how.
+    #[command(flatten)]
+    pub access: AccessFlags,
     /// What is logged, by level and module [default: info]
     #[arg(long, env = "FLOWCORE_LOG", global = true)]
     pub log: Option<String>,
@@ -108,6 +113,16 @@ struct FileSettings {
     allow_private: Option<Vec<String>>,
     log: Option<String>,
     log_format: Option<LogFormat>,
+    trusted_proxies: Option<Vec<String>>,
+    insecure_cookies: Option<bool>,
+    rate_limit: Option<String>,
+    cors_origins: Option<Vec<String>>,
+    tls_cert: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
+    supabase_url: Option<String>,
+    supabase_jwt_secret: Option<String>,
+    supabase_audience: Option<String>,
+    supabase_quotas: Option<String>,
 }
 
 /// What the server runs on.
@@ -135,6 +150,8 @@ pub struct ServerConfig {
     pub allow_private: AllowPrivate,
     /// What is chosen for clients of Evolution.
     pub evolution: EvolutionSettings,
+    /// Who gets in, and how.
+    pub access: AccessConfig,
 }
 
 /// What is logged and how.
@@ -186,6 +203,12 @@ pub enum ConfigError {
     /// Events are kept for too short or too long.
     #[error("FLOWCORE_KEEP_EVENTS_DAYS is a number from 1 to {MOST_EVENT_DAYS}")]
     KeepEvents,
+    /// A secret that others sign tokens with is one that could be guessed.
+    #[error("refused: FLOWCORE_SUPABASE_JWT_SECRET: {0}")]
+    WeakSecret(WeakKey),
+    /// Something about who gets in.
+    #[error("{0}")]
+    Access(String),
     /// The socket address of WhatsApp is not a WebSocket's.
     #[error("FLOWCORE_WHATSAPP_URL begins with ws:// or wss://")]
     WhatsAppUrl,
@@ -212,7 +235,8 @@ pub fn load_without_file(flags: Flags) -> Result<(ServerConfig, LogSettings), Co
     merge(flags, FileSettings::default())
 }
 
-fn merge(flags: Flags, file: FileSettings) -> Result<(ServerConfig, LogSettings), ConfigError> {
+fn merge(flags: Flags, mut file: FileSettings) -> Result<(ServerConfig, LogSettings), ConfigError> {
+    let access = access::merge(flags.access, &mut file)?;
     let allow_private = flags.allow_private.or(file.allow_private.map(|list| list.join(",")));
     let log = LogSettings {
         filter: flags.log.or(file.log),
@@ -239,6 +263,7 @@ fn merge(flags: Flags, file: FileSettings) -> Result<(ServerConfig, LogSettings)
             None => AllowPrivate::none(),
         },
         evolution: EvolutionSettings::default(),
+        access,
     };
     Ok((config, log))
 }

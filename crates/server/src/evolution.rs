@@ -20,7 +20,7 @@ mod schema;
 mod system;
 mod unserved;
 
-pub(crate) use access::{Held, recognise};
+pub(crate) use access::{Held, recognise, too_many};
 pub use system::MetricsAccess;
 pub(crate) use system::welcome;
 

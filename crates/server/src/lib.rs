@@ -4,9 +4,12 @@
 //! starts one from a [`config::ServerConfig`] and hands back what stops it. There is no global state:
 //! many servers live in one process.
 
-pub use flowcore_gateway::{AdminKey, AllowPrivate, DatabaseOptions, Mark, crash_points};
+pub use flowcore_gateway::{
+    AdminKey, AllowPrivate, DatabaseOptions, ForeignTokens, Mark, Rate, crash_points,
+};
 
 pub use surface::{Access, Route};
+pub use tls::TlsError;
 
 pub mod app;
 pub mod codes;
@@ -17,9 +20,13 @@ pub mod signals;
 
 mod api;
 mod auth;
+mod client;
+mod cors;
 mod dashboard;
 mod extract;
+mod functions;
 mod health;
+mod ledger;
 mod listener;
 mod problem;
 mod qr;
@@ -27,3 +34,4 @@ mod replay;
 mod request;
 mod router;
 mod surface;
+mod tls;

@@ -5,6 +5,7 @@
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use flowcore_domain::account::{Role, Scope, Scopes};
 use flowcore_gateway::Mark;
 use flowcore_gateway::operator::Data;
 use flowcore_server::app::{self, Running};
@@ -42,9 +43,12 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// The key that seals secrets at rest
+    /// Keys of the API, and the key that seals secrets at rest
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Users
+    #[command(subcommand)]
+    User(UserCommand),
     /// Write the database to a new file; the server may be running
     Backup {
         /// Where to
@@ -59,8 +63,55 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum KeyCommand {
-    /// Make a new key and seal everything with it; the server may be running
+    /// Make a new master key and seal everything with it; the server may be running
     Rotate,
+    /// Make a key of the API and print it once; the server may be running
+    Add {
+        /// Whose it is
+        #[arg(long, default_value = "admin")]
+        user: String,
+        /// What it is called
+        #[arg(long, default_value = "command line")]
+        name: String,
+        /// What it is good for: read, send, manage, settings, delete, admin [default: all that its user may]
+        #[arg(long, value_delimiter = ',')]
+        scopes: Vec<String>,
+    },
+    /// Take a key of the API away; the server may be running
+    Revoke {
+        /// Its id, or its first ten characters
+        key: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum UserCommand {
+    /// Make a user and print the password once; the server may be running
+    Add {
+        /// What they are called at sign-in
+        name: String,
+        /// admin, member or viewer
+        #[arg(long, default_value = "member")]
+        role: String,
+        /// Where they can be written to
+        #[arg(long)]
+        email: Option<String>,
+    },
+    /// Give a user a new password, print it once, and sign them out everywhere
+    Password {
+        /// What they are called at sign-in
+        name: String,
+    },
+    /// Shut a user out: their sessions end, their keys are good for nothing
+    Disable {
+        /// What they are called at sign-in
+        name: String,
+    },
+    /// Let a user in again
+    Enable {
+        /// What they are called at sign-in
+        name: String,
+    },
 }
 
 fn main() -> ExitCode {
@@ -102,10 +153,8 @@ fn operate(command: Command, flags: Flags, file: Option<&Path>) -> anyhow::Resul
                 data.migrate().await?;
                 println!("The schema is up to date.");
             }
-            Command::Key(KeyCommand::Rotate) => {
-                data.rotate_key().await?;
-                println!("Everything is sealed with a new key. Renew your copy of the key file.");
-            }
+            Command::Key(command) => keys(&data, command).await?,
+            Command::User(command) => users(&data, command).await?,
             Command::Backup { file } => {
                 data.backup(&file).await?;
                 println!("Written to {}. The master key is not in it: keep both.", file.display());
@@ -118,6 +167,52 @@ fn operate(command: Command, flags: Flags, file: Option<&Path>) -> anyhow::Resul
         }
         Ok(())
     })
+}
+
+async fn keys(data: &Data, command: KeyCommand) -> anyhow::Result<()> {
+    match command {
+        KeyCommand::Rotate => {
+            data.rotate_key().await?;
+            println!("Everything is sealed with a new key. Renew your copy of the key file.");
+        }
+        KeyCommand::Add { user, name, scopes } => {
+            let wanted = scopes
+                .iter()
+                .map(|word| Scope::parse(word).with_context(|| format!("{word:?} is no scope")));
+            let wanted = wanted.collect::<anyhow::Result<Vec<_>>>()?;
+            let wanted = (!wanted.is_empty()).then(|| Scopes::of(&wanted));
+            let key = data.add_key(&user, &name, wanted).await?;
+            println!("Key (shown only now, keep it): {key}");
+        }
+        KeyCommand::Revoke { key } => {
+            data.revoke_key(&key).await?;
+            println!("The key is good for nothing any more.");
+        }
+    }
+    Ok(())
+}
+
+async fn users(data: &Data, command: UserCommand) -> anyhow::Result<()> {
+    match command {
+        UserCommand::Add { name, role, email } => {
+            let role = Role::parse(&role).context("a role is admin, member or viewer")?;
+            let password = data.add_user(&name, role, email).await?;
+            println!("Password of {name} (shown only now): {password}");
+        }
+        UserCommand::Password { name } => {
+            let password = data.reset_password(&name).await?;
+            println!("New password of {name} (shown only now): {password}");
+        }
+        UserCommand::Disable { name } => {
+            data.disable_user(&name, true).await?;
+            println!("{name} is shut out.");
+        }
+        UserCommand::Enable { name } => {
+            data.disable_user(&name, false).await?;
+            println!("{name} may come in again.");
+        }
+    }
+    Ok(())
 }
 
 fn serve(flags: Flags, file: Option<&Path>) -> anyhow::Result<()> {
@@ -145,9 +240,12 @@ fn serve(flags: Flags, file: Option<&Path>) -> anyhow::Result<()> {
     })
 }
 
-/// The admin key is shown this once and to stdout only: logs are kept and forwarded.
+/// Password and key are shown this once and to stdout only: logs are kept and forwarded.
 fn announce(running: &Running) {
     println!("Dashboard and API: {}", running.url());
+    if let Some(password) = running.new_admin_password() {
+        println!("Password of the user admin (shown only now, keep it): {password}");
+    }
     if let Some(key) = running.new_admin_key() {
         println!("Admin key (shown only now, keep it): {key}");
     }

@@ -4,6 +4,7 @@
 //! problems; each row has a snapshot. [`finish`] puts in what only the outside knows (path, request id)
 //! and gives browsers a page instead of JSON.
 
+mod account;
 mod service;
 
 pub(crate) use service::idempotency_conflict;
@@ -13,8 +14,11 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use std::borrow::Cow;
+
+/// Where errors have the shape that the frontend of the first users reads.
+const FUNCTIONS: &str = "/functions/v1/";
 
 /// One field of the request that has to change.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -32,6 +36,8 @@ pub(crate) struct Problem {
     pub(crate) detail: String,
     pub(crate) errors: Vec<FieldError>,
     pub(crate) retry_after: Option<u32>,
+    /// Members of its own, after those that every problem has.
+    pub(crate) more: Option<Box<Map<String, Value>>>,
 }
 
 impl Problem {
@@ -48,6 +54,7 @@ impl Problem {
             detail: detail.into(),
             errors: vec![],
             retry_after: None,
+            more: None,
         }
     }
 
@@ -90,6 +97,18 @@ impl Problem {
         Self::new(status, "internal", "Internal error", detail)
     }
 
+    /// 429 with the seconds to wait.
+    pub(crate) fn rate_limited(wait: u32) -> Self {
+        let mut problem = Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "rate_limited",
+            "Too many requests",
+            format!("Wait {wait} seconds and try again; the RateLimit headers tell what is left."),
+        );
+        problem.retry_after = Some(wait);
+        problem
+    }
+
     /// 503 while the server goes down: another try finds the next one.
     pub(crate) fn stopping() -> Self {
         let mut problem = Self::new(
@@ -111,6 +130,9 @@ impl Problem {
             "code": self.code,
             "errors": self.errors,
         });
+        for (name, value) in self.more.iter().flat_map(|more| more.iter()) {
+            body[name] = value.clone();
+        }
         if let Some(path) = path {
             body["instance"] = path.into();
         }
@@ -159,14 +181,18 @@ impl IntoResponse for Problem {
 /// The outermost word on every problem: path and request id for programs, a page for people.
 pub(crate) async fn finish(request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
-    let page = !path.starts_with("/api/") && wants_page(request.headers());
+    let program = path.starts_with("/api/") || path.starts_with(FUNCTIONS);
+    let page = !program && wants_page(request.headers());
     let id = request.extensions().get::<RequestId>().cloned();
     let mut response = next.run(request).await;
     let Some(problem) = response.extensions_mut().remove::<Problem>() else {
         return response;
     };
     let id = id.as_ref().map(|id| id.0.as_ref());
-    let rendered = if page {
+    let rendered = if path.starts_with(FUNCTIONS) {
+        let body = json!({ "success": false, "error": problem.detail });
+        (problem.status, axum::Json(body)).into_response()
+    } else if page {
         crate::dashboard::problem_page(&problem, id)
     } else {
         problem.json(Some(&path), id)

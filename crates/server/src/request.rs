@@ -1,8 +1,9 @@
 //! Around every request: an id, a line in the log, the headers that keep browsers safe, and a 500
 //! instead of a dead connection when a handler panics.
 
+use crate::app::AppState;
 use crate::problem::Problem;
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -58,7 +59,11 @@ pub(crate) async fn trace(mut request: Request, next: Next) -> Response {
 }
 
 /// The headers that every answer has. Answers are not to be kept by caches unless they say so.
-pub(crate) async fn secure(request: Request, next: Next) -> Response {
+pub(crate) async fn secure(
+    State(state): State<AppState>,
+    request: Request,
+    next: Next,
+) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in [
@@ -71,6 +76,10 @@ pub(crate) async fn secure(request: Request, next: Next) -> Response {
         (HeaderName::from_static("permissions-policy"), "camera=(), microphone=(), geolocation=()"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+    if state.cookies.are_secure() {
+        let two_years = HeaderValue::from_static("max-age=63072000");
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, two_years);
     }
     let cache = headers.entry(header::CACHE_CONTROL);
     cache.or_insert(HeaderValue::from_static("no-store"));

@@ -4,10 +4,10 @@ use crate::app::AppState;
 use crate::extract::JSON_LIMIT;
 use crate::problem::{self, Problem};
 use crate::surface::{Access, Route, Surface};
-use crate::{api, dashboard, evolution, health, request};
+use crate::{api, client, cors, dashboard, evolution, functions, health, request};
 use axum::Router;
 use axum::http::{Method, Uri};
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use flowcore_domain::account::Scope;
 use std::sync::Arc;
@@ -15,6 +15,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 /// Forms of the dashboard are a few short fields.
 const FORM_LIMIT: usize = 64 << 10;
+
+/// Users, keys and sign-ins are a few short fields too.
+const ACCOUNT_LIMIT: usize = 64 << 10;
 
 const OPEN: Access = Access::Open;
 const READ: Access = Access::Key(Scope::Read);
@@ -28,26 +31,33 @@ const ADMIN: Access = Access::Key(Scope::Admin);
 /// line, headers.
 pub(crate) fn routes(state: AppState) -> (Router, Arc<[Route]>) {
     let socket_io = api::socket_io::layer(&state);
+    let (behind, _) = Surface::new(state.clone()).with(evolution::routes).finish();
+    let behind = behind.with_state(state.clone());
     let (router, list) = Surface::new(state.clone())
         .get("/healthz", OPEN, health::healthz)
         .get("/readyz", OPEN, health::readyz)
         .with(api_routes)
         .with(webhook_routes)
+        .with(account_routes)
         .with(dashboard_routes)
         .with(evolution::routes)
+        .body_limit(JSON_LIMIT)
+        .with(|surface| functions::routes(surface, behind))
         .note("GET", "/socket.io/", Access::Own)
         .note("*", "(elsewhere)", OPEN)
         .finish();
     let router = router
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
-        .with_state(state)
+        .with_state(state.clone())
         .layer(from_fn(evolution::cross_origin))
         .layer(socket_io)
         .layer(CatchPanicLayer::custom(request::panicked))
         .layer(from_fn(problem::finish))
         .layer(from_fn(request::trace))
-        .layer(from_fn(request::secure));
+        .layer(from_fn_with_state(state.clone(), cors::allow))
+        .layer(from_fn_with_state(state.clone(), client::note))
+        .layer(from_fn_with_state(state, request::secure));
     (router, list)
 }
 
@@ -104,6 +114,32 @@ fn webhook_routes(surface: Surface) -> Surface {
         .delete("/api/webhooks/{id}", ADMIN, api::webhooks::delete)
         .post("/api/webhooks/{id}/test", ADMIN, api::webhooks::test)
         .post("/api/webhooks/{id}/rotate", ADMIN, api::webhooks::rotate)
+}
+
+fn account_routes(surface: Surface) -> Surface {
+    use api::{audit, keys, login, users};
+    surface
+        .body_limit(ACCOUNT_LIMIT)
+        .post("/api/auth/login", OPEN, login::log_in)
+        .post("/api/auth/refresh", OPEN, login::refresh)
+        .post("/api/auth/logout", READ, login::log_out)
+        .get("/api/auth/sessions", READ, login::sessions)
+        .delete("/api/auth/sessions/{id}", READ, login::end_session)
+        .post("/api/auth/totp", READ, login::offer_totp)
+        .put("/api/auth/totp", READ, login::confirm_totp)
+        .delete("/api/auth/totp", READ, login::remove_totp)
+        .get("/api/me", READ, users::me)
+        .post("/api/me/password", READ, users::change_password)
+        .get("/api/users", ADMIN, users::list)
+        .post("/api/users", ADMIN, users::create)
+        .get("/api/users/{id}", ADMIN, users::get)
+        .patch("/api/users/{id}", ADMIN, users::update)
+        .delete("/api/users/{id}", ADMIN, users::delete)
+        .get("/api/audit", ADMIN, audit::list)
+        .get("/api/keys", MANAGE, keys::list)
+        .post("/api/keys", MANAGE, keys::create)
+        .delete("/api/keys/{id}", MANAGE, keys::delete)
+        .post("/api/instances/{name}/token", MANAGE, keys::instance_token)
 }
 
 fn dashboard_routes(surface: Surface) -> Surface {

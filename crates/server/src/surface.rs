@@ -21,6 +21,8 @@ pub enum Access {
     Open,
     /// Who has a credential with this scope: a key, a token, or the dashboard's cookie.
     Key(Scope),
+    /// The same, where only `Authorization: Bearer` counts.
+    Bearer(Scope),
     /// Who is signed in with a browser and has this scope. Others are sent to the form.
     Page(Scope),
     /// Who has a key of the server or the key of an instance with this scope, as clients of Evolution send
@@ -28,6 +30,18 @@ pub enum Access {
     Evolution(Scope),
     /// The handler itself decides, with credentials that no other route takes.
     Own,
+}
+
+impl Access {
+    /// Whether what such a request changes goes to the audit log. Messages have a record of their own.
+    pub(crate) fn is_noted(self) -> bool {
+        match self {
+            Self::Open | Self::Own => false,
+            Self::Key(scope) | Self::Bearer(scope) | Self::Page(scope) | Self::Evolution(scope) => {
+                scope != Scope::Send
+            }
+        }
+    }
 }
 
 /// A route as it is served.

@@ -2,6 +2,7 @@
 //!
 //! Messages name tables and rows, never their content.
 
+use flowcore_domain::quota::OverQuota;
 use flowcore_domain::session_store::SessionStoreError;
 use std::path::PathBuf;
 
@@ -17,6 +18,9 @@ pub enum StorageError {
     /// It is not there.
     #[error("{0} does not exist")]
     NotFound(&'static str),
+    /// The user has as much as they may.
+    #[error(transparent)]
+    OverQuota(#[from] OverQuota),
     /// A row can't be read or opened; repeating does not help.
     #[error("a row of {table} is damaged: {row}")]
     Corrupt {

@@ -61,7 +61,8 @@ impl Store {
     /// Makes an instance and appends `events` about it.
     ///
     /// # Errors
-    /// `Conflict` when the name is taken (compared without case), `NotFound` when the user is not there.
+    /// `Conflict` when the name is taken (compared without case), `NotFound` when the user is not there,
+    /// `OverQuota` when they have enough.
     pub async fn create_instance(
         &self,
         new: NewInstance,

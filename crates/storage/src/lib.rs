@@ -10,6 +10,7 @@
 #![warn(missing_docs)]
 
 mod accounts;
+mod audit;
 mod changes;
 mod contacts;
 mod database;
@@ -28,6 +29,7 @@ mod messages;
 mod open;
 mod outgoing;
 mod queries;
+mod quotas;
 mod rotation;
 mod row;
 mod sessions;
@@ -36,7 +38,10 @@ mod trace;
 mod vault;
 mod webhooks;
 
-pub use accounts::{Admin, ApiKey, LoginSession};
+pub use accounts::{
+    Admin, ApiKey, LAST_ADMIN, LoginSession, NewKey, NewUser, Refresh, Secrets, User, UserChange,
+};
+pub use audit::{AuditEntry, AuditFilter};
 pub use contacts::{Chat, ChatCursor};
 pub use deliveries::{
     Again, Claim, ClaimedDelivery, Delivery, DeliveryAttempt, DeliveryFilter, DeliveryState,
@@ -87,6 +92,7 @@ struct Inner {
     webhooks: Sealer,
     logins: Sealer,
     options: Sealer,
+    profiles: Sealer,
 }
 
 impl Store {
@@ -99,16 +105,27 @@ impl Store {
             Some(_) => None,
             None => Some(options.data_dir.join(open::KEY_FILE)),
         };
-        let Opened { database, vault, guard } = open::open(options).await?;
-        let (webhooks, logins) =
-            (vault.sealer("webhook_endpoints"), vault.sealer("login_sessions"));
-        let options = vault.sealer("whatsapp_instances");
-        let inner = Inner { database, guard, vault, key_file, webhooks, logins, options };
-        let store = Self { inner: Arc::new(inner) };
+        let store = Self::around(open::open(options).await?, key_file);
         if store.inner.key_file.is_some() || store.inner.vault.master().has_earlier() {
             store.watch_key();
         }
         Ok(store)
+    }
+
+    /// Opens the store beside a server that runs on it, for a small change.
+    ///
+    /// # Errors
+    /// [`OpenError::InUse`] when that server is of another version.
+    pub async fn open_beside(options: StoreOptions) -> Result<Self, OpenError> {
+        Ok(Self::around(open::beside(options).await?, None))
+    }
+
+    fn around(opened: Opened, key_file: Option<PathBuf>) -> Self {
+        let Opened { database, vault, guard } = opened;
+        let scopes = ["webhook_endpoints", "login_sessions", "whatsapp_instances", "profiles"];
+        let [webhooks, logins, options, profiles] = scopes.map(|scope| vault.sealer(scope));
+        let inner = Inner { database, guard, vault, key_file, webhooks, logins, options, profiles };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Finishes the writes that wait and closes the database. Later calls fail as unavailable.
@@ -130,6 +147,11 @@ impl Store {
             })
         })
         .await
+    }
+
+    /// A key that only servers with this master key know, for something that is not stored.
+    pub fn derived_key(&self, purpose: &str) -> [u8; 32] {
+        self.inner.vault.derive(purpose)
     }
 
     fn readers(&self) -> &Readers {

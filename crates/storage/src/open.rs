@@ -145,6 +145,22 @@ pub(crate) async fn open(options: StoreOptions) -> Result<Opened, OpenError> {
     }
 }
 
+/// Opens the database of a server that runs, for a small change beside it: nothing is made or migrated, and
+/// the guard holds nothing.
+pub(crate) async fn beside(options: StoreOptions) -> Result<Opened, OpenError> {
+    let location = location(&options.data_dir, &options.database)?;
+    let mut connection = location.connect().await?;
+    let found = schema(&mut connection).await?;
+    if found.is_none_or(|found| !pending(&location, found).is_empty()) {
+        connection.close().await;
+        return Err(OpenError::InUse { what: "this data".to_owned() });
+    }
+    let vault = prepare_database(&mut connection, &options).await?;
+    let guard = Guard::nothing();
+    let database = Database::start(&location, connection, guard.schema().lost().clone());
+    Ok(Opened { database, vault, guard })
+}
+
 /// Where the database is; nothing is made.
 pub(crate) fn location(data_dir: &Path, database: &DatabaseOptions) -> Result<Location, OpenError> {
     match database {

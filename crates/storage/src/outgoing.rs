@@ -8,6 +8,7 @@ use crate::error::StorageError;
 use crate::events::{self, StoredEvent};
 use crate::media;
 use crate::messages::{self, StoredMessage, read_message};
+use crate::quotas;
 use crate::row::Record;
 use bytes::Bytes;
 use flowcore_domain::clock::Millis;
@@ -15,6 +16,7 @@ use flowcore_domain::event::NewEvent;
 use flowcore_domain::id::{InstanceId, MessageRowId};
 use flowcore_domain::jid::{Jid, Server};
 use flowcore_domain::message::{Addressing, DeliveryStatus};
+use flowcore_domain::quota::Quota;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -80,7 +82,7 @@ impl Store {
     ///
     /// # Errors
     /// `Conflict` when a message with that id is stored for this chat, `NotFound` when the instance was
-    /// deleted.
+    /// deleted, `OverQuota` when its owner has sent enough today.
     pub async fn insert_outgoing(&self, row: OutgoingRow) -> Result<OutgoingInsert, StorageError> {
         self.write(move |connection| {
             Box::pin(async move {
@@ -88,6 +90,8 @@ impl Store {
                 if let Some(earlier) = earlier_request(connection, &row).await? {
                     return Ok(earlier);
                 }
+                let one = (Quota::MessagesPerDay, 1);
+                quotas::spend_by_owner(connection, row.instance_id, one, row.now).await?;
                 let idempotency = row.idempotency.clone();
                 let message = stored(row);
                 let chat = Sighting {

@@ -16,7 +16,7 @@ use crate::open::{self, KEY_CHECK};
 use crate::row::Record;
 use crate::vault::Sealer;
 use crate::{accounts, sessions, webhooks};
-use flowcore_domain::id::InstanceId;
+use flowcore_domain::id::{InstanceId, UserId};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -87,6 +87,17 @@ impl Store {
             done += self
                 .replace_with(&self.inner.logins, (&name, &row, "csrf"), |old, new| {
                     update.0.bind(old).bind(new).bind(update.1)
+                })
+                .await?;
+        }
+        let seconds = "SELECT id, totp FROM profiles WHERE totp IS NOT NULL";
+        for row in old(seconds, "totp", id).fetch_all(self.readers()).await? {
+            let user: UserId = Record::new("profiles", &row).parsed("id")?;
+            let update = query("UPDATE profiles SET totp = $2 WHERE totp = $1 AND id = $3");
+            let name = accounts::totp_row(user);
+            done += self
+                .replace_with(&self.inner.profiles, (&name, &row, "totp"), |old, new| {
+                    update.bind(old).bind(new).bind(user)
                 })
                 .await?;
         }

@@ -150,6 +150,16 @@ impl Vault {
         *self.master.write().unwrap_or_else(PoisonError::into_inner) = master;
     }
 
+    /// A key for something that is not sealed, by the current master key.
+    pub(crate) fn derive(&self, purpose: &str) -> [u8; 32] {
+        let master = self.master.read().unwrap_or_else(PoisonError::into_inner);
+        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&*master.current.bytes)
+            .expect("HMAC takes keys of any length");
+        mac.update(b"flowcore derive v1 ");
+        mac.update(purpose.as_bytes());
+        mac.finalize().into_bytes().into()
+    }
+
     /// What seals and opens the values of a scope.
     pub(crate) fn sealer(&self, scope: &str) -> Sealer {
         Sealer { vault: self.clone(), scope: scope.into(), ciphers: Arc::default() }

@@ -5,10 +5,12 @@ use crate::deliveries::{health, pieces, queue};
 use crate::dialect::{self, Connection, Query, query};
 use crate::error::StorageError;
 use crate::events::read_kind;
+use crate::quotas;
 use crate::row::{Record, json_text};
 use flowcore_domain::clock::Millis;
 use flowcore_domain::event::EventKind;
 use flowcore_domain::id::{InstanceId, WebhookId};
+use flowcore_domain::quota::Quota;
 use flowcore_domain::webhook::{BytesForm, FileForm, Scope, Secret, Webhook};
 
 const TABLE: &str = "webhook_endpoints";
@@ -28,7 +30,7 @@ impl Store {
     /// Stores a new endpoint; false when its scope has [`MAX_WEBHOOKS`] already.
     ///
     /// # Errors
-    /// `NotFound` when the instance or the user was deleted.
+    /// `NotFound` when the instance or the user was deleted, `OverQuota` when they have enough.
     pub async fn create_webhook(&self, webhook: Webhook) -> Result<bool, StorageError> {
         let sealed = self.seal_webhook(&webhook)?;
         self.write(move |connection| {
@@ -38,6 +40,11 @@ impl Store {
                     Scope::User(id) => (None, Some(id)),
                 };
                 lock(connection, webhook.scope).await?;
+                let owner = match webhook.scope {
+                    Scope::Instance(id) => quotas::owner(connection, id).await?,
+                    Scope::User(id) => id,
+                };
+                quotas::room(connection, owner, (Quota::Webhooks, 1)).await?;
                 let count: Option<i64> = query(
                     "SELECT COUNT(*) FROM webhook_endpoints WHERE instance_id = $1 OR user_id = $1",
                 )

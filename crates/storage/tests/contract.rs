@@ -29,6 +29,8 @@ mod outgoing;
 mod pauses;
 #[path = "contract/postgres.rs"]
 mod postgres;
+#[path = "contract/quotas.rs"]
+mod quotas;
 #[path = "contract/raw.rs"]
 mod raw;
 #[path = "contract/restart.rs"]
@@ -71,7 +73,13 @@ macro_rules! on {
 suite! {
     accounts:
         there_is_one_admin_and_a_new_key_replaces_the_old
-        a_sign_in_ends_by_itself_or_by_sign_out;
+        a_sign_in_ends_by_itself_or_by_sign_out
+        a_refresh_token_that_comes_twice_ends_the_sign_in
+        a_user_is_made_once_changed_and_shut_out
+        an_administrator_is_always_left
+        a_foreign_user_is_made_at_first_sight
+        a_second_factor_is_sealed_and_each_code_taken_once
+        what_was_done_is_found_again_also_when_who_did_it_is_gone;
     deliveries:
         a_chat_is_delivered_in_order_and_holds_up_no_other
         only_wanted_kinds_are_delivered_to_each_endpoint
@@ -153,6 +161,10 @@ suite! {
         an_endpoint_that_is_off_gets_nothing_even_when_asked
         an_event_that_cannot_be_read_is_buried_alone
         many_waiting_deliveries_are_ended_and_deleted_in_pieces;
+    quotas:
+        a_crowd_makes_exactly_as_many_instances_as_are_allowed
+        what_is_counted_in_a_window_begins_anew_with_the_next
+        a_message_too_many_is_not_stored_and_not_counted;
     rotation:
         a_running_store_seals_everything_with_a_new_key;
     sessions:

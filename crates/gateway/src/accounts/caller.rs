@@ -4,7 +4,7 @@
 //! may do; a key may be good for less, and for some of their instances only.
 
 use flowcore_domain::account::{Role, Scope, Scopes};
-use flowcore_domain::id::{ApiKeyId, InstanceId, UserId};
+use flowcore_domain::id::{ApiKeyId, InstanceId, SessionId, UserId};
 use flowcore_domain::instance::Instance;
 use std::sync::Arc;
 
@@ -15,10 +15,25 @@ pub enum Credential {
     Key(ApiKeyId),
     /// The token of one instance.
     Instance(InstanceId),
-    /// A browser's cookie.
-    Browser,
+    /// A sign-in of a browser or a program.
+    Session(SessionId),
+    /// A token of somebody whom others signed in.
+    Foreign(UserId),
     /// The server's own doing.
     Server,
+}
+
+/// As the audit log names it.
+impl std::fmt::Display for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Key(id) => write!(f, "key {id}"),
+            Self::Instance(id) => write!(f, "instance {id}"),
+            Self::Session(id) => write!(f, "session {id}"),
+            Self::Foreign(_) => f.write_str("foreign token"),
+            Self::Server => f.write_str("server"),
+        }
+    }
 }
 
 /// Somebody who was recognised.
@@ -97,11 +112,11 @@ mod tests {
     #[test]
     fn only_admins_with_the_scope_see_what_is_not_theirs() {
         let (own, other, id): (UserId, UserId, InstanceId) = (fresh_id(), fresh_id(), fresh_id());
-        let admin = Caller::new(own, Role::Admin, Credential::Browser);
+        let admin = Caller::new(own, Role::Admin, Credential::Server);
         assert!(admin.sees_instance(other, id) && admin.user_of_lists().is_none());
         let narrow = admin.limited_to(Role::Member.scopes());
         assert!(!narrow.sees_instance(other, id) && narrow.sees_instance(own, id));
-        let member = Caller::new(own, Role::Member, Credential::Browser);
+        let member = Caller::new(own, Role::Member, Credential::Server);
         assert!(!member.clone().limited_to(Scopes::ALL).may(Scope::Admin));
         let one = member.limited_to_instances(&[id]);
         assert!(one.sees_instance(own, id) && !one.sees_instance(own, fresh_id()));

@@ -1,7 +1,7 @@
 //! Which addresses users' URLs may lead to: the public internet, and what the operator opened.
 
-use std::net::{IpAddr, Ipv6Addr};
-use std::str::FromStr;
+use flowcore_domain::network::Network;
+use std::net::IpAddr;
 use std::sync::Arc;
 use url::{Host, Url};
 
@@ -12,7 +12,7 @@ pub struct AllowPrivate(Arc<Vec<Rule>>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Rule {
     /// Every address of a network.
-    Network { base: IpAddr, prefix: u8 },
+    Network(Network),
     /// A host name, on one port or on all.
     Host { name: String, port: Option<u16> },
 }
@@ -32,10 +32,7 @@ impl AllowPrivate {
     /// This machine itself, for the sandbox.
     #[must_use]
     pub fn loopback() -> Self {
-        Self(Arc::new(vec![
-            Rule::Network { base: IpAddr::from([127, 0, 0, 0]), prefix: 8 },
-            Rule::Network { base: Ipv6Addr::LOCALHOST.into(), prefix: 128 },
-        ]))
+        Self(Arc::new(Network::loopback().map(Rule::Network).to_vec()))
     }
 
     /// What either of two lists allows.
@@ -63,7 +60,7 @@ impl AllowPrivate {
                 name.eq_ignore_ascii_case(host)
                     && only.is_none_or(|only| port.is_none_or(|p| p == only))
             }
-            Rule::Network { .. } => false,
+            Rule::Network(_) => false,
         })
     }
 
@@ -77,19 +74,8 @@ impl AllowPrivate {
 impl Rule {
     fn parse(entry: &str) -> Result<Self, AllowPrivateError> {
         let wrong = || AllowPrivateError(entry.to_owned());
-        if let Some((base, prefix)) = entry.split_once('/') {
-            let base: IpAddr = base.parse().map_err(|_| wrong())?;
-            let prefix: u8 = prefix.parse().map_err(|_| wrong())?;
-            let widest = if base.is_ipv4() { 32 } else { 128 };
-            return if prefix <= widest {
-                Ok(Self::Network { base, prefix })
-            } else {
-                Err(wrong())
-            };
-        }
-        if let Ok(base) = IpAddr::from_str(entry.trim_matches(['[', ']'])) {
-            let prefix = if base.is_ipv4() { 32 } else { 128 };
-            return Ok(Self::Network { base, prefix });
+        if let Ok(network) = entry.parse() {
+            return Ok(Self::Network(network));
         }
         let (name, port) = match entry.rsplit_once(':') {
             Some((name, port)) => (name, Some(port.parse().map_err(|_| wrong())?)),
@@ -101,18 +87,7 @@ impl Rule {
     }
 
     fn covers(&self, address: IpAddr) -> bool {
-        let Self::Network { base, prefix } = self else { return false };
-        match (base, address.to_canonical()) {
-            (IpAddr::V4(base), IpAddr::V4(address)) => {
-                let mask = u32::MAX.checked_shl(32 - u32::from(*prefix)).unwrap_or(0);
-                base.to_bits() & mask == address.to_bits() & mask
-            }
-            (IpAddr::V6(base), IpAddr::V6(address)) => {
-                let mask = u128::MAX.checked_shl(128 - u32::from(*prefix)).unwrap_or(0);
-                base.to_bits() & mask == address.to_bits() & mask
-            }
-            _ => false,
-        }
+        matches!(self, Self::Network(network) if network.covers(address))
     }
 }
 

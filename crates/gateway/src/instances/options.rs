@@ -2,7 +2,7 @@
 //! tells of it.
 
 use super::{InstanceView, Instances};
-use crate::accounts::{Caller, Credential, credential_hash};
+use crate::accounts::{AccountError, Caller, credential_hash};
 use crate::error::ServiceError;
 use flowcore_domain::account::Role;
 use flowcore_domain::engine::EngineError;
@@ -87,19 +87,23 @@ impl Instances {
         Ok((self.current(&instance), text))
     }
 
-    /// The owner of the instance that this key is for, limited to that instance.
+    /// Gives an instance a new key in place of the one before, which is good for nothing any more.
     ///
     /// # Errors
-    /// When the store can't be asked.
-    pub async fn by_token(&self, token: &str) -> Result<Option<Caller>, ServiceError> {
-        if !(MIN_TOKEN..=MAX_TOKEN).contains(&token.len()) {
-            return Ok(None);
+    /// [`AccountError::WiderKey`] when it would be good for more than the caller.
+    pub async fn renew_token(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+    ) -> Result<String, ServiceError> {
+        let instance = self.find(caller, name).await?;
+        if !caller.scopes.covers(Role::Member.scopes()) {
+            return Err(AccountError::WiderKey.into());
         }
-        let found = self.shared.store.instance_by_token(credential_hash(token)).await?;
-        Ok(found.map(|one| {
-            let credential = Credential::Instance(one.id);
-            Caller::new(one.user_id, Role::Member, credential).limited_to_instances(&[one.id])
-        }))
+        let text = fresh_token();
+        let token = InstanceToken { hash: credential_hash(&text), text: text.clone() };
+        self.shared.store.set_instance_token(instance.id, token).await?;
+        Ok(text)
     }
 
     /// The switches of an instance.

@@ -7,8 +7,8 @@ use axum::{Json, Router};
 use flowcore_domain::instance::InstanceName;
 use flowcore_domain::webhook::{BytesForm, ChatFilter, FileForm};
 use flowcore_gateway::{
-    AllowPrivate, Caller, DatabaseOptions, Gateway, GatewayConfig, InstanceView, Mark, NewWebhook,
-    WebhooksOf,
+    AccountsConfig, AllowPrivate, Caller, DatabaseOptions, Gateway, GatewayConfig, InstanceView,
+    Mark, NewWebhook, WebhooksOf,
 };
 use flowcore_simulator::{Network, NetworkConfig};
 use serde_json::{Value, json};
@@ -212,7 +212,7 @@ async fn start_gateway(network: &Network, data: &std::path::Path) -> Gateway {
         database: DatabaseOptions::DataDirectory,
         mark: Mark::Sandbox,
         master_key: None,
-        admin_key: None,
+        accounts: AccountsConfig::default(),
         whatsapp_url: Some(network.socket_url(true)),
         public_url: "http://flowcore.test".into(),
         keep_events: Duration::from_secs(30 * 24 * 3600),

@@ -7,6 +7,7 @@
 //! too slow is cut off and sees it.
 
 use crate::app::AppState;
+use crate::client::Arrival;
 use axum::http::header;
 use axum::http::request::Parts;
 use flowcore_domain::account::Scope;
@@ -80,22 +81,16 @@ async fn serve(socket: SocketRef, State(state): State<AppState>) {
     state.tasks.spawn(tell(socket, follower, gone, state.stopping.clone()));
 }
 
-/// Whose key it is: one of the server, or that of one instance.
-async fn recognised(state: &AppState, key: &str) -> Result<Option<Caller>, ServiceError> {
-    match state.gateway.accounts().by_key(key).await? {
-        Some(caller) => Ok(Some(caller)),
-        None => state.gateway.instances().by_token(key).await,
-    }
-}
-
 /// Who asks, and for what: the namespace is the instance.
 async fn asked(socket: &SocketRef, state: &AppState) -> Result<(Caller, FollowFilter), Refused> {
     let key = key_of(socket.req_parts()).ok_or(Refused::Unauthorized)?;
-    let known = recognised(state, &key).await.map_err(|_| Refused::Unavailable)?;
-    let caller = known.ok_or(Refused::Unauthorized)?;
-    if !caller.may(Scope::Read) {
-        return Err(Refused::Unauthorized);
-    }
+    let client = Arrival::of(&socket.req_parts().extensions).client;
+    let caller = state.gateway.accounts().by_bearer(&key, &client).await;
+    let caller = match caller {
+        Ok(Some(caller)) if caller.may(Scope::Read) => caller,
+        Ok(_) | Err(ServiceError::Account(_)) => return Err(Refused::Unauthorized),
+        Err(_) => return Err(Refused::Unavailable),
+    };
     let mut filter = FollowFilter::default();
     let name = socket.ns().trim_start_matches('/');
     if !name.is_empty() {

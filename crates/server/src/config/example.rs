@@ -12,7 +12,7 @@ struct Setting {
     about: &'static str,
 }
 
-const SETTINGS: [Setting; 13] = [
+const SETTINGS: [Setting; 23] = [
     Setting {
         name: "host",
         example: "\"127.0.0.1\"",
@@ -70,6 +70,58 @@ const SETTINGS: [Setting; 13] = [
         example: "[]",
         about: "Private addresses that webhooks may reach all the same: hosts, host:port or CIDRs,\n\
                 for example [\"crm.lan:8080\", \"10.0.0.0/8\"].",
+    },
+    Setting {
+        name: "trusted_proxies",
+        example: "[]",
+        about: "Proxies whose X-Forwarded-For and X-Forwarded-Proto count: addresses and networks,\n\
+                for example [\"127.0.0.1\", \"10.0.0.0/8\"].",
+    },
+    Setting {
+        name: "insecure_cookies",
+        example: "false",
+        about: "Browsers sign in over plain HTTP on this machine only. true lets them do so from\n\
+                everywhere: whoever listens on the way then has the session.",
+    },
+    Setting {
+        name: "rate_limit",
+        example: "\"6000\"",
+        about: "Requests a minute of one key; who has no good key gets a tenth by address.\n\
+                \"off\" for no limit.",
+    },
+    Setting {
+        name: "cors_origins",
+        example: "[]",
+        about: "Sites whose pages may call this server from the browser, for example\n\
+                [\"https://app.example.com\"]; [\"*\"] for all. The dashboard's cookie never counts there.",
+    },
+    Setting {
+        name: "tls_cert",
+        example: "\"\"",
+        about: "The certificate chain in PEM, when TLS ends here and not at a proxy.",
+    },
+    Setting { name: "tls_key", example: "\"\"", about: "Its private key in PEM." },
+    Setting {
+        name: "supabase_url",
+        example: "\"\"",
+        about: "A Supabase project whose users may come with their tokens (ES256, RS256), for example\n\
+                https://PROJECT.supabase.co.",
+    },
+    Setting {
+        name: "supabase_jwt_secret",
+        example: "\"\"",
+        about: "That project's JWT secret, when it still signs with one (HS256).",
+    },
+    Setting {
+        name: "supabase_audience",
+        example: "\"authenticated\"",
+        about: "Whom such tokens must be meant for.",
+    },
+    Setting {
+        name: "supabase_quotas",
+        example: "\"\"",
+        about: "What those users may have from the first time on, for example\n\
+                \"instances=3,messagesPerDay=1000\". Left empty, there is no limit.",
     },
     Setting {
         name: "log",
@@ -139,10 +191,24 @@ mod tests {
             allow_private,
             log,
             log_format,
+            trusted_proxies,
+            insecure_cookies,
+            rate_limit,
+            cors_origins,
+            tls_cert,
+            tls_key,
+            supabase_url,
+            supabase_jwt_secret,
+            supabase_audience,
+            supabase_quotas,
         } = toml::from_str(&uncommented.join("\n")).expect("the example can be read");
         assert!(host.is_some() && port.is_some() && data_dir.is_some() && admin_key.is_some());
         assert!(master_key.is_some() && public_url.is_some() && whatsapp_url.is_some());
         assert!(database_url.is_some() && database_schema.is_some() && keep_events_days.is_some());
+        assert!(trusted_proxies.is_some() && insecure_cookies.is_some() && rate_limit.is_some());
+        assert!(cors_origins.is_some() && tls_cert.is_some() && tls_key.is_some());
+        assert!(supabase_url.is_some() && supabase_jwt_secret.is_some());
+        assert!(supabase_audience.is_some() && supabase_quotas.is_some());
         assert!(allow_private.is_some() && log.is_some() && log_format.is_some());
     }
 

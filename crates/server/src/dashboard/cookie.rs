@@ -17,6 +17,11 @@ impl Cookies {
         Self { secure: public_url.starts_with("https://") }
     }
 
+    /// Whether browsers send it over TLS only.
+    pub(crate) fn are_secure(self) -> bool {
+        self.secure
+    }
+
     fn name(self) -> &'static str {
         if self.secure { "__Host-flowcore" } else { "flowcore" }
     }

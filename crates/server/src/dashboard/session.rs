@@ -1,15 +1,18 @@
 //! Signing in and out, and the extractors that say who is looking.
 
 use super::{page, view};
+use crate::api::login;
 use crate::app::AppState;
 use crate::auth::{csrf_refused, same_token};
+use crate::client::Arrival;
 use crate::problem::Problem;
-use axum::Form;
+use axum::extract::rejection::FormRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use flowcore_gateway::Caller;
+use axum::{Extension, Form};
+use flowcore_gateway::{AccountError, BrowserSession, Caller, Credentials, ServiceError};
 use serde::Deserialize;
 
 /// Somebody who is signed in. Who is not was sent to the form by the guard.
@@ -78,41 +81,138 @@ fn unreadable() -> Problem {
 }
 
 /// `GET /login`
-pub(crate) async fn form(State(state): State<AppState>, headers: HeaderMap) -> Response {
+pub(crate) async fn form(
+    State(state): State<AppState>,
+    Extension(arrival): Extension<Arrival>,
+    headers: HeaderMap,
+) -> Response {
     match Viewer::of(&headers, &state).await {
         Ok(Some(_)) => Redirect::to("/").into_response(),
-        Ok(None) => page(&view::LoginPage { refused: false }),
+        Ok(None) => {
+            let blocked = blocked(&state, &arrival);
+            page(&view::LoginPage { refused: None, blocked: blocked.as_deref(), username: "" })
+        }
         Err(problem) => problem.into_response(),
     }
+}
+
+/// Why the browser would not keep, or should not be given, a session at this address. Said before anybody
+/// types a password.
+fn blocked(state: &AppState, arrival: &Arrival) -> Option<String> {
+    if arrival.encrypted || arrival.is_loopback() {
+        return None;
+    }
+    let settings = &state.settings;
+    if !state.cookies.are_secure() {
+        let why = "Over plain HTTP everybody on the way could take the session. Put TLS in front \
+                   (FLOWCORE_PUBLIC_URL with https, or FLOWCORE_TLS_CERT and FLOWCORE_TLS_KEY), or set \
+                   FLOWCORE_INSECURE_COOKIES=true to sign in all the same.";
+        return (!settings.insecure_cookies).then(|| why.to_owned());
+    }
+    let (_, public) = settings.public_url.split_once("://").unwrap_or_default();
+    let elsewhere = !public.eq_ignore_ascii_case(&arrival.host);
+    elsewhere
+        .then(|| format!("Sign in at {}: the session is kept there only.", settings.public_url))
 }
 
 #[derive(Deserialize)]
 pub(crate) struct SignIn {
     #[serde(default)]
     key: String,
+    #[serde(default)]
+    username: String,
+    #[serde(default)]
+    password: String,
+    #[serde(default)]
+    totp: String,
 }
 
-/// `POST /login`
+/// `POST /login`: with name and password, or with the admin key.
 pub(crate) async fn sign_in(
     State(state): State<AppState>,
+    Extension(arrival): Extension<Arrival>,
     headers: HeaderMap,
-    Form(form): Form<SignIn>,
+    form: Result<Form<SignIn>, FormRejection>,
 ) -> Result<Response, Problem> {
+    let Form(form) = form.map_err(|_| unreadable())?;
     // There is no session yet whose token the form could carry; the browser says where it comes from.
     let site = headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
     if site.is_some_and(|site| !matches!(site, "same-origin" | "none")) {
         return Err(csrf_refused());
     }
-    let Some(session) = state.gateway.accounts().sign_in(form.key.trim()).await? else {
-        let mut response = page(&view::LoginPage { refused: true });
-        *response.status_mut() = StatusCode::UNAUTHORIZED;
-        return Ok(response);
+    let username = form.username.clone();
+    if let Some(why) = blocked(&state, &arrival) {
+        let refused = view::LoginPage { refused: None, blocked: Some(&why), username: &username };
+        return Ok(answered(StatusCode::FORBIDDEN, page(&refused)));
+    }
+    let with_key = username.is_empty();
+    let session = match open(&state, &arrival, form).await {
+        Ok(session) => session,
+        Err(ServiceError::Account(error)) => {
+            let (status, why) = told(&error, with_key)?;
+            let refused =
+                view::LoginPage { refused: Some(&why), blocked: None, username: &username };
+            return Ok(answered(status, page(&refused)));
+        }
+        Err(error) => return Err(error.into()),
     };
     let mut response = Redirect::to("/").into_response();
     if let Some(cookie) = state.cookies.set(&session.token) {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     Ok(response)
+}
+
+async fn open(
+    state: &AppState,
+    arrival: &Arrival,
+    form: SignIn,
+) -> Result<BrowserSession, ServiceError> {
+    let (accounts, client) = (state.gateway.accounts(), &arrival.client);
+    let username = form.username.trim().to_owned();
+    let outcome = if username.is_empty() {
+        let found = accounts.sign_in_with_key(form.key.trim(), client).await;
+        found.and_then(|found| found.ok_or_else(|| AccountError::InvalidCredentials.into()))
+    } else {
+        let totp = Some(form.totp).filter(|code| !code.trim().is_empty());
+        let password = form.password;
+        accounts.sign_in(Credentials { username: username.clone(), password, totp }, client).await
+    };
+    let throttled = matches!(outcome, Err(ServiceError::Account(AccountError::Throttled { .. })));
+    if !throttled {
+        let user = outcome.as_ref().ok().map(|session| session.user_id);
+        let tried: String = username.chars().take(64).collect();
+        login::note(state, arrival, &tried, user).await;
+    }
+    outcome
+}
+
+/// What the form says of a sign-in that failed.
+fn told(error: &AccountError, with_key: bool) -> Result<(StatusCode, String), Problem> {
+    Ok(match error {
+        AccountError::InvalidCredentials if with_key => {
+            let why = "This key is not known here. Check it and try again.";
+            (StatusCode::UNAUTHORIZED, why.to_owned())
+        }
+        AccountError::InvalidCredentials => {
+            let why = "The name, the password or the code is wrong. Check them and try again.";
+            (StatusCode::UNAUTHORIZED, why.to_owned())
+        }
+        AccountError::TotpRequired => {
+            let why = "Type the password again, and the code of your authenticator app.";
+            (StatusCode::UNAUTHORIZED, why.to_owned())
+        }
+        AccountError::Throttled { wait } => {
+            let why = format!("Too many tries. Wait {} seconds.", wait.as_secs().max(1));
+            (StatusCode::TOO_MANY_REQUESTS, why)
+        }
+        other => return Err(other.clone().into()),
+    })
+}
+
+fn answered(status: StatusCode, mut response: Response) -> Response {
+    *response.status_mut() = status;
+    response
 }
 
 /// `POST /logout`

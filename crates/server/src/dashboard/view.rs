@@ -169,8 +169,13 @@ fn stage(view: &InstanceView, now: Millis) -> Stage {
 
 #[derive(Template)]
 #[template(path = "login.html")]
-pub(super) struct LoginPage {
-    pub(super) refused: bool,
+pub(super) struct LoginPage<'a> {
+    /// What is wrong with what was sent.
+    pub(super) refused: Option<&'a str>,
+    /// Why a browser can't sign in at this address at all.
+    pub(super) blocked: Option<&'a str>,
+    /// The name that was sent.
+    pub(super) username: &'a str,
 }
 
 #[derive(Template)]

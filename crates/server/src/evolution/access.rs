@@ -8,23 +8,27 @@ use super::refusal::Refusal;
 use crate::app::AppState;
 use crate::auth::Authenticated;
 use axum::extract::{FromRequestParts, RawPathParams};
-use axum::http::HeaderMap;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use flowcore_domain::account::Scope;
 use flowcore_domain::instance::InstanceName;
-use flowcore_gateway::{Caller, Credential, InstanceView, ServiceError};
+use flowcore_gateway::{Caller, Client, Credential, InstanceView, ServiceError};
+use serde_json::json;
 
 /// Who sent the key that is in the headers, when it is good for `scope`; the answer to everybody else.
 pub(crate) async fn recognise(
     state: &AppState,
-    headers: &HeaderMap,
+    (headers, client): (&HeaderMap, &Client),
     scope: Scope,
 ) -> Result<Caller, Box<Response>> {
     let refused = |refusal: Refusal| Box::new(refusal.into_response());
     let key = headers.get("apikey").and_then(|value| value.to_str().ok());
     let found = match key {
-        Some(key) => by_key(state, key).await.map_err(|error| refused(error.into()))?,
+        Some(key) => {
+            let found = state.gateway.accounts().by_key(key, client).await;
+            found.map_err(|error| refused(error.into()))?
+        }
         None => None,
     };
     match found {
@@ -37,11 +41,13 @@ pub(crate) async fn recognise(
     }
 }
 
-async fn by_key(state: &AppState, key: &str) -> Result<Option<Caller>, ServiceError> {
-    match state.gateway.accounts().by_key(key).await? {
-        Some(caller) => Ok(Some(caller)),
-        None => state.gateway.instances().by_token(key).await,
-    }
+/// Who asks too often waits.
+pub(crate) fn too_many(wait: u32) -> Response {
+    let sentence = format!("Too many requests. Wait {wait} seconds.");
+    let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, json!([sentence]));
+    let mut response = refusal.into_response();
+    response.headers_mut().insert(header::RETRY_AFTER, wait.into());
+    response
 }
 
 /// Somebody with a good key. The guard before the route has recognised them.

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use flowcore_domain::instance::Reason;
-use flowcore_gateway::ServiceError;
+use flowcore_gateway::{AccountError, ServiceError};
 use serde_json::{Value, json};
 
 /// What a handler answers when it is not what the caller wanted.
@@ -17,7 +17,7 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    fn new(status: StatusCode, message: Value) -> Self {
+    pub(super) fn new(status: StatusCode, message: Value) -> Self {
         let error = status.canonical_reason().unwrap_or("Error");
         Self::titled(status, error, message)
     }
@@ -100,7 +100,12 @@ impl From<ServiceError> for Refusal {
                 let sentence = "The server can't store anything at the moment. Try again.";
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, json!([sentence]))
             }
-            ServiceError::LimitReached { .. } => Self::forbidden(sentence(&error.to_string())),
+            ServiceError::Account(AccountError::AddressNotAllowed) => {
+                Self::forbidden(sentence(&error.to_string()))
+            }
+            ServiceError::LimitReached { .. } | ServiceError::OverQuota(_) => {
+                Self::forbidden(sentence(&error.to_string()))
+            }
             ServiceError::Internal(_) => {
                 tracing::error!(%error, "a request failed");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, json!("Internal Server Error"))

@@ -3,10 +3,11 @@
 use super::access::Everywhere;
 use super::{Answer, access, instance};
 use crate::app::AppState;
-use axum::Json;
+use crate::client::Arrival;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use axum::{Extension, Json};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flowcore_domain::account::Scope;
@@ -75,13 +76,19 @@ impl MetricsAccess {
 }
 
 /// `GET /metrics`: names of instances are in them, so not for everybody unless the operator says so.
-pub(super) async fn metrics(State(state): State<AppState>, headers: HeaderMap) -> Response {
+pub(super) async fn metrics(
+    State(state): State<AppState>,
+    Extension(arrival): Extension<Arrival>,
+    headers: HeaderMap,
+) -> Response {
     let Some(admitted) = &state.evolution.metrics else {
         return super::unknown(&axum::http::Method::GET, "/metrics");
     };
     let caller = if admitted.admits(&headers) {
         state.gateway.accounts().admin()
-    } else if let Ok(caller) = access::recognise(&state, &headers, Scope::Read).await {
+    } else if let Ok(caller) =
+        access::recognise(&state, (&headers, &arrival.client), Scope::Read).await
+    {
         caller
     } else {
         let challenge = [(header::WWW_AUTHENTICATE, "Basic realm=\"metrics\"")];

@@ -45,6 +45,8 @@ impl From<ServiceError> for Problem {
                 "Not allowed",
                 "This key may not do that. Use one that has the right, or ask the administrator.",
             ),
+            ServiceError::OverQuota(over) => super::account::over_quota(over),
+            ServiceError::Account(error) => error.into(),
             ServiceError::IdempotencyConflict => idempotency_conflict(),
             ServiceError::LimitReached { what, limit } => Self::new(
                 StatusCode::FORBIDDEN,
@@ -181,7 +183,9 @@ fn not_connected(status: Status, reason: Option<Reason>) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use flowcore_domain::clock::Millis;
     use flowcore_domain::jid::NumberError;
+    use flowcore_domain::quota::{OverQuota, Quota};
 
     #[test]
     fn every_error_of_the_services_has_its_problem() {
@@ -208,6 +212,18 @@ mod tests {
             ServiceError::DeliveryNotFound,
             ServiceError::WebhookDisabled,
             ServiceError::LimitReached { what: "instances", limit: 5 },
+            ServiceError::OverQuota(OverQuota {
+                quota: Quota::PromptsPerMonth,
+                limit: 10,
+                used: 10,
+                renews: Some(Millis(1_769_904_000_000)),
+            }),
+            ServiceError::OverQuota(OverQuota {
+                quota: Quota::Instances,
+                limit: 3,
+                used: 3,
+                renews: None,
+            }),
             ServiceError::Forbidden,
             ServiceError::Unavailable("the database is locked".into()),
             ServiceError::TimedOut,

@@ -1,7 +1,7 @@
 //! A server and a simulated network of their own for each test, over real HTTP.
 
 use flowcore_server::app::{self, Running};
-use flowcore_server::config::ServerConfig;
+use flowcore_server::config::{AccessConfig, ServerConfig};
 use flowcore_server::evolution::EvolutionSettings;
 use flowcore_server::{AdminKey, AllowPrivate, DatabaseOptions, Mark};
 use flowcore_simulator::{Network, NetworkConfig};
@@ -45,15 +45,22 @@ pub(crate) fn config(folder: &Path, network: &Network) -> ServerConfig {
         whatsapp_url: Some(network.socket_url(true)),
         allow_private: AllowPrivate::loopback(),
         evolution: EvolutionSettings::default(),
+        access: AccessConfig::default(),
     }
 }
 
 impl TestServer {
     pub(crate) async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// With other settings.
+    pub(crate) async fn start_with(change: impl FnOnce(&mut ServerConfig)) -> Self {
         let http = client();
         let folder = tempfile::tempdir().expect("a folder");
         let network = Network::start(NetworkConfig::default()).await.expect("a network");
-        let config = config(folder.path(), &network);
+        let mut config = config(folder.path(), &network);
+        change(&mut config);
         let server = app::serve(config, Mark::Sandbox).await.expect("a server");
         Self { server, network, http, folder }
     }

@@ -1,14 +1,18 @@
 //! One binary of tests over the whole of the server, a module a feature.
 
+mod access;
+mod accounts;
 mod architecture;
 mod auth;
 mod dashboard;
 mod errors;
 mod events;
 mod evolution;
+mod functions;
 mod harness;
 mod instances;
 mod live;
+mod logins;
 mod messages;
 mod settings;
 mod socket_io;

@@ -6,6 +6,7 @@ use crate::Store;
 use crate::dialect::{Connection, Instant, query};
 use crate::error::StorageError;
 use crate::events::{self, read_kind};
+use crate::quotas;
 use crate::row::{Record, json_text};
 use flowcore_domain::clock::Millis;
 use flowcore_domain::event::NewEvent;
@@ -13,6 +14,7 @@ use flowcore_domain::id::InstanceId;
 use flowcore_domain::instance::Instance;
 use flowcore_domain::instance::settings::{LiveSelection, Settings};
 use flowcore_domain::proxy::Proxy;
+use flowcore_domain::quota::Quota;
 use serde::{Deserialize, Serialize};
 
 /// What a new instance begins with.
@@ -66,7 +68,7 @@ impl Store {
     ///
     /// # Errors
     /// `Conflict` when the name (compared without case) or the token is taken, `NotFound` when the user is
-    /// not there.
+    /// not there, `OverQuota` when they have enough.
     pub async fn create_instance_with(
         &self,
         new: NewInstance,
@@ -80,6 +82,7 @@ impl Store {
         let proxy = proxy.transpose()?;
         self.write(move |connection| {
             Box::pin(async move {
+                quotas::room(connection, new.user_id, (Quota::Instances, 1)).await?;
                 let hash = options.token.map(|token| token.hash.to_vec());
                 refuse_taken_token(connection, hash.as_deref()).await?;
                 let switches = options.settings;
@@ -124,6 +127,26 @@ impl Store {
             .fetch_optional(self.readers())
             .await?;
         row.map(|row| read_instance(&Record::new(TABLE, &row))).transpose()
+    }
+
+    /// Gives an instance a key in place of the one before.
+    ///
+    /// # Errors
+    /// `Conflict` when another instance has it, `NotFound` when it was deleted.
+    pub async fn set_instance_token(
+        &self,
+        id: InstanceId,
+        token: InstanceToken,
+    ) -> Result<(), StorageError> {
+        let sealed = self.seal_option(id, "token", token.text.as_bytes())?;
+        let change = "UPDATE whatsapp_instances SET token_hash = $2, token = $3 WHERE id = $1";
+        self.write(move |connection| {
+            Box::pin(async move {
+                let change = query(change).bind(id).bind(token.hash.as_slice()).bind(sealed);
+                found(change.execute(connection).await?)
+            })
+        })
+        .await
     }
 
     /// The key of an instance, when it has one.

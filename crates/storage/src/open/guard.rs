@@ -55,6 +55,11 @@ impl Guard {
         }
     }
 
+    /// Holds nothing: for who works beside the server that holds the data.
+    pub(super) fn nothing() -> Self {
+        Self { directory: Mutex::new(None), schema: Arc::default() }
+    }
+
     /// Takes the schema of a PostgreSQL server too; a file needs no more than its directory's lock.
     pub(super) async fn database(&self, location: &Location) -> Result<(), OpenError> {
         if let Location::Postgres(_) = location {

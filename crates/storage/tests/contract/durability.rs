@@ -1,5 +1,6 @@
 //! Group commits: what was answered is on the disk, what failed is not, nobody spoils it for others.
 
+use crate::accounts::session;
 use crate::harness::{ALICE, Harness, Kind, NOW, fresh, inbound, options, webhook};
 use flowcore_domain::event::EventKind;
 use flowcore_domain::session_store::{Change, Namespace};
@@ -125,8 +126,8 @@ pub(crate) async fn no_secret_is_readable_in_the_files(kind: Kind) {
     let put = Change::put(Namespace("session"), "a", RATCHET);
     harness.store.session_store(id).apply(vec![put]).await.expect("applied");
     let csrf = "csrf-word-in-the-clear".to_owned();
-    let session = LoginSession { user_id: harness.user, csrf: csrf.clone(), expires_at: NOW };
-    harness.store.create_login_session([1; 32], session, NOW).await.expect("stored");
+    let session = LoginSession { csrf: csrf.clone(), ..session(harness.user) };
+    harness.store.create_login_session([1; 32], None, session).await.expect("stored");
     let files = harness.dump().await;
     let found = |needle: &[u8]| holds(&files, needle);
     assert!(found(b"https://app.example/hook"), "the search finds what is there");

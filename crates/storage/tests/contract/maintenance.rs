@@ -77,7 +77,7 @@ async fn what_is_no_whole_backup_is_not_restored() {
 pub(crate) async fn a_schema_of_an_earlier_version_is_brought_up_to_date(kind: Kind) {
     let harness = Harness::new(kind).await;
     let plan = migration_plan(harness.directory.path(), &harness.database).await.expect("a plan");
-    assert_eq!((plan.found, plan.pending), (Some(8), vec![]));
+    assert_eq!((plan.found, plan.pending), (Some(9), vec![]));
     let id = harness.instance("shop").await;
     harness.store.commit_inbound(id, vec![inbound(id, ALICE, "1")], NOW).await.expect("stored");
     harness.store.close().await;
@@ -85,13 +85,13 @@ pub(crate) async fn a_schema_of_an_earlier_version_is_brought_up_to_date(kind: K
     back_to_the_first_version(&mut raw).await;
     drop(raw);
     let plan = migration_plan(harness.directory.path(), &harness.database).await.expect("a plan");
-    assert_eq!((plan.found, plan.pending.len()), (Some(1), 7));
+    assert_eq!((plan.found, plan.pending.len()), (Some(1), 8));
     assert_eq!(plan.pending[0], (2, "jobs and search".to_owned()));
     let store = Store::open(harness.options()).await.expect("opens");
     assert!(store.message(id, "1").await.expect("read").is_some());
     assert_eq!(store.search_messages(id, "hi", None, 10).await.expect("searched").len(), 1);
     let plan = migration_plan(harness.directory.path(), &harness.database).await.expect("a plan");
-    assert_eq!(plan.found, Some(8));
+    assert_eq!(plan.found, Some(9));
 }
 
 /// What version 1 had: everything of the later ones taken away again.
@@ -129,6 +129,19 @@ pub(crate) async fn back_to_the_first_version(raw: &mut Raw) {
          ALTER TABLE whatsapp_instances DROP COLUMN token; \
          ALTER TABLE whatsapp_instances DROP COLUMN proxy; \
          ALTER TABLE whatsapp_instances DROP COLUMN live_selection; \
+         DROP INDEX profiles_username; DROP INDEX profiles_foreign; \
+         DROP INDEX login_sessions_id; \
+         ALTER TABLE profiles DROP COLUMN username; ALTER TABLE profiles DROP COLUMN email; \
+         ALTER TABLE profiles DROP COLUMN password_hash; \
+         ALTER TABLE profiles DROP COLUMN disabled; ALTER TABLE profiles DROP COLUMN quotas; \
+         ALTER TABLE profiles DROP COLUMN totp; ALTER TABLE profiles DROP COLUMN totp_step; \
+         ALTER TABLE profiles DROP COLUMN foreign_subject; \
+         ALTER TABLE api_keys DROP COLUMN instances; ALTER TABLE api_keys DROP COLUMN addresses; \
+         ALTER TABLE api_keys DROP COLUMN last_used_at; ALTER TABLE login_sessions DROP COLUMN id; \
+         ALTER TABLE login_sessions DROP COLUMN refresh_hash; \
+         ALTER TABLE login_sessions DROP COLUMN address; \
+         ALTER TABLE login_sessions DROP COLUMN agent; \
+         ALTER TABLE login_sessions DROP COLUMN last_used_at; \
          ALTER TABLE whatsapp_instances DROP COLUMN reject_calls; \
          ALTER TABLE whatsapp_instances DROP COLUMN reject_calls_message; \
          DROP TABLE jobs; ALTER TABLE whatsapp_instances DROP COLUMN keep_days; \
@@ -185,11 +198,11 @@ async fn a_plan_makes_nothing_and_postgres_is_told_to_use_its_own_tools() {
     let folder = tempfile::tempdir().expect("a directory");
     let data = folder.path().join("data");
     let plan = migration_plan(&data, &Kind::Sqlite.fresh()).await.expect("a plan");
-    assert_eq!((plan.found, plan.pending.len()), (None, 8));
+    assert_eq!((plan.found, plan.pending.len()), (None, 9));
     assert!(!data.exists());
     let postgres = Kind::Postgres.fresh();
     let plan = migration_plan(&data, &postgres).await.expect("a plan");
-    assert_eq!((plan.found, plan.pending.len()), (None, 8));
+    assert_eq!((plan.found, plan.pending.len()), (None, 9));
     let refused = backup(&data, &postgres, &folder.path().join("file")).await.expect_err("refused");
     assert!(refused.to_string().contains("pg_dump"), "{refused}");
 }

@@ -1,5 +1,6 @@
 //! Changing the master key while everything runs.
 
+use crate::accounts::session;
 use crate::harness::{Harness, Kind, NOW, options, proxy};
 use flowcore_domain::clock::Millis;
 use flowcore_domain::id::InstanceId;
@@ -37,8 +38,10 @@ pub(crate) async fn a_running_store_seals_everything_with_a_new_key(kind: Kind) 
     webhook.previous_secrets = vec![(webhook.secret, Millis(NOW.0 + 5))];
     webhook.secret = Secret::from_bytes([1; 32]);
     harness.store.update_webhook(webhook.clone(), NOW).await.expect("a secret before the last");
-    let session = LoginSession { user_id: harness.user, csrf: "csrf".to_owned(), expires_at: NOW };
-    harness.store.create_login_session([1; 32], session, NOW).await.expect("stored");
+    let session = LoginSession { csrf: "csrf".to_owned(), ..session(harness.user) };
+    let secret = b"of the second factor".to_vec();
+    harness.store.set_totp(harness.user, Some(secret.clone())).await.expect("stored");
+    harness.store.create_login_session([1; 32], None, session).await.expect("stored");
     let entries = harness.store.session_store(id);
     let put = |key: u32| Change::put(SESSION, key.to_string(), "ratchet");
     entries.apply((0..300).map(put).collect()).await.expect("applied");
@@ -67,7 +70,9 @@ pub(crate) async fn a_running_store_seals_everything_with_a_new_key(kind: Kind) 
     assert_eq!(store.webhook(webhook.id).await.expect("read"), Some(webhook));
     let before = Millis(NOW.0 - 1);
     let login = store.login_session([1; 32], before).await.expect("read").expect("there");
-    assert_eq!(login.csrf, "csrf");
+    assert_eq!(login.0.csrf, "csrf");
+    let secrets = store.secrets(harness.user).await.expect("read").expect("there");
+    assert_eq!(secrets.totp, Some(secret));
     let token = store.instance_token(tokened).await.expect("read");
     assert_eq!(token.as_deref(), Some("a token of one instance"));
     assert_eq!(store.proxy(tokened).await.expect("read"), Some(proxy));
