@@ -6,6 +6,7 @@
 mod access;
 mod body;
 mod chat;
+mod download;
 mod events;
 mod group;
 mod history;
@@ -187,6 +188,7 @@ fn chats(surface: Surface) -> Surface {
     surface
         .post("/chat/findMessages/{name}", READ, history::messages)
         .post("/chat/findChats/{name}", READ, history::chats)
+        .post("/chat/getBase64FromMediaMessage/{name}", READ, download::base64)
         .post("/chat/findContacts/{name}", READ, history::contacts)
         .post("/chat/findStatusMessage/{name}", READ, history::statuses)
         .get("/chat/findChatByRemoteJid/{name}", READ, history::chat)

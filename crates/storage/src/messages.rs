@@ -13,6 +13,9 @@ use serde_json::Value;
 
 pub(crate) const TABLE: &str = "messages";
 
+/// The kind of our own edits and deletions: sent as messages are, and none that a list shows.
+pub(crate) const CHANGE: &str = "protocolMessage";
+
 /// A message of either direction.
 #[derive(Clone, PartialEq)]
 pub struct StoredMessage {
@@ -121,7 +124,7 @@ impl Store {
             return Ok(Vec::new());
         };
         let rows = query(
-            "SELECT * FROM messages WHERE instance_id = $1 AND chat_key = $2 \
+            "SELECT * FROM messages WHERE instance_id = $1 AND chat_key = $2 AND kind <> $6 \
              AND (at, id) < ($3, $4) ORDER BY at DESC, id DESC LIMIT $5",
         )
         .bind(instance)
@@ -129,6 +132,7 @@ impl Store {
         .bind(before.map_or(i64::MAX, |cursor| cursor.at.0))
         .bind(before.map_or_else(String::new, |cursor| cursor.row_id.text()))
         .bind(dialect::limit(limit))
+        .bind(CHANGE)
         .fetch_all(self.readers())
         .await?;
         rows.iter().map(|row| read_message(&Record::new(TABLE, row))).collect()

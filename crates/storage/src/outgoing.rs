@@ -108,13 +108,15 @@ impl Store {
                 if let Some(media) = media::insertion(&message) {
                     batch.add(media);
                 }
-                batch.add(contacts::touching(&Arrival {
-                    instance: message.instance_id,
-                    chat_key: &chat_key,
-                    address: &message.chat,
-                    unread: false,
-                    at: message.at,
-                }));
+                if message.kind != messages::CHANGE {
+                    batch.add(contacts::touching(&Arrival {
+                        instance: message.instance_id,
+                        chat_key: &chat_key,
+                        address: &message.chat,
+                        unread: false,
+                        at: message.at,
+                    }));
+                }
                 if let Some(key) = idempotency {
                     batch.add(remembering(&message, key));
                 }

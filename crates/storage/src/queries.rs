@@ -190,6 +190,9 @@ impl Store {
         let sender = filter.sender.as_ref().map(Jid::to_string);
         conditions.and("(sender = {} OR sender_alt = {})", sender);
         conditions.and("kind = {}", filter.kind.as_deref());
+        if filter.kind.is_none() {
+            conditions.and("kind <> {}", Some(messages::CHANGE));
+        }
         conditions.and(&format!("{SOURCE} = {{}}"), filter.source.as_deref());
         conditions.and("at >= {}", filter.from.map(|at| at.0));
         conditions.and("at <= {}", filter.to.map(|at| at.0));
@@ -242,6 +245,7 @@ impl Store {
             let sql = format!(
                 "SELECT messages.* FROM chats JOIN messages ON messages.id = \
                  (SELECT last.id FROM messages last WHERE last.instance_id = $1 \
+                 AND last.kind <> 'protocolMessage' \
                  AND last.chat_key = chats.chat_key ORDER BY last.at DESC, last.id DESC LIMIT 1) \
                  WHERE chats.instance_id = $1 AND chats.chat_key IN ({})",
                 dialect::parameters(1, batch.len())

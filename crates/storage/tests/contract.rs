@@ -150,6 +150,7 @@ suite! {
         a_status_never_goes_back_and_each_step_has_one_event
         each_member_of_a_group_has_a_message_as_far_as_they_told
         what_is_acknowledged_before_it_was_noted_as_sent_is_sent
+        an_edit_of_ours_is_sent_like_a_message_and_shown_like_none
         a_receipt_from_the_other_address_is_understood_and_a_namesake_is_spared;
     pauses:
         a_paused_endpoint_whose_last_delivery_was_given_up_is_tried_by_the_next

@@ -186,3 +186,19 @@ pub(crate) async fn what_is_acknowledged_before_it_was_noted_as_sent_is_sent(kin
     let refused = harness.store.message(id, "B").await.expect("read").expect("there");
     assert_eq!(refused.sent_at, None);
 }
+
+pub(crate) async fn an_edit_of_ours_is_sent_like_a_message_and_shown_like_none(kind: Kind) {
+    let harness = Harness::new(kind).await;
+    let id = harness.instance("shop").await;
+    harness.store.insert_outgoing(outgoing(id, ALICE, "A")).await.expect("stored");
+    let mut edit = outgoing(id, ALICE, "E");
+    "protocolMessage".clone_into(&mut edit.kind);
+    edit.now = Millis(NOW.0 + 60_000);
+    harness.store.insert_outgoing(edit).await.expect("stored");
+    let waiting = harness.store.unacknowledged(id, 10).await.expect("read");
+    assert_eq!(waiting.len(), 2);
+    let shown = harness.store.messages_of_chat(id, &jid(ALICE), None, 10).await.expect("read");
+    assert_eq!(shown.into_iter().map(|one| one.wa_id).collect::<Vec<_>>(), ["A"]);
+    let chats = harness.store.chats(id, None, 10).await.expect("read");
+    assert_eq!(chats[0].last_message_at, NOW, "an edit moves no chat up");
+}

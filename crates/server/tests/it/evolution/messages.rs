@@ -219,6 +219,19 @@ async fn files_go_out_as_base64_and_as_a_part_of_a_form() {
         (&json!("imageMessage"), &json!("look")),
         "{sent}"
     );
+    let wanted = json!({ "message": { "key": { "id": sent["key"]["id"] } } });
+    let (status, file) = post(&server, "/chat/getBase64FromMediaMessage/shop", wanted).await;
+    assert_eq!(status, StatusCode::CREATED, "{file}");
+    assert_eq!((&file["mediaType"], &file["caption"]), (&json!("imageMessage"), &json!("look")));
+    assert!(file["base64"].as_str().is_some_and(|text| text.len() > 100), "{file}");
+    for (id, sentence) in [("nothing", "Message not found")] {
+        let wanted = json!({ "message": { "key": { "id": id } } });
+        let (status, answer) = post(&server, "/chat/getBase64FromMediaMessage/shop", wanted).await;
+        assert_eq!(
+            (status, &answer["response"]["message"][0]),
+            (StatusCode::BAD_REQUEST, &json!(sentence))
+        );
+    }
     let event = receiver.next().await;
     assert_eq!((&event["event"], &event["data"]["key"]), (&json!("send.message"), &sent["key"]));
     let fields = [("number", &*ana), ("mediatype", "document"), ("delay", "1")];
