@@ -19,4 +19,5 @@ mod socket_io;
 mod stopping;
 mod surface;
 mod traces;
+mod walk;
 mod webhooks;
