@@ -12,6 +12,7 @@ use flowcore_server::app::{self, Running};
 use flowcore_server::config::{self, Flags};
 use flowcore_server::logging;
 use flowcore_server::signals::StopSignals;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -242,11 +243,15 @@ fn serve(flags: Flags, file: Option<&Path>) -> anyhow::Result<()> {
 
 /// Password and key are shown this once and to stdout only: logs are kept and forwarded.
 fn announce(running: &Running) {
-    println!("Dashboard and API: {}", running.url());
+    use std::fmt::Write as _;
+    let mut text = format!("Dashboard and API: {}\n", running.url());
+    // Writing to a string can't fail.
     if let Some(password) = running.new_admin_password() {
-        println!("Password of the user admin (shown only now, keep it): {password}");
+        let _ = writeln!(text, "Password of the user admin (shown only now, keep it): {password}");
     }
     if let Some(key) = running.new_admin_key() {
-        println!("Admin key (shown only now, keep it): {key}");
+        let _ = writeln!(text, "Admin key (shown only now, keep it): {key}");
     }
+    // Who started the server may have stopped listening; it runs all the same.
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }
