@@ -91,7 +91,7 @@ impl PgTarget {
     /// Whether what one connection sets stays away from another. A transaction pooler lends both the same
     /// server process in turn; search path, prepared statements and locks would go astray there.
     async fn keeps_sessions(&self, first: &mut PgConnection) -> Result<bool, StorageError> {
-        let (mine, others) = (Uuid::new_v4(), Uuid::new_v4());
+        let (mine, others) = (Uuid::now_v7(), Uuid::now_v7());
         let set = |mark| AssertSqlSafe(format!("SET flowcore.session TO '{mark}'"));
         first.execute(set(mine)).await?;
         let mut second = self.connect().await?;
