@@ -1,6 +1,7 @@
 //! How many inbound messages a second the store commits, with chat, contact, event and delivery, and how
 //! long one commit takes. `cargo run --release -p flowcore-storage --example throughput --
-//! [instances] [seconds] [messages a second] [postgres://…]`. Without a rate (or with 0) each instance writes its next
+//! [--messages-only] [instances] [seconds] [messages a second] [postgres://…]`. Each message is followed by a
+//! ratchet step of its own, a second durable write, unless only messages are wanted. Without a rate (or with 0) each instance writes its next
 //! message when the last one is stored; with one, messages come when they come, and a time counts from there.
 
 use bytes::Bytes;
@@ -24,7 +25,10 @@ const NOW: Millis = Millis(1_767_603_600_000);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut arguments = std::env::args().skip(1);
+    let (flags, arguments): (Vec<_>, Vec<_>) =
+        std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
+    let ratchets = !flags.iter().any(|flag| flag == "--messages-only");
+    let mut arguments = arguments.into_iter();
     let instances: u32 = arguments.next().map_or(Ok(1000), |text| text.parse())?;
     let seconds: u64 = arguments.next().map_or(Ok(10), |text| text.parse())?;
     let rate: u32 = arguments.next().map_or(Ok(0), |text| text.parse())?;
@@ -50,8 +54,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (index, instance) in (0..).zip(prepared) {
         let store = store.clone();
         let pace = (rate > 0).then(|| Pace::of(index, instances, rate));
-        phones
-            .push(tasks.spawn(async move { receive(&store, instance, (start, end), pace).await }));
+        phones.push(
+            tasks.spawn(
+                async move { receive(&store, (instance, ratchets), (start, end), pace).await },
+            ),
+        );
     }
     tasks.close();
     let mut times = Vec::new();
@@ -61,7 +68,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let elapsed = start.elapsed().as_secs_f64();
     times.sort_unstable();
     let at = |share: usize| times.get(times.len() * share / 100).copied().unwrap_or_default();
-    println!("{instances} instances, {} messages and ratchets in {elapsed:.1} s", times.len());
+    println!(
+        "{instances} instances, {} messages{} in {elapsed:.1} s",
+        times.len(),
+        if ratchets { " and ratchets" } else { "" }
+    );
     println!("a commit: p50 {:?}, p99 {:?}", at(50), at(99));
     store.close().await;
     Ok(())
@@ -114,7 +125,7 @@ impl Pace {
 /// One phone: a ratchet step and a message, again and again; returns how long each message took.
 async fn receive(
     store: &Store,
-    instance: InstanceId,
+    (instance, ratchets): (InstanceId, bool),
     (begun, end): (Instant, Instant),
     pace: Option<Pace>,
 ) -> Vec<Duration> {
@@ -137,6 +148,9 @@ async fn receive(
             break;
         }
         times.push(start.elapsed());
+        if !ratchets {
+            continue;
+        }
         if let Err(error) = session.apply(ratchet).await {
             println!("a ratchet failed: {error}");
             break;

@@ -3,7 +3,7 @@
 
 use super::Settlement;
 use super::health::{PARKED, WINDOW};
-use crate::dialect::{self, Connection, Query, query};
+use crate::dialect::{Connection, Query, query};
 use crate::error::StorageError;
 use crate::events::StoredEvent;
 use crate::new_id;
@@ -49,21 +49,23 @@ pub(crate) fn split_selection(words: &[String]) -> (Vec<&str>, ChatFilter) {
     (kinds, chats)
 }
 
+/// The window is part of the text: SQLite compiles a statement anew each time a limit is bound.
+const _: () = assert!(WINDOW == 64, "the statement below says so");
+
 /// Puts an event at the end of its chain. A head is due now, unless its endpoint's window is full. While
 /// the endpoint is paused it is due at the end of the pause, unless another one is.
 pub(crate) fn enqueuing(webhook_id: &str, stored: &StoredEvent, now: Millis) -> Query {
     query(
         "INSERT INTO deliveries (id, instance_id, webhook_id, event_id, seq, ordering_key, state, \
-         head, leased, attempts, since, next_at) VALUES ($1, $2, $3, $4, $5, $6, 'waiting', \
-         NOT EXISTS (SELECT 1 FROM deliveries WHERE webhook_id = $3 AND instance_id = $2 \
-         AND ordering_key = $6 AND state = 'waiting'), FALSE, 0, $7, CASE \
-         WHEN EXISTS (SELECT 1 FROM deliveries WHERE webhook_id = $3 AND instance_id = $2 \
-         AND ordering_key = $6 AND state = 'waiting') THEN $7 \
-         WHEN EXISTS (SELECT 1 FROM webhook_endpoints WHERE id = $3 AND paused_until IS NOT NULL) \
-         THEN CASE WHEN EXISTS (SELECT 1 FROM deliveries WHERE webhook_id = $3 AND head \
-         AND next_at < $8) THEN $8 ELSE (SELECT paused_until FROM webhook_endpoints WHERE id = $3) END \
+         head, leased, attempts, since, next_at) SELECT $1, $2, $3, $4, $5, $6, 'waiting', \
+         NOT chain.busy, FALSE, 0, $7, CASE WHEN chain.busy THEN $7 \
+         WHEN endpoint.paused_until IS NOT NULL THEN CASE WHEN EXISTS (SELECT 1 FROM deliveries \
+         WHERE webhook_id = $3 AND head AND next_at < $8) THEN $8 ELSE endpoint.paused_until END \
          WHEN (SELECT COUNT(*) FROM (SELECT 1 FROM deliveries WHERE webhook_id = $3 AND head \
-         AND next_at <= $7 LIMIT $9) due) < $9 THEN $7 ELSE $8 END)",
+         AND next_at <= $7 LIMIT 64) due) < 64 THEN $7 ELSE $8 END \
+         FROM (SELECT EXISTS (SELECT 1 FROM deliveries WHERE webhook_id = $3 AND instance_id = $2 \
+         AND ordering_key = $6 AND state = 'waiting') AS busy) chain \
+         JOIN webhook_endpoints endpoint ON endpoint.id = $3",
     )
     .bind(new_id(now).to_string())
     .bind(stored.event.instance_id)
@@ -73,7 +75,6 @@ pub(crate) fn enqueuing(webhook_id: &str, stored: &StoredEvent, now: Millis) -> 
     .bind(&stored.event.ordering_key)
     .bind(now.0)
     .bind(PARKED.0)
-    .bind(dialect::limit(WINDOW))
 }
 
 /// How an attempt went, for the log of the delivery.
