@@ -9,7 +9,6 @@ use flowcore_domain::engine::{LastMessage, Typing};
 use flowcore_domain::instance::InstanceName;
 use flowcore_domain::jid::{Jid, Number};
 use flowcore_domain::message::MessageKey;
-use flowcore_storage::Label;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -127,19 +126,6 @@ impl Chats {
         let last = self.last(&online, chat).await?;
         online.session.archive(&last, archived).await?;
         Ok(last.key.chat)
-    }
-
-    /// The owner's labels.
-    ///
-    /// # Errors
-    /// [`ServiceError::InstanceNotFound`] also for those of others.
-    pub async fn labels(
-        &self,
-        caller: &Caller,
-        name: &InstanceName,
-    ) -> Result<Vec<Label>, ServiceError> {
-        let instance = self.instances.find(caller, name).await?;
-        Ok(self.shared.store.labels(instance.id).await?)
     }
 
     /// Puts a label on a conversation or takes it off.

@@ -11,7 +11,7 @@ use crate::{Shared, fresh_id};
 use async_trait::async_trait;
 use bytes::Bytes;
 use flowcore_domain::engine::{CommitError, Report, SessionSink};
-use flowcore_domain::event::NewEvent;
+use flowcore_domain::event::{EventKind, NewEvent};
 use flowcore_domain::id::{EventId, InstanceId, MessageRowId, UserId};
 use flowcore_domain::instance::InstanceName;
 use flowcore_domain::message::{Inbound, InboundMessage, MessageChange};
@@ -49,7 +49,8 @@ impl Inbox {
         let ids: Vec<_> = rows.iter().map(|row| (row.event.id, row.message.id.clone())).collect();
         let stored = self.shared.store.commit_inbound(self.instance_id, rows, now).await;
         let stored = stored.map_err(|error| CommitError(error.to_string()))?;
-        if stored.len() < ids.len() {
+        let told = stored.iter().filter(|one| one.event.kind == EventKind::MessagesUpsert).count();
+        if told < ids.len() {
             let known = ids.iter().filter(|(id, _)| stored.iter().all(|one| one.event.id != *id));
             for (_, message) in known {
                 self.shared.note(self.instance_id, message, "came_again", Value::Null).await;

@@ -44,24 +44,24 @@ impl Debts {
         self.0.is_empty()
     }
 
-    /// Writes it, after all that is owed already. False when it has to wait.
-    pub(super) async fn write(&mut self, shared: &Shared, whose: Whose<'_>, owed: Owed) -> bool {
+    /// Writes it, after all that is owed already; or it waits.
+    pub(super) async fn write(&mut self, shared: &Shared, whose: Whose<'_>, owed: Owed) {
         if self.0.len() == MOST {
             tracing::error!(instance = %whose.0, "the store takes nothing for too long: news are lost");
             self.0.pop_front();
         }
         self.0.push_back(owed);
-        self.settle(shared, whose).await
+        self.settle(shared, whose).await;
     }
 
-    /// Writes what is owed, as far as the store takes it; whether that was all.
-    pub(super) async fn settle(&mut self, shared: &Shared, whose: Whose<'_>) -> bool {
+    /// Writes what is owed, as far as the store takes it.
+    pub(super) async fn settle(&mut self, shared: &Shared, whose: Whose<'_>) {
         while let Some(owed) = self.0.front() {
             match owed.write(shared, whose).await {
                 Ok(()) => {}
                 Err(error @ StorageError::Unavailable(_)) => {
                     tracing::warn!(instance = %whose.0, %error, "news of a number wait for the store");
-                    return false;
+                    return;
                 }
                 Err(error) => {
                     tracing::error!(instance = %whose.0, %error, "news of a number can't be stored");
@@ -69,7 +69,6 @@ impl Debts {
             }
             self.0.pop_front();
         }
-        true
     }
 }
 

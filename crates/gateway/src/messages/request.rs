@@ -28,8 +28,6 @@ pub struct NewMessage {
     pub mention_all: bool,
     /// How long the other side sees that it is being made, before it is sent.
     pub delay: Duration,
-    /// Shows the page that a text links to.
-    pub link_preview: bool,
 }
 
 impl NewMessage {
@@ -43,7 +41,6 @@ impl NewMessage {
             mentions: Vec::new(),
             mention_all: false,
             delay: Duration::ZERO,
-            link_preview: false,
         }
     }
 }

@@ -72,7 +72,6 @@ pub(super) struct Options {
     number: String,
     delay: Option<u64>,
     quoted: Option<QuotedBlock>,
-    link_preview: Option<bool>,
     mentions_every_one: Option<bool>,
     every_one: Option<bool>,
     mentioned: Option<Vec<String>>,
@@ -159,7 +158,6 @@ impl Options {
             mentions: self.mentioned.iter().flatten().map(|one| number::wanted(one)).collect(),
             mention_all: self.mentions_every_one.or(self.every_one).unwrap_or(false),
             delay: Duration::from_millis(self.delay.unwrap_or_default()),
-            link_preview: self.link_preview.unwrap_or(true),
         })
     }
 }

@@ -83,5 +83,13 @@ async fn who_has_no_key_or_no_such_instance_joins_nothing() {
         let answer = known.join(namespace).await;
         assert!(answer.starts_with("44") && answer.contains("instance_not_found"), "{answer}");
     }
+    let asked = json!({ "name": "only sends", "scopes": ["send"] });
+    let (status, made) = server.post("/api/keys", asked).await;
+    assert_eq!(status.as_u16(), 201, "{made}");
+    let mut deaf = Client::open(&server, made["key"].as_str().expect("a key")).await;
+    for namespace in ["", "/shop,"] {
+        let answer = deaf.join(namespace).await;
+        assert!(answer.starts_with("44") && answer.contains("unauthorized"), "{answer}");
+    }
     server.stop().await;
 }
