@@ -33,6 +33,10 @@ impl Backoff {
     pub const PROBE: Self =
         Self { first: Duration::from_secs(30), cap: Duration::from_secs(3600), jitter_percent: 20 };
 
+    /// Work that failed: 1 s, 2 s … 30 s. A customer waits for it.
+    pub const JOB: Self =
+        Self { first: Duration::from_secs(1), cap: Duration::from_secs(30), jitter_percent: 30 };
+
     /// The wait after `failures` failures in a row (1 is the first). `dice` is a random number in
     /// `0.0..=1.0`; 0.5 gives the wait without jitter.
     #[must_use]

@@ -75,11 +75,17 @@ pub enum EventKind {
     TypebotStart,
     /// A flow of Typebot changed its state. As above.
     TypebotChangeStatus,
+    /// A customer waits for a person.
+    ConversationEscalated,
+    /// The person is done.
+    ConversationResolved,
+    /// Somebody else answers a customer from now on.
+    ConversationOwner,
 }
 
 impl EventKind {
     /// Every kind, for tables and checks.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 35] = [
         Self::MessagesUpsert,
         Self::MessagesUpdate,
         Self::SendMessage,
@@ -112,6 +118,9 @@ impl EventKind {
         Self::ApplicationStartup,
         Self::TypebotStart,
         Self::TypebotChangeStatus,
+        Self::ConversationEscalated,
+        Self::ConversationResolved,
+        Self::ConversationOwner,
     ];
 
     /// The name on the wire.
@@ -150,6 +159,9 @@ impl EventKind {
             Self::ApplicationStartup => "application.startup",
             Self::TypebotStart => "typebot.start",
             Self::TypebotChangeStatus => "typebot.change-status",
+            Self::ConversationEscalated => "conversation.escalated",
+            Self::ConversationResolved => "conversation.resolved",
+            Self::ConversationOwner => "conversation.owner",
         }
     }
 

@@ -85,3 +85,15 @@ typed_id!(
     /// Something that was done (a row of `audit_log`).
     AuditId
 );
+typed_id!(
+    /// A conversation with a customer (a row of `whatsapp_conversations`).
+    ConversationId
+);
+typed_id!(
+    /// What somebody said in one (a row of `whatsapp_conversation_messages`).
+    SaidId
+);
+typed_id!(
+    /// A customer who waits for a person, or did (a row of `whatsapp_escalated_conversations`).
+    EscalationId
+);

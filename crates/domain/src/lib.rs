@@ -9,6 +9,7 @@
 pub mod account;
 pub mod backoff;
 pub mod clock;
+pub mod conversation;
 pub mod engine;
 pub mod event;
 pub mod happening;

@@ -84,6 +84,15 @@ pub enum ServiceError {
     /// No delivery of that id at this instance.
     #[error("there is no such delivery")]
     DeliveryNotFound,
+    /// No conversation of that id that the caller may see.
+    #[error("there is no such conversation")]
+    ConversationNotFound,
+    /// The conversation is over, or its chat has a newer one.
+    #[error("the conversation is over")]
+    ConversationOver,
+    /// Somebody else has the conversation by now.
+    #[error("somebody else has the conversation by now")]
+    ConversationTaken,
     /// The webhook is switched off: nothing is posted to it.
     #[error("the webhook is switched off")]
     WebhookDisabled,

@@ -7,7 +7,7 @@
 use crate::instances::actor::Command;
 use crate::instances::manners;
 use crate::outbox::render;
-use crate::{Shared, fresh_id};
+use crate::{Shared, fresh_id, turns};
 use async_trait::async_trait;
 use bytes::Bytes;
 use flowcore_domain::engine::{CommitError, Report, SessionSink};
@@ -15,7 +15,7 @@ use flowcore_domain::event::{EventKind, NewEvent};
 use flowcore_domain::id::{EventId, InstanceId, MessageRowId, UserId};
 use flowcore_domain::instance::InstanceName;
 use flowcore_domain::message::{Inbound, InboundMessage, MessageChange};
-use flowcore_storage::InboundRow;
+use flowcore_storage::{Attention, InboundRow};
 use serde_json::Value;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -31,14 +31,15 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
-    fn row(&self, message: InboundMessage) -> InboundRow {
+    fn row(&self, message: InboundMessage, attention: Attention) -> InboundRow {
         let now = self.shared.now();
         // One id from here to the last attempt of a webhook: whoever has the message finds its event.
         let row_id: MessageRowId = fresh_id();
         let event =
             NewEvent { id: EventId(row_id.0), ..render::upsert(self.instance_id, &message, now) };
         let introduction = render::introduction(self.instance_id, &message, now);
-        InboundRow { row_id, message, event, introduction, jobs: Vec::new() }
+        let job = turns::job_of(attention, self.instance_id, (row_id, &message), now);
+        InboundRow { row_id, message, event, introduction, jobs: job.into_iter().collect() }
     }
 
     async fn store(&self, rows: Vec<InboundRow>) -> Result<(), CommitError> {
@@ -46,6 +47,7 @@ impl Inbox {
             return Ok(());
         }
         let now = self.shared.now();
+        let works = rows.iter().any(|row| !row.jobs.is_empty());
         let ids: Vec<_> = rows.iter().map(|row| (row.event.id, row.message.id.clone())).collect();
         let stored = self.shared.store.commit_inbound(self.instance_id, rows, now).await;
         let stored = stored.map_err(|error| CommitError(error.to_string()))?;
@@ -57,6 +59,9 @@ impl Inbox {
             }
         }
         self.shared.outbox.published(self.user_id, &self.name, &stored);
+        if works {
+            self.shared.bell.ring();
+        }
         Ok(())
     }
 
@@ -76,10 +81,12 @@ impl SessionSink for Inbox {
         let settings = settings.map_err(|error| CommitError(error.to_string()))?;
         inbound.retain(|item| !manners::ignores(&settings, item.chat()));
         let unread = manners::to_be_read(&settings, &inbound);
+        let attention = self.shared.attentions.of(&self.shared.store, self.instance_id).await;
+        let attention = attention.map_err(|error| CommitError(error.to_string()))?;
         let mut rows = Vec::with_capacity(inbound.len());
         for item in inbound {
             match item {
-                Inbound::Message(message) => rows.push(self.row(message)),
+                Inbound::Message(message) => rows.push(self.row(message, attention)),
                 Inbound::Change(change) => {
                     // What was written before it is told before it.
                     self.store(std::mem::take(&mut rows)).await?;

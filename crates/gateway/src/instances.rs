@@ -348,17 +348,7 @@ impl Instances {
         name: &InstanceName,
     ) -> Result<Online, ServiceError> {
         let instance = self.find(caller, name).await?;
-        let offline = |status, reason| ServiceError::NotConnected { status, reason };
-        let Some(handle) = self.shared.registry.get(instance.id) else {
-            return Err(offline(instance.status, instance.reason));
-        };
-        let now = handle.snapshot();
-        match (handle.session(), now.identity) {
-            (Some(session), Some(who)) if now.status == Status::Connected => {
-                Ok(Online { instance, session, own: who.jid })
-            }
-            _ => Err(offline(now.status, now.reason)),
-        }
+        online_now(&self.shared, instance)
     }
 
     async fn find_or_create(
@@ -452,6 +442,21 @@ impl Instances {
             Some(handle) => view(instance, &handle.snapshot()),
             None => view(instance, &Snapshot::of(instance)),
         }
+    }
+}
+
+/// An instance with its session, when it is online.
+pub(crate) fn online_now(shared: &Shared, instance: Instance) -> Result<Online, ServiceError> {
+    let offline = |status, reason| ServiceError::NotConnected { status, reason };
+    let Some(handle) = shared.registry.get(instance.id) else {
+        return Err(offline(instance.status, instance.reason));
+    };
+    let now = handle.snapshot();
+    match (handle.session(), now.identity) {
+        (Some(session), Some(who)) if now.status == Status::Connected => {
+            Ok(Online { instance, session, own: who.jid })
+        }
+        _ => Err(offline(now.status, now.reason)),
     }
 }
 

@@ -17,6 +17,7 @@ mod groups;
 mod housekeeping;
 mod inbox;
 mod instances;
+mod jobs;
 mod lifecycle;
 mod media;
 mod messages;
@@ -25,7 +26,9 @@ pub mod operator;
 mod outbox;
 mod people;
 mod qr;
+mod support;
 mod trace;
+mod turns;
 
 pub use accounts::{
     AccountError, Accounts, AccountsConfig, AdminKey, Allowance, BrowserSession, Caller, Client,
@@ -41,9 +44,9 @@ pub use events::webhooks::{NewWebhook, WebhookPatch, Webhooks, WebhooksOf};
 pub use flowcore_engines::{crash_points, verifies_certificates};
 pub use flowcore_storage::{
     ApiKey, AuditEntry, AuditFilter, ChatFilter, ChatOverview, Contact, ContactFilter,
-    DatabaseOptions, Delivery, DeliveryAttempt, DeliveryFilter, DeliveryState, InstanceCounts,
-    Label, LoginSession, Mark, MasterKey, Media, MessageFilter, Note, Page, Receipt, Retention,
-    StoredEvent, StoredMessage, User,
+    Conversation, DatabaseOptions, Delivery, DeliveryAttempt, DeliveryFilter, DeliveryState,
+    InstanceCounts, Label, LoginSession, Mark, MasterKey, Media, MessageFilter, Note, Page,
+    Receipt, Retention, Said, StoredEvent, StoredMessage, Transition, User,
 };
 pub use groups::{Groups, NewGroup};
 pub use instances::options::{InstanceDetails, MAX_TOKEN, MIN_TOKEN, NewOptions};
@@ -59,6 +62,7 @@ pub use outbox::live::{FollowFilter, Live, LiveEvent};
 pub use outbox::render::record;
 pub use people::{OwnProfile, People, PersonView};
 pub use qr::png_data_url;
+pub use support::{ConversationQuery, ConversationView, Support};
 pub use trace::{PassedOver, Trace, Traces};
 
 use clock::SystemClock;
@@ -113,6 +117,7 @@ pub struct Gateway {
     conversations: Conversations,
     traces: Traces,
     files: Files,
+    support: Support,
 }
 
 /// What [`Gateway::start`] gives.
@@ -140,6 +145,8 @@ pub(crate) struct Shared {
     groups: groups::KnownGroups,
     switches: instances::switches::Switches,
     fetcher: media::Fetcher,
+    attentions: turns::Attentions,
+    bell: jobs::Bell,
 }
 
 impl Shared {
@@ -223,6 +230,8 @@ impl Gateway {
             groups: groups::KnownGroups::default(),
             switches: instances::switches::Switches::default(),
             fetcher: media::Fetcher::new(config.allow_private.clone())?,
+            attentions: turns::Attentions::default(),
+            bell: jobs::Bell::new(),
             lifecycle,
         });
         let poster = Poster::new(config.allow_private, config.public_url)?;
@@ -238,9 +247,12 @@ impl Gateway {
             live: Live::new(Arc::clone(&shared), &poster.server_url),
             traces: Traces::new(Arc::clone(&shared)),
             files: Files::new(Arc::clone(&shared)),
+            support: Support::new(Arc::clone(&shared)),
             shared,
         };
         events::delivery::start(Arc::clone(&gateway.shared), poster);
+        jobs::release(&gateway.shared).await?;
+        jobs::start(&gateway.shared, turns::Turns { shared: Arc::clone(&gateway.shared) });
         gateway.instances.bring_back().await?;
         housekeeping::start(Arc::clone(&gateway.shared), config.keep_events);
         Ok(Started { gateway, new_admin })
@@ -310,6 +322,12 @@ impl Gateway {
     #[must_use]
     pub fn files(&self) -> &Files {
         &self.files
+    }
+
+    /// Conversations with customers, and the people who help in them.
+    #[must_use]
+    pub fn support(&self) -> &Support {
+        &self.support
     }
 
     /// What happened to messages.

@@ -9,6 +9,7 @@ mod drafts;
 mod pipeline;
 mod request;
 mod status;
+pub(crate) mod turn;
 
 pub(crate) use drafts::MAX_DELAY;
 pub(crate) use pipeline::{News, Waiting, advance, resend_pending};
@@ -24,7 +25,7 @@ use flowcore_domain::clock::Millis;
 use flowcore_domain::instance::InstanceName;
 use flowcore_domain::jid::{Jid, Number};
 use flowcore_domain::message::{Content, DeliveryStatus, Draft, MessageKey, Outcome};
-use flowcore_storage::{OutgoingInsert, OutgoingRow, StoredMessage};
+use flowcore_storage::{OutgoingInsert, OutgoingRow, StoredMessage, Turn};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -237,6 +238,8 @@ struct Extras {
     idempotency: Option<(String, [u8; 32])>,
     /// Who sees a status.
     recipients: Vec<Jid>,
+    /// Its part in a conversation.
+    turn: Option<Turn>,
 }
 
 /// Composes, stores, sends.
@@ -261,6 +264,7 @@ async fn dispatch(
         proto: composed.proto,
         recipients: extras.recipients,
         idempotency: extras.idempotency,
+        turn: extras.turn,
         now: shared.now(),
     };
     let mut message = pipeline::as_stored(&row);
@@ -276,6 +280,7 @@ async fn dispatch(
         }
         OutgoingInsert::Replayed(earlier) => Ok(*earlier),
         OutgoingInsert::IdempotencyConflict => Err(ServiceError::IdempotencyConflict),
+        OutgoingInsert::NotYourTurn => Err(ServiceError::ConversationTaken),
     }
 }
 

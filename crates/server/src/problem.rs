@@ -6,6 +6,7 @@
 
 mod account;
 mod service;
+mod support;
 
 pub(crate) use service::idempotency_conflict;
 

@@ -4,6 +4,7 @@
 //! them together; what was kept apart until then is merged, conversations and messages included. A chat
 //! is found by its key: the contact's id for a person, the address itself for a group, list or channel.
 
+use crate::conversations;
 use crate::dialect::{self, Connection, Query, Row, query};
 use crate::error::StorageError;
 use crate::messages::StoredMessage;
@@ -229,6 +230,7 @@ async fn learn(
     };
     for (gone, _) in people {
         merge(connection, instance, &id, &gone).await?;
+        merge_conversations(connection, (instance, now), &id, &gone).await?;
     }
     for address in missing {
         query(
@@ -304,6 +306,35 @@ async fn merge(
     ] {
         query(statement).bind(instance).bind(gone).execute(&mut *connection).await?;
     }
+    Ok(())
+}
+
+/// Of two people that turn out to be one, the open conversations become one: the one that a person has
+/// stays, else the kept contact's.
+async fn merge_conversations(
+    connection: &mut Connection,
+    (instance, now): (InstanceId, Millis),
+    keep: &str,
+    gone: &str,
+) -> Result<(), StorageError> {
+    let rows = query(
+        "SELECT id, version, owner, status FROM whatsapp_conversations \
+         WHERE instance_id = $1 AND chat_key IN ($2, $3) AND status <> 'expired' \
+         ORDER BY CASE WHEN status = 'escalated' THEN 0 WHEN owner = 'human' THEN 1 ELSE 2 END, \
+         CASE WHEN chat_key = $2 THEN 0 ELSE 1 END",
+    );
+    let rows = rows.bind(instance).bind(keep).bind(gone).fetch_all(&mut *connection).await?;
+    for row in rows.iter().skip(1) {
+        conversations::supersede(connection, row, now).await?;
+    }
+    query(
+        "UPDATE whatsapp_conversations SET chat_key = $3 WHERE instance_id = $1 AND chat_key = $2",
+    )
+    .bind(instance)
+    .bind(gone)
+    .bind(keep)
+    .execute(connection)
+    .await?;
     Ok(())
 }
 

@@ -9,8 +9,8 @@ mod query;
 mod sqlite;
 
 pub(crate) use batch::Batch;
-pub(crate) use postgres::{PgTarget, instant, uuid_text};
-pub(crate) use query::{Instant, Query, Value, query};
+pub(crate) use postgres::{PgTarget, instant, json_text, uuid_text};
+pub(crate) use query::{Instant, Json, Query, Value, query};
 
 use crate::error::StorageError;
 use flowcore_domain::id::{InstanceId, UserId};

@@ -48,6 +48,8 @@ pub struct ClaimedJob {
     pub payload: Value,
     /// How often it was taken, this time included.
     pub attempt: i64,
+    /// When it was stored.
+    pub created_at: Millis,
 }
 
 /// How an attempt ended.
@@ -153,13 +155,33 @@ impl Store {
         .await
     }
 
-    /// When the next job can be taken; not before `now`. `None` when none waits.
-    pub async fn next_job_due(&self, now: Millis) -> Result<Option<Millis>, StorageError> {
-        let due: Option<i64> =
-            query("SELECT next_at FROM jobs WHERE head ORDER BY next_at LIMIT 1")
-                .scalar(self.readers())
-                .await?;
+    /// When the next job of these kinds can be taken; not before `now`. `None` when none waits.
+    pub async fn next_job_due(
+        &self,
+        kinds: &'static [&'static str],
+        now: Millis,
+    ) -> Result<Option<Millis>, StorageError> {
+        let sql = format!(
+            "SELECT next_at FROM jobs WHERE head AND kind IN ({}) ORDER BY next_at LIMIT 1",
+            dialect::parameters(0, kinds.len())
+        );
+        let ask = kinds.iter().fold(query(AssertSqlSafe(sql)), |ask, kind| ask.bind(*kind));
+        let due: Option<i64> = ask.scalar(self.readers()).await?;
         Ok(due.map(|due| Millis(due).max(now)))
+    }
+
+    /// Makes what was taken and not ended due at once. For the start of a process that knows that nobody
+    /// else works on this store.
+    pub async fn release_jobs(&self, now: Millis) -> Result<u64, StorageError> {
+        self.write(move |connection| {
+            Box::pin(async move {
+                let release = query(
+                    "UPDATE jobs SET next_at = $1 WHERE head AND attempts > 0 AND next_at > $1",
+                );
+                release.bind(now.0).execute(connection).await
+            })
+        })
+        .await
     }
 
     /// Jobs of an instance that were given up, newest first, each with what went wrong.
@@ -228,5 +250,6 @@ fn read_job(record: &Record<'_>) -> Result<ClaimedJob, StorageError> {
         ordering_key: record.get("ordering_key")?,
         payload: record.json("payload")?,
         attempt: record.get("attempts")?,
+        created_at: Millis(record.get("created_at")?),
     })
 }

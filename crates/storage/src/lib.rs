@@ -13,6 +13,7 @@ mod accounts;
 mod audit;
 mod changes;
 mod contacts;
+mod conversations;
 mod database;
 mod deliveries;
 mod dialect;
@@ -43,6 +44,10 @@ pub use accounts::{
 };
 pub use audit::{AuditEntry, AuditFilter};
 pub use contacts::{Chat, ChatCursor};
+pub use conversations::{
+    Attention, Caused, Causing, Conversation, ConversationFilter, Moved, Moving, NewEscalation,
+    Said, Transition,
+};
 pub use deliveries::{
     Again, Claim, ClaimedDelivery, Delivery, DeliveryAttempt, DeliveryFilter, DeliveryState,
     PassedOver, RenderTurn, Settlement,
@@ -59,7 +64,7 @@ pub use maintenance::{BackupError, MigrationPlan, backup, migration_plan, restor
 pub use media::Media;
 pub use messages::{MessageCursor, StoredMessage};
 pub use open::{DatabaseOptions, Mark, StoreOptions};
-pub use outgoing::{IDEMPOTENCY_LIFETIME, OutgoingInsert, OutgoingRow};
+pub use outgoing::{IDEMPOTENCY_LIFETIME, OutgoingInsert, OutgoingRow, Turn};
 pub use queries::{ChatFilter, ChatOverview, Contact, ContactFilter, MessageFilter, Page};
 pub use rotation::{key_is_rotated, rotate_key_file};
 pub use statuses::{Receipt, Render, StatusNews};

@@ -3,6 +3,7 @@
 
 use crate::Store;
 use crate::contacts::{self, Arrival, Sighting};
+use crate::conversations::{self, Said};
 use crate::dialect::{self, Batch, Connection, Query, query};
 use crate::error::StorageError;
 use crate::events::{self, StoredEvent};
@@ -12,8 +13,9 @@ use crate::quotas;
 use crate::row::Record;
 use bytes::Bytes;
 use flowcore_domain::clock::Millis;
+use flowcore_domain::conversation::Role;
 use flowcore_domain::event::NewEvent;
-use flowcore_domain::id::{InstanceId, MessageRowId};
+use flowcore_domain::id::{ConversationId, InstanceId, MessageRowId, SaidId};
 use flowcore_domain::jid::{Jid, Server};
 use flowcore_domain::message::{Addressing, DeliveryStatus};
 use flowcore_domain::quota::Quota;
@@ -52,8 +54,25 @@ pub struct OutgoingRow {
     pub recipients: Vec<Jid>,
     /// The caller's idempotency key and the hash of its request.
     pub idempotency: Option<(String, [u8; 32])>,
+    /// The conversation that it belongs to, when it is noted there.
+    pub turn: Option<Turn>,
     /// When.
     pub now: Millis,
+}
+
+/// A message's part in a conversation, noted with it.
+#[derive(Debug, Clone)]
+pub struct Turn {
+    /// Which conversation.
+    pub conversation: ConversationId,
+    /// Only while the assistant has it and it has this version; a person may always speak.
+    pub only_at: Option<i64>,
+    /// The id of the note.
+    pub id: SaidId,
+    /// Who speaks.
+    pub role: Role,
+    /// What else is known.
+    pub metadata: Value,
 }
 
 /// Never shows content or addresses.
@@ -75,6 +94,8 @@ pub enum OutgoingInsert {
     Replayed(Box<StoredMessage>),
     /// The key was used for another request; nothing was stored.
     IdempotencyConflict,
+    /// Somebody else has the conversation by now; nothing was stored.
+    NotYourTurn,
 }
 
 impl Store {
@@ -90,9 +111,13 @@ impl Store {
                 if let Some(earlier) = earlier_request(connection, &row).await? {
                     return Ok(earlier);
                 }
+                if !may_speak(connection, row.turn.as_ref()).await? {
+                    return Ok(OutgoingInsert::NotYourTurn);
+                }
                 let one = (Quota::MessagesPerDay, 1);
                 quotas::spend_by_owner(connection, row.instance_id, one, row.now).await?;
                 let idempotency = row.idempotency.clone();
+                let turn = row.turn.clone();
                 let message = stored(row);
                 let chat = Sighting {
                     address: &message.chat,
@@ -121,6 +146,9 @@ impl Store {
                     batch.add(remembering(&message, key));
                 }
                 batch.execute(connection).await?;
+                if let Some(turn) = turn {
+                    note_turn(connection, &message, turn).await?;
+                }
                 Ok(OutgoingInsert::Inserted)
             })
         })
@@ -187,6 +215,32 @@ impl Store {
         })
         .await
     }
+}
+
+/// Whether the conversation is still whose turn it was.
+async fn may_speak(connection: &mut Connection, turn: Option<&Turn>) -> Result<bool, StorageError> {
+    let Some((turn, version)) = turn.and_then(|turn| Some((turn, turn.only_at?))) else {
+        return Ok(true);
+    };
+    let now = conversations::held(connection, turn.conversation).await?;
+    Ok(now.standing.lets_assistant_speak(version))
+}
+
+async fn note_turn(
+    connection: &mut Connection,
+    message: &StoredMessage,
+    turn: Turn,
+) -> Result<(), StorageError> {
+    let said = Said {
+        id: turn.id,
+        message: Some(message.row_id),
+        role: turn.role,
+        content: message.text.clone().unwrap_or_default(),
+        metadata: turn.metadata,
+        at: message.created_at,
+    };
+    conversations::note(connection, turn.conversation, &said).await?;
+    Ok(())
 }
 
 /// What the request's idempotency key says, when it was used before and is still valid.

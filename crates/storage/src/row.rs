@@ -98,7 +98,7 @@ impl<'r> Record<'r> {
 
     /// A column of JSON.
     pub(crate) fn json<T: DeserializeOwned>(&self, column: &str) -> Result<T, StorageError> {
-        serde_json::from_str(self.get::<&str>(column)?).map_err(|_| self.corrupt())
+        self.json_option(column)?.ok_or_else(|| self.corrupt())
     }
 
     /// A column of JSON that may be null.
@@ -106,8 +106,8 @@ impl<'r> Record<'r> {
         &self,
         column: &str,
     ) -> Result<Option<T>, StorageError> {
-        let text = self.get::<Option<&str>>(column)?;
-        text.map(|text| serde_json::from_str(text).map_err(|_| self.corrupt())).transpose()
+        let text = self.text(column).map_err(|()| self.corrupt())?;
+        text.map(|text| serde_json::from_str(&text).map_err(|_| self.corrupt())).transpose()
     }
 
     fn text(&self, column: &str) -> Result<Option<Cow<'r, str>>, ()> {
@@ -118,7 +118,11 @@ impl<'r> Record<'r> {
                 if let Some(id) = (!value.is_null()).then(|| dialect::uuid_text(&value)).flatten() {
                     return Ok(Some(Cow::Owned(id)));
                 }
-                // A null of type `uuid` does not decode as text.
+                if let Some(json) = (!value.is_null()).then(|| dialect::json_text(&value)).flatten()
+                {
+                    return Ok(Some(Cow::Owned(json)));
+                }
+                // A null of type `uuid` or `jsonb` does not decode as text.
                 if value.is_null() { None } else { row.try_get(column).map_err(drop)? }
             }
         };

@@ -3,6 +3,8 @@
 
 #[path = "contract/accounts.rs"]
 mod accounts;
+#[path = "contract/conversations.rs"]
+mod conversations;
 #[path = "contract/deliveries.rs"]
 mod deliveries;
 #[path = "contract/durability.rs"]
@@ -80,6 +82,11 @@ suite! {
         a_foreign_user_is_made_at_first_sight
         a_second_factor_is_sealed_and_each_code_taken_once
         what_was_done_is_found_again_also_when_who_did_it_is_gone;
+    conversations:
+        a_chat_has_one_open_conversation_with_each_message_once
+        an_owner_changes_once_and_all_that_it_causes_is_stored_with_it
+        the_assistant_speaks_only_while_it_is_its_turn
+        two_people_that_are_one_keep_the_conversation_that_waits;
     deliveries:
         a_chat_is_delivered_in_order_and_holds_up_no_other
         only_wanted_kinds_are_delivered_to_each_endpoint

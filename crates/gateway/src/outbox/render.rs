@@ -1,7 +1,9 @@
 //! The particulars of each event, in the shapes of Evolution API 2.3.7.
 
+mod conversation;
 mod happening;
 
+pub(crate) use conversation::{Why, moved_conversation};
 pub(crate) use happening::{changed, happened};
 
 use crate::fresh_id;
@@ -21,7 +23,7 @@ const OWN_NAME: &str = "Você";
 
 /// The chain in which events of a conversation reach a receiver: its phone number where that is known, so
 /// that what comes under either address of a person stays in order.
-fn chain(chat: &Jid, alt: Option<&Jid>) -> String {
+pub(crate) fn chain(chat: &Jid, alt: Option<&Jid>) -> String {
     let phone = alt.filter(|alt| chat.server() == Server::Lid && alt.server() == Server::Person);
     phone.unwrap_or(chat).to_string()
 }

@@ -39,6 +39,9 @@ impl From<ServiceError> for Problem {
                 "The webhook is switched off",
                 "Nothing is posted to a webhook that is switched off. PUT {\"enabled\": true} first.",
             ),
+            error @ (ServiceError::ConversationNotFound
+            | ServiceError::ConversationOver
+            | ServiceError::ConversationTaken) => super::support::problem(&error),
             ServiceError::Forbidden => Self::new(
                 StatusCode::FORBIDDEN,
                 "forbidden",
@@ -211,6 +214,9 @@ mod tests {
             ServiceError::MessageNotFound,
             ServiceError::DeliveryNotFound,
             ServiceError::WebhookDisabled,
+            ServiceError::ConversationNotFound,
+            ServiceError::ConversationOver,
+            ServiceError::ConversationTaken,
             ServiceError::LimitReached { what: "instances", limit: 5 },
             ServiceError::OverQuota(OverQuota {
                 quota: Quota::PromptsPerMonth,

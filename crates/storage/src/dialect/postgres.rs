@@ -29,6 +29,9 @@ const OLDEST_SERVER: u32 = 150_000;
 
 const UUID: Oid = Oid(2950);
 const TIMESTAMPTZ: Oid = Oid(1184);
+const JSONB: Oid = Oid(3802);
+/// What every binary value of that type begins with.
+const JSONB_VERSION: u8 = 1;
 /// 2000-01-01 in milliseconds of Unix: PostgreSQL counts from there.
 const EPOCH: i64 = 946_684_800_000;
 
@@ -173,6 +176,32 @@ impl Encode<'_, Postgres> for PgInstant {
         buffer.extend_from_slice(&micros.to_be_bytes());
         Ok(IsNull::No)
     }
+}
+
+/// A value of a `jsonb` column, as text. PostgreSQL has no NUL there.
+pub(super) struct PgJson(pub(super) String);
+
+impl Type<Postgres> for PgJson {
+    fn type_info() -> PgTypeInfo {
+        PgTypeInfo::with_oid(JSONB)
+    }
+}
+
+impl Encode<'_, Postgres> for PgJson {
+    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        buffer.push(JSONB_VERSION);
+        buffer.extend_from_slice(self.0.replace("\\u0000", "\\ufffd").as_bytes());
+        Ok(IsNull::No)
+    }
+}
+
+/// The text of a `jsonb` column; `None` when the column is of another type.
+pub(crate) fn json_text(value: &PgValueRef<'_>) -> Option<String> {
+    if oid(value) != Some(JSONB) {
+        return None;
+    }
+    let text = value.as_bytes().ok()?.strip_prefix(&[JSONB_VERSION])?;
+    String::from_utf8(text.to_vec()).ok()
 }
 
 /// The text of a `uuid` column; `None` when the column is of another type.

@@ -1,19 +1,19 @@
 //! A statement with its parameters, run on either database.
 
-use super::postgres::{PgInstant, PgUuid};
+use super::postgres::{PgInstant, PgJson, PgUuid};
 use super::{Connection, Readers, Row};
 use crate::error::StorageError;
 use crate::row::{Column, Record};
 use flowcore_domain::clock::Millis;
-use flowcore_domain::id::{InstanceId, UserId};
+use flowcore_domain::id::{ConversationId, EscalationId, InstanceId, SaidId, UserId};
 use flowcore_domain::webhook::Scope;
 use sqlx::postgres::{PgArguments, Postgres};
 use sqlx::sqlite::{Sqlite, SqliteArguments};
 use sqlx::{SqlSafeStr, SqlStr};
 use uuid::Uuid;
 
-/// A parameter. `Id` and `Instant` are for the columns that have PostgreSQL's own types: text and
-/// milliseconds in SQLite, `uuid` and `timestamptz` there.
+/// A parameter. `Id`, `Instant` and `Json` are for the columns that have PostgreSQL's own types: text and
+/// milliseconds in SQLite, `uuid`, `timestamptz` and `jsonb` there.
 #[derive(Debug, Clone)]
 pub(crate) enum Value {
     Text(Option<String>),
@@ -22,11 +22,16 @@ pub(crate) enum Value {
     Bytes(Option<Vec<u8>>),
     Id(Option<Uuid>),
     Instant(Option<Millis>),
+    Json(Option<String>),
 }
 
 /// A time for a `timestamptz` column.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Instant(pub(crate) Millis);
+
+/// A text for a `jsonb` column.
+#[derive(Debug, Clone)]
+pub(crate) struct Json(pub(crate) String);
 
 macro_rules! values {
     ($($type:ty => $variant:ident, $value:ident => $convert:expr;)*) => {$(
@@ -59,6 +64,10 @@ values! {
         Scope::User(id) => id.0,
     };
     Instant => Instant, instant => instant.0;
+    Json => Json, json => json.0;
+    ConversationId => Id, id => id.0;
+    EscalationId => Id, id => id.0;
+    SaidId => Id, id => id.0;
 }
 
 /// Where a statement runs: in a job of the writer, or on a connection for reading.
@@ -186,6 +195,7 @@ impl Query {
             Value::Bytes(bytes) => query.bind(bytes),
             Value::Id(id) => query.bind(id.map(|id| id.to_string())),
             Value::Instant(instant) => query.bind(instant.map(|instant| instant.0)),
+            Value::Json(json) => query.bind(json),
         })
     }
 
@@ -197,6 +207,7 @@ impl Query {
             Value::Bytes(bytes) => query.bind(bytes),
             Value::Id(id) => query.bind(id.map(PgUuid)),
             Value::Instant(instant) => query.bind(instant.map(PgInstant)),
+            Value::Json(json) => query.bind(json.map(PgJson)),
         })
     }
 }

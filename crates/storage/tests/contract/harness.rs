@@ -252,6 +252,7 @@ pub(crate) fn outgoing(instance: InstanceId, chat: &str, wa_id: &str) -> Outgoin
         recipients: Vec::new(),
         proto: Bytes::new(),
         idempotency: None,
+        turn: None,
         now: NOW,
     }
 }

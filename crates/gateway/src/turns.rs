@@ -1,0 +1,172 @@
+//! What happens to a message besides being told: it becomes a turn of the conversation with the customer.
+//!
+//! A message of an instance that has an assistant or support switched on is stored with a job `turn`. The
+//! job notes it in the conversation, once, and then: what the owner wrote on the phone takes the conversation
+//! over. The owner's own messages and the customers' are chains of their own, so that a takeover waits for
+//! nothing that is made of a customer's message.
+
+use crate::jobs::{Failure, Work};
+use crate::support::moves::{self, Move};
+use crate::{Shared, fresh_id};
+use async_trait::async_trait;
+use flowcore_domain::clock::Millis;
+use flowcore_domain::conversation::{Role, Step};
+use flowcore_domain::id::{InstanceId, MessageRowId};
+use flowcore_domain::instance::Instance;
+use flowcore_domain::jid::{Jid, Server};
+use flowcore_domain::message::InboundMessage;
+use flowcore_storage::{
+    Attention, ClaimedJob, Conversation, NewJob, Said, StorageError, Store, StoredMessage,
+};
+use lru::LruCache;
+use serde_json::json;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The kind of these jobs.
+const TURN: &str = "turn";
+/// How many are under way at once.
+const AT_ONCE: usize = 16;
+/// How many instances' switches are at hand.
+const AT_HAND: NonZeroUsize = NonZeroUsize::new(10_000).expect("not zero");
+/// What is sent as a message and says nothing to anybody.
+const SILENT: [&str; 8] = [
+    "reactionMessage",
+    "encReactionMessage",
+    "pollUpdateMessage",
+    "pinInChatMessage",
+    "keepInChatMessage",
+    "protocolMessage",
+    "senderKeyDistributionMessage",
+    "unknown",
+];
+
+/// What is switched on, at hand: every message asks for it.
+pub(crate) struct Attentions(Mutex<LruCache<InstanceId, Attention>>);
+
+impl std::fmt::Debug for Attentions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Attentions(…)")
+    }
+}
+
+impl Default for Attentions {
+    fn default() -> Self {
+        Self(Mutex::new(LruCache::new(AT_HAND)))
+    }
+}
+
+impl Attentions {
+    /// What is switched on for an instance.
+    pub(crate) async fn of(
+        &self,
+        store: &Store,
+        id: InstanceId,
+    ) -> Result<Attention, StorageError> {
+        if let Some(known) = self.lock().get(&id) {
+            return Ok(*known);
+        }
+        let found = store.attention(id).await?;
+        self.lock().put(id, found);
+        Ok(found)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, LruCache<InstanceId, Attention>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The job that a message causes, if it causes one.
+pub(crate) fn job_of(
+    attention: Attention,
+    instance_id: InstanceId,
+    (row, message): (MessageRowId, &InboundMessage),
+    due: Millis,
+) -> Option<NewJob> {
+    let heard = attention.assistant || attention.support;
+    let direct = matches!(message.chat.server(), Server::Person | Server::Lid);
+    if !heard || !direct || SILENT.contains(&message.kind.as_str()) {
+        return None;
+    }
+    let chat = crate::outbox::render::chain(&message.chat, message.chat_alt.as_ref());
+    let ordering_key = if message.from_me { format!("own:{chat}") } else { chat };
+    let payload = json!({ "message": row });
+    Some(NewJob { instance_id, kind: TURN, ordering_key, payload, due })
+}
+
+/// Something that was said in a conversation just now.
+pub(crate) struct Heard {
+    /// On which number.
+    pub(crate) instance: Instance,
+    /// In which conversation, as it was when this was noted.
+    pub(crate) conversation: Conversation,
+    /// The message.
+    pub(crate) message: StoredMessage,
+}
+
+/// Does the jobs.
+pub(crate) struct Turns {
+    pub(crate) shared: Arc<Shared>,
+}
+
+#[async_trait]
+impl Work for Turns {
+    fn kinds(&self) -> &'static [&'static str] {
+        &[TURN]
+    }
+
+    fn at_once(&self) -> usize {
+        AT_ONCE
+    }
+
+    async fn work(&self, job: &ClaimedJob) -> Result<(), Failure> {
+        let row = serde_json::from_value(job.payload["message"].clone());
+        let row: MessageRowId = row.map_err(|error| Failure::Final(error.to_string()))?;
+        let store = &self.shared.store;
+        let message = store.message_by_row(row).await?;
+        let instance = store.instance(job.instance_id).await?;
+        // Deleted meanwhile: nothing is left to be done.
+        let (Some(message), Some(instance)) = (message, instance) else { return Ok(()) };
+        if is_own_chat(&instance, &message) {
+            return Ok(());
+        }
+        let conversation = store.open_conversation(&message, self.shared.now()).await?;
+        let heard = Heard { instance, conversation, message };
+        if heard.message.from_me { self.owner_wrote(heard).await } else { self.note(&heard).await }
+    }
+}
+
+impl Turns {
+    /// The owner wrote on the phone: the conversation is a person's from now on.
+    async fn owner_wrote(&self, heard: Heard) -> Result<(), Failure> {
+        let change = Move::of(heard.conversation.id, Step::TakeOver, "phone");
+        moves::make(&self.shared, &heard.instance, change).await?;
+        self.note(&heard).await
+    }
+
+    async fn note(&self, heard: &Heard) -> Result<(), Failure> {
+        let message = &heard.message;
+        let (role, by) = if message.from_me {
+            (Role::Human, json!("phone"))
+        } else {
+            (Role::User, json!("customer"))
+        };
+        let said = Said {
+            id: fresh_id(),
+            message: Some(message.row_id),
+            role,
+            content: message.text.clone().unwrap_or_default(),
+            metadata: json!({ "by": by, "kind": message.kind }),
+            at: message.created_at,
+        };
+        self.shared.store.append_said(&heard.conversation, said).await?;
+        Ok(())
+    }
+}
+
+/// Whether somebody wrote to themselves.
+fn is_own_chat(instance: &Instance, message: &StoredMessage) -> bool {
+    let Some(own) = &instance.identity else { return false };
+    let is_own = |jid: &Jid| *jid == own.jid || own.lid.as_ref() == Some(jid);
+    is_own(&message.chat) || message.chat_alt.as_ref().is_some_and(is_own)
+}
