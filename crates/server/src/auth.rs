@@ -11,7 +11,6 @@ use crate::dashboard::session::Viewer;
 use crate::evolution;
 use crate::ledger::Ledger;
 use crate::problem::Problem;
-use crate::request::RequestId;
 use crate::surface::{Access, Route};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
@@ -64,20 +63,34 @@ pub(crate) async fn guard(
         Ok(Some(admitted)) => admitted,
         Err(answer) => return *answer,
     };
-    let ledger = Ledger::default();
-    request.extensions_mut().insert(ledger.clone());
-    let (uri, id) = (request.uri().clone(), request.extensions().get::<RequestId>().cloned());
     let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    let mut response = next.run(request).await;
-    let status = response.status();
-    let changed = !safe && (status.is_success() || status.is_redirection());
-    if changed && route.access.is_noted() {
-        let who = (&caller, &arrival);
-        ledger.close(&state, who, route, (&uri, status, id.as_ref())).await;
-    }
+    let mut response = if safe || !route.access.is_noted() {
+        next.run(request).await
+    } else {
+        noted(&state, (&caller, &arrival), route, (request, next)).await
+    };
     if let Some(allowance) = allowance {
         tell(allowance, response.headers_mut());
     }
+    response
+}
+
+/// Answers a request that changes something, and notes it.
+async fn noted(
+    state: &AppState,
+    (caller, arrival): (&Caller, &Arrival),
+    route: Route,
+    (mut request, next): (Request, Next),
+) -> Response {
+    let accounts = state.gateway.accounts();
+    let ledger = Ledger::default();
+    request.extensions_mut().insert(ledger.clone());
+    let begun = Ledger::begun(route, request.uri(), request.extensions().get());
+    let deed = accounts.begin(Some(caller), &arrival.client, begun.clone());
+    let response = deed.during(next.run(request)).await;
+    let status = response.status();
+    let succeeded = status.is_success() || status.is_redirection();
+    accounts.finish(&deed, ledger.over(begun, status), succeeded).await;
     response
 }
 

@@ -6,6 +6,7 @@
 mod access;
 mod body;
 mod chat;
+mod described;
 mod download;
 mod events;
 mod group;
@@ -22,6 +23,7 @@ mod system;
 mod unserved;
 
 pub(crate) use access::{Held, recognise, too_many};
+pub(crate) use described::operations;
 pub use system::MetricsAccess;
 pub(crate) use system::welcome;
 

@@ -1,16 +1,16 @@
 //! What the audit log is told about a request that changes something.
 //!
-//! The guard notes every one that succeeded: who, from where, which route with which names in its path. A
-//! handler that knows more (what it was before, what the body named) says so in the [`Ledger`] of its request.
+//! The guard begins a deed before such a request: who, from where, which route with which names in its path;
+//! its entry is stored with the first thing that the request writes. A handler that knows more (what it was
+//! before, what the body named) says so in the [`Ledger`] of its request, which is added when it is over.
 
 use crate::app::AppState;
-use crate::client::Arrival;
 use crate::request::RequestId;
 use crate::surface::Route;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri};
-use flowcore_gateway::{Caller, Deed};
+use flowcore_gateway::Deed;
 use serde_json::{Map, Value, json};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -51,30 +51,29 @@ impl Ledger {
         self.add("after", after);
     }
 
-    /// Writes it down.
-    pub(crate) async fn close(
-        &self,
-        state: &AppState,
-        (caller, arrival): (&Caller, &Arrival),
-        route: Route,
-        (uri, status, id): (&Uri, StatusCode, Option<&RequestId>),
-    ) {
-        let (target, mut data) = {
-            let mut notes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            (notes.target.take(), std::mem::take(&mut notes.particulars))
-        };
+    /// What is known of a request before it is answered.
+    pub(crate) fn begun(route: Route, uri: &Uri, id: Option<&RequestId>) -> Deed {
         let named = names_in(route.path, uri.path());
-        let target = target.or_else(|| named.first().map(|(_, value)| value.clone()));
-        for (name, value) in named {
-            data.entry(name).or_insert(Value::from(value));
-        }
-        data.insert("status".to_owned(), status.as_u16().into());
+        let target = named.first().map(|(_, value)| value.clone());
+        let mut data: Map<String, Value> =
+            named.into_iter().map(|(name, value)| (name, value.into())).collect();
         if let Some(id) = id {
             data.insert("requestId".to_owned(), json!(id.0.as_ref()));
         }
         let action = format!("{} {}", route.method, route.path);
-        let deed = Deed { action, target, data: Value::Object(data) };
-        state.gateway.accounts().note(Some(caller), &arrival.client, deed).await;
+        Deed { action, target, data: Value::Object(data) }
+    }
+
+    /// The same with what is known now.
+    pub(crate) fn over(&self, begun: Deed, status: StatusCode) -> Deed {
+        let mut notes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Deed { action, target, data } = begun;
+        let mut all = std::mem::take(&mut notes.particulars);
+        for (name, value) in data.as_object().into_iter().flatten() {
+            all.entry(name).or_insert_with(|| value.clone());
+        }
+        all.insert("status".to_owned(), status.as_u16().into());
+        Deed { action, target: notes.target.take().or(target), data: Value::Object(all) }
     }
 }
 

@@ -8,6 +8,7 @@ pub use flowcore_gateway::{
     AdminKey, AllowPrivate, DatabaseOptions, ForeignTokens, Mark, Rate, crash_points,
 };
 
+pub use openapi::text as openapi;
 pub use surface::{Access, Route};
 pub use tls::TlsError;
 
@@ -28,6 +29,7 @@ mod functions;
 mod health;
 mod ledger;
 mod listener;
+mod openapi;
 mod problem;
 mod qr;
 mod replay;

@@ -38,6 +38,8 @@ enum Command {
     Serve,
     /// Print the example of the settings file
     Config,
+    /// Print the OpenAPI document of the API
+    Openapi,
     /// Bring the database's schema up to date, as a start does by itself
     Migrate {
         /// Only tell what would be done
@@ -122,6 +124,10 @@ fn main() -> ExitCode {
             print!("{}", config::example_file());
             Ok(())
         }
+        Some(Command::Openapi) => {
+            print!("{}", flowcore_server::openapi());
+            Ok(())
+        }
         Some(Command::Serve) | None => serve(line.flags, line.config.as_deref()),
         Some(command) => operate(command, line.flags, line.config.as_deref()),
     };
@@ -164,7 +170,7 @@ fn operate(command: Command, flags: Flags, file: Option<&Path>) -> anyhow::Resul
                 data.restore(&file).await?;
                 println!("Restored. It needs the master key that it was made with.");
             }
-            Command::Serve | Command::Config => {}
+            Command::Serve | Command::Config | Command::Openapi => {}
         }
         Ok(())
     })

@@ -4,7 +4,7 @@ use crate::app::AppState;
 use crate::extract::JSON_LIMIT;
 use crate::problem::{self, Problem};
 use crate::surface::{Access, Route, Surface};
-use crate::{api, client, cors, dashboard, evolution, functions, health, request};
+use crate::{api, client, cors, dashboard, evolution, functions, health, openapi, request};
 use axum::Router;
 use axum::http::{Method, Uri};
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -33,19 +33,7 @@ pub(crate) fn routes(state: AppState) -> (Router, Arc<[Route]>) {
     let socket_io = api::socket_io::layer(&state);
     let (behind, _) = Surface::new(state.clone()).with(evolution::routes).finish();
     let behind = behind.with_state(state.clone());
-    let (router, list) = Surface::new(state.clone())
-        .get("/healthz", OPEN, health::healthz)
-        .get("/readyz", OPEN, health::readyz)
-        .with(api_routes)
-        .with(webhook_routes)
-        .with(account_routes)
-        .with(dashboard_routes)
-        .with(evolution::routes)
-        .body_limit(JSON_LIMIT)
-        .with(|surface| functions::routes(surface, behind))
-        .note("GET", "/socket.io/", Access::Own)
-        .note("*", "(elsewhere)", OPEN)
-        .finish();
+    let (router, list) = all(Surface::new(state.clone()), behind).finish();
     let router = router
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
@@ -59,6 +47,29 @@ pub(crate) fn routes(state: AppState) -> (Router, Arc<[Route]>) {
         .layer(from_fn_with_state(state.clone(), client::note))
         .layer(from_fn_with_state(state, request::secure));
     (router, list)
+}
+
+/// The list alone: it depends on nothing but this file.
+pub(crate) fn list() -> Arc<[Route]> {
+    all(Surface::listing(), Router::new()).finish().1
+}
+
+/// `behind` is what the functions of the first frontend are carried out by.
+fn all(surface: Surface, behind: Router) -> Surface {
+    surface
+        .get("/healthz", OPEN, health::healthz)
+        .get("/readyz", OPEN, health::readyz)
+        .get("/openapi.json", OPEN, openapi::file)
+        .get("/docs", OPEN, openapi::page)
+        .with(api_routes)
+        .with(webhook_routes)
+        .with(account_routes)
+        .with(dashboard_routes)
+        .with(evolution::routes)
+        .body_limit(JSON_LIMIT)
+        .with(|surface| functions::routes(surface, behind))
+        .note("GET", "/socket.io/", Access::Own)
+        .note("*", "(elsewhere)", OPEN)
 }
 
 /// Nothing is at this address, said as the dialect of the path says it.

@@ -57,7 +57,8 @@ pub struct Route {
 
 /// Routes under construction.
 pub(crate) struct Surface {
-    state: AppState,
+    /// None when only the list is wanted.
+    state: Option<AppState>,
     router: Router<AppState>,
     routes: Vec<Route>,
     body_limit: usize,
@@ -65,7 +66,12 @@ pub(crate) struct Surface {
 
 impl Surface {
     pub(crate) fn new(state: AppState) -> Self {
-        Self { state, router: Router::new(), routes: Vec::new(), body_limit: 0 }
+        Self { state: Some(state), ..Self::listing() }
+    }
+
+    /// Only the list of what would be served, for the reference that a program prints without a server.
+    pub(crate) fn listing() -> Self {
+        Self { state: None, router: Router::new(), routes: Vec::new(), body_limit: 0 }
     }
 
     /// The most that a request to the routes from here on may carry.
@@ -126,11 +132,12 @@ impl Surface {
         T: 'static,
     {
         let route = Route { method: "*", path, access };
-        let guard = from_fn_with_state((self.state.clone(), route), auth::guard);
+        self.routes.push(route);
+        let Some(state) = self.state.clone() else { return self };
+        let guard = from_fn_with_state((state, route), auth::guard);
         let answers =
             axum::routing::any(handler).layer(DefaultBodyLimit::max(self.body_limit)).layer(guard);
         self.router = self.router.route(path, answers);
-        self.routes.push(route);
         self
     }
 
@@ -162,13 +169,14 @@ impl Surface {
         T: 'static,
     {
         let route = Route { method, path, access };
-        let guard = from_fn_with_state((self.state.clone(), route), auth::guard);
+        self.routes.push(route);
+        let Some(state) = self.state.clone() else { return self };
+        let guard = from_fn_with_state((state, route), auth::guard);
         let answers = MethodRouter::new()
             .on(filter, handler)
             .route_layer(DefaultBodyLimit::max(self.body_limit))
             .route_layer(guard);
         self.router = self.router.route(path, answers);
-        self.routes.push(route);
         self
     }
 }

@@ -1,7 +1,11 @@
-//! Who changed what: rows of `audit_log`, written once and never changed.
+//! Who changed what: rows of `audit_log`, each written in the transaction of its deed (`deed`).
+
+mod deed;
+
+pub use deed::Deed;
 
 use crate::Store;
-use crate::dialect::{self, query};
+use crate::dialect::{self, Connection, query};
 use crate::error::StorageError;
 use crate::row::{Record, json_text};
 use flowcore_domain::clock::Millis;
@@ -51,29 +55,7 @@ pub struct AuditFilter {
 impl Store {
     /// Notes what was done. The name is that of the user now.
     pub async fn note_audit(&self, entry: AuditEntry) -> Result<(), StorageError> {
-        let data = json_text(&entry.data)?;
-        self.write(move |connection| {
-            Box::pin(async move {
-                query(
-                    "INSERT INTO audit_log (id, at, user_id, username, credential, address, action, \
-                     target, data) VALUES ($1, $2, (SELECT id FROM profiles WHERE id = $3), \
-                     COALESCE($4, (SELECT username FROM profiles WHERE id = $3)), $5, $6, $7, $8, $9)",
-                )
-                .bind(entry.id.text())
-                .bind(entry.at.0)
-                .bind(entry.user_id)
-                .bind(entry.username)
-                .bind(entry.credential)
-                .bind(entry.address)
-                .bind(entry.action)
-                .bind(entry.target)
-                .bind(data)
-                .execute(connection)
-                .await?;
-                Ok(())
-            })
-        })
-        .await
+        self.write(move |connection| Box::pin(insert(connection, entry))).await
     }
 
     /// What was done, newest first.
@@ -110,6 +92,28 @@ impl Store {
         })
         .await
     }
+}
+
+/// An entry is there once, however often it is written.
+async fn insert(connection: &mut Connection, entry: AuditEntry) -> Result<(), StorageError> {
+    query(
+        "INSERT INTO audit_log (id, at, user_id, username, credential, address, action, \
+         target, data) VALUES ($1, $2, (SELECT id FROM profiles WHERE id = $3), \
+         COALESCE($4, (SELECT username FROM profiles WHERE id = $3)), $5, $6, $7, $8, $9) \
+         ON CONFLICT (id) DO NOTHING",
+    )
+    .bind(entry.id.text())
+    .bind(entry.at.0)
+    .bind(entry.user_id)
+    .bind(entry.username)
+    .bind(entry.credential)
+    .bind(entry.address)
+    .bind(entry.action)
+    .bind(entry.target)
+    .bind(json_text(&entry.data)?)
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 fn read(record: &Record<'_>) -> Result<AuditEntry, StorageError> {

@@ -42,7 +42,7 @@ mod webhooks;
 pub use accounts::{
     Admin, ApiKey, LAST_ADMIN, LoginSession, NewKey, NewUser, Refresh, Secrets, User, UserChange,
 };
-pub use audit::{AuditEntry, AuditFilter};
+pub use audit::{AuditEntry, AuditFilter, Deed};
 pub use contacts::{Chat, ChatCursor};
 pub use conversations::{
     Attention, Caused, Causing, Conversation, ConversationFilter, Moved, Moving, NewEscalation,
@@ -172,13 +172,25 @@ impl Store {
         self.write_in(Extent::Transaction, work).await
     }
 
-    /// The same with a job that may be a single statement.
+    /// The same with a job that may be a single statement. What is done for a deed takes its entry along.
     async fn write_in<T, F>(&self, extent: Extent, work: F) -> Result<T, StorageError>
     where
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut Connection) -> JobFuture<'c, T> + Send + 'static,
     {
-        self.inner.database.write(extent, work).await
+        let Some(deed) = Deed::under_way() else {
+            return self.inner.database.write(extent, work).await;
+        };
+        let entered = Arc::clone(&deed);
+        let writing = self.inner.database.write(Extent::Transaction, move |connection| {
+            Box::pin(async move {
+                entered.enter(&mut *connection).await?;
+                work(connection).await
+            })
+        });
+        let written = writing.await?;
+        deed.is_durable();
+        Ok(written)
     }
 }
 

@@ -81,7 +81,8 @@ suite! {
         an_administrator_is_always_left
         a_foreign_user_is_made_at_first_sight
         a_second_factor_is_sealed_and_each_code_taken_once
-        what_was_done_is_found_again_also_when_who_did_it_is_gone;
+        what_was_done_is_found_again_also_when_who_did_it_is_gone
+        a_deed_and_its_entry_are_stored_together_or_not_at_all;
     conversations:
         a_chat_has_one_open_conversation_with_each_message_once
         an_owner_changes_once_and_all_that_it_causes_is_stored_with_it

@@ -5,7 +5,7 @@
 
 use super::admin_key::{MAX_CREDENTIAL, hash, random_token};
 use super::error::AccountError;
-use super::{Accounts, BrowserSession, Caller, Client, Credential, jws, totp};
+use super::{Accounts, BrowserSession, Caller, Client, Credential, Deed, jws, totp};
 use crate::error::ServiceError;
 use crate::fresh_id;
 use flowcore_domain::account::Username;
@@ -70,8 +70,7 @@ impl Accounts {
         let (family, secret) = (random_token(), random_token());
         let session = self.session(user.id, client, String::new(), REFRESH_LIFETIME);
         let id = session.id;
-        let hashes = (hash(&family), Some(hash(&secret)));
-        self.shared.store.create_login_session(hashes.0, hashes.1, session).await?;
+        self.open((hash(&family), Some(hash(&secret))), session, (&user, client)).await?;
         Ok(self.tokens(user.id, id, &family, &secret))
     }
 
@@ -127,7 +126,7 @@ impl Accounts {
         client: &Client,
     ) -> Result<BrowserSession, ServiceError> {
         let user = self.check(credentials, client).await?;
-        self.open_browser(user.id, client).await
+        self.open_browser(&user, client).await
     }
 
     /// Signs a browser in with a key that is good for everything its user may; `None` for others.
@@ -147,19 +146,35 @@ impl Accounts {
         if caller.scopes != caller.role.scopes() || caller.only.is_some() {
             return Ok(None);
         }
-        self.open_browser(caller.user_id, client).await.map(Some)
+        let user = self.user(caller.user_id).await?;
+        self.open_browser(&user, client).await.map(Some)
     }
 
     async fn open_browser(
         &self,
-        user: UserId,
+        user: &User,
         client: &Client,
     ) -> Result<BrowserSession, ServiceError> {
         let (token, csrf) = (random_token(), random_token());
-        let session = self.session(user, client, csrf.clone(), BROWSER_LIFETIME);
+        let session = self.session(user.id, client, csrf.clone(), BROWSER_LIFETIME);
         let expires_at = session.expires_at;
-        self.shared.store.create_login_session(hash(&token), None, session).await?;
-        Ok(BrowserSession { user_id: user, token, csrf, expires_at })
+        self.open((hash(&token), None), session, (user, client)).await?;
+        Ok(BrowserSession { user_id: user.id, token, csrf, expires_at })
+    }
+
+    /// Stores a sign-in, and that it was made.
+    async fn open(
+        &self,
+        (token, refresh): ([u8; 32], Option<[u8; 32]>),
+        session: LoginSession,
+        (user, client): (&User, &Client),
+    ) -> Result<(), ServiceError> {
+        let caller = Caller::new(user.id, user.role, Credential::Server);
+        let data = json!({ "username": user.username });
+        let deed = Deed { action: "login".to_owned(), target: None, data };
+        let deed = self.begin(Some(&caller), client, deed);
+        let creating = self.shared.store.create_login_session(token, refresh, session);
+        Ok(deed.during(creating).await?)
     }
 
     fn session(

@@ -9,9 +9,10 @@ use flowcore_domain::account::{Role, Scopes, Username};
 use flowcore_domain::clock::Clock as _;
 use flowcore_domain::quota::Quotas;
 use flowcore_storage::{
-    ApiKey, AuditEntry, NewKey, NewUser, Secrets, StorageError, Store, UserChange,
+    ApiKey, AuditEntry, Deed, NewKey, NewUser, Secrets, StorageError, Store, UserChange,
 };
 use serde_json::{Value, json};
+use std::sync::Arc;
 use tokio_util::task::TaskTracker;
 
 impl Data {
@@ -25,8 +26,9 @@ impl Data {
         let username: Username = name.parse().map_err(AccountError::from)?;
         let store = self.open_beside().await?;
         let password = admin_key::random_token()[..24].to_owned();
+        let id = fresh_id();
         let new = NewUser {
-            id: fresh_id(),
+            id,
             username,
             email,
             password_hash: hashed(password.clone()).await?,
@@ -34,11 +36,8 @@ impl Data {
             quotas: Quotas::default(),
             now: SystemClock.now(),
         };
-        let made = store.create_user(new).await;
-        if let Ok(user) = &made {
-            let data = json!({ "username": name, "role": role });
-            note(&store, "user.add", user.id.text(), data).await?;
-        }
+        let deed = deed("user.add", id.text(), json!({ "username": name, "role": role }));
+        let made = deed.during(store.create_user(new)).await;
         store.close().await;
         made.map_err(told)?;
         Ok(password)
@@ -68,8 +67,9 @@ impl Data {
         let store = self.open_beside().await?;
         let changed = async {
             let id = named(&store, name).await?.user.id;
-            store.update_user(id, change).await.map_err(told)?;
-            note(&store, action, id.text(), json!({ "username": name })).await
+            let deed = deed(action, id.text(), json!({ "username": name }));
+            deed.during(store.update_user(id, change)).await.map_err(told)?;
+            Ok(())
         };
         let changed = changed.await;
         store.close().await;
@@ -105,10 +105,10 @@ impl Data {
                 expires_at: None,
                 last_used_at: None,
             };
-            let id = key.id;
-            store.create_key(NewKey { key, hash: admin_key::hash(&text) }).await?;
             let data = json!({ "userId": user.id, "scopes": scopes.words() });
-            note(&store, "key.add", id.text(), data).await?;
+            let deed = deed("key.add", key.id.text(), data);
+            let new = NewKey { key, hash: admin_key::hash(&text) };
+            deed.during(store.create_key(new)).await?;
             Ok(text)
         };
         let made = made.await;
@@ -128,8 +128,9 @@ impl Data {
             let (Some(key), None) = (found.next(), found.next()) else {
                 return Err(AccountError::KeyNotFound.into());
             };
-            store.delete_key(key.id).await?;
-            note(&store, "key.revoke", key.id.text(), json!({ "userId": key.user_id })).await
+            let deed = deed("key.revoke", key.id.text(), json!({ "userId": key.user_id }));
+            deed.during(store.delete_key(key.id)).await?;
+            Ok(())
         };
         let revoked = revoked.await;
         store.close().await;
@@ -148,13 +149,9 @@ async fn named(store: &Store, name: &str) -> Result<Secrets, OperatorError> {
     found.ok_or_else(|| AccountError::UserNotFound.into())
 }
 
-async fn note(
-    store: &Store,
-    action: &str,
-    target: String,
-    data: Value,
-) -> Result<(), OperatorError> {
-    let entry = AuditEntry {
+/// What is written for it takes its entry along.
+fn deed(action: &str, target: String, data: Value) -> Arc<Deed> {
+    Deed::new(AuditEntry {
         id: fresh_id(),
         at: SystemClock.now(),
         user_id: None,
@@ -164,8 +161,7 @@ async fn note(
         action: action.to_owned(),
         target: Some(target),
         data,
-    };
-    Ok(store.note_audit(entry).await?)
+    })
 }
 
 fn told(error: StorageError) -> OperatorError {

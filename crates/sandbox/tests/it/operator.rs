@@ -58,3 +58,62 @@ async fn a_backup_of_a_running_server_takes_the_next_message_on_its_old_session(
     };
     tokio::time::timeout(DEADLINE, has_it).await.expect("the answer is on the phone");
 }
+
+/// What a command printed behind its last colon.
+fn printed(said: &str) -> String {
+    let (_, shown) = said.trim_end().rsplit_once(": ").expect("something is shown");
+    shown.to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_and_keys_are_made_and_taken_away_while_the_server_runs() {
+    let phones = Phones::start().await;
+    let data = tempfile::tempdir().expect("a folder");
+    let product = Product::on(&phones.network, data.path(), None).await.expect("it starts");
+    let at = async |command: &[&str]| flowcore(command, data.path()).await;
+    let log_in = async |password: &str| {
+        let body = json!({ "username": "anna", "password": password });
+        product.post("/api/auth/login", &body).await.expect("an answer").0
+    };
+
+    let (done, said) = at(&["user", "add", "anna", "--email", "anna@example.com"]).await;
+    assert!(done, "{said}");
+    let password = printed(&said);
+    assert_eq!(log_in(&password).await, 200);
+    for refused in [&["user", "add", "Anna"][..], &["user", "add", "bob", "--role", "king"]] {
+        let (done, said) = at(refused).await;
+        assert!(!done && said.starts_with("flowcore: "), "{refused:?}: {said}");
+    }
+
+    let (done, said) = at(&["key", "add", "--user", "anna", "--scopes", "read,send"]).await;
+    assert!(done, "{said}");
+    let key = printed(&said);
+    assert_eq!(product.get_with(&key, "/api/me").await, 200);
+    assert_eq!(product.get_with(&key, "/api/keys").await, 403, "it may not manage");
+    let (done, said) = at(&["key", "add", "--user", "anna", "--scopes", "admin"]).await;
+    assert!(!done && said.contains("member"), "{said}");
+
+    let (done, said) = at(&["user", "disable", "anna"]).await;
+    assert!(done, "{said}");
+    assert_eq!((product.get_with(&key, "/api/me").await, log_in(&password).await), (401, 401));
+    let (done, said) = at(&["user", "enable", "anna"]).await;
+    assert!(done, "{said}");
+    assert_eq!(product.get_with(&key, "/api/me").await, 200);
+    let (done, said) = at(&["user", "password", "anna"]).await;
+    assert!(done, "{said}");
+    assert_eq!((log_in(&password).await, log_in(&printed(&said)).await), (401, 200));
+    let (done, said) = at(&["key", "revoke", &key[..10]]).await;
+    assert!(done, "{said}");
+    assert_eq!(product.get_with(&key, "/api/me").await, 401);
+    assert!(!at(&["key", "revoke", &key[..10]]).await.0, "it is gone");
+
+    let (_, log) = product.get("/api/audit").await.expect("an answer");
+    let entries = log["data"].as_array().expect("a list");
+    let by_hand = entries.iter().filter(|one| one["credential"] == "command line");
+    let actions: Vec<_> = by_hand.filter_map(|one| one["action"].as_str()).collect();
+    let expected =
+        ["key.revoke", "user.password", "user.enable", "user.disable", "key.add", "user.add"];
+    assert_eq!(actions, expected);
+    let told = log.to_string();
+    assert!(!told.contains(&key) && !told.contains(&password), "a secret is in the log");
+}

@@ -104,6 +104,12 @@ impl Product {
         Ok((answer.status().as_u16(), answer.json().await?))
     }
 
+    /// What the server says to somebody with another key.
+    pub(crate) async fn get_with(&self, key: &str, path: &str) -> u16 {
+        let request = self.http.get(format!("{}{path}", self.url)).header("apikey", key);
+        request.send().await.expect("an answer").status().as_u16()
+    }
+
     /// Waits until the instance has that status; its view.
     pub(crate) async fn until_status(&self, name: &str, status: &str) -> Value {
         let mut tick = tokio::time::interval(Duration::from_millis(50));

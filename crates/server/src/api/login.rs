@@ -44,31 +44,24 @@ pub(crate) async fn log_in(
     let tried: String = username.chars().take(64).collect();
     let credentials = Credentials { username, password, totp };
     let outcome = accounts.log_in(credentials, &arrival.client).await;
-    if let Err(ServiceError::Account(AccountError::Throttled { .. })) = outcome {
-        // A crowd at the door must not fill the log.
-    } else {
-        note(&state, &arrival, &tried, outcome.as_ref().ok().map(|tokens| tokens.user_id)).await;
-    }
+    note_failure(&state, &arrival, &tried, outcome.as_ref().err()).await;
     Ok(shown(&outcome?))
 }
 
-/// Notes that somebody signed in, or tried to.
-pub(crate) async fn note(
+/// Notes that somebody tried to sign in; that they did is noted with the sign-in.
+pub(crate) async fn note_failure(
     state: &AppState,
     arrival: &Arrival,
     username: &str,
-    user: Option<flowcore_domain::id::UserId>,
+    error: Option<&ServiceError>,
 ) {
-    let accounts = state.gateway.accounts();
-    let caller = match user {
-        Some(id) => accounts.user(id).await.ok(),
-        None => None,
-    };
-    let caller = caller.map(|user| Caller::new(user.id, user.role, Credential::Server));
-    let action = if caller.is_some() { "login" } else { "login.failed" };
+    // A crowd at the door must not fill the log.
+    if matches!(error, None | Some(ServiceError::Account(AccountError::Throttled { .. }))) {
+        return;
+    }
     let data = json!({ "username": username });
-    let deed = Deed { action: action.to_owned(), target: None, data };
-    accounts.note(caller.as_ref(), &arrival.client, deed).await;
+    let deed = Deed { action: "login.failed".to_owned(), target: None, data };
+    state.gateway.accounts().note(None, &arrival.client, deed).await;
 }
 
 /// `POST /api/auth/refresh`

@@ -178,12 +178,8 @@ async fn open(
         let password = form.password;
         accounts.sign_in(Credentials { username: username.clone(), password, totp }, client).await
     };
-    let throttled = matches!(outcome, Err(ServiceError::Account(AccountError::Throttled { .. })));
-    if !throttled {
-        let user = outcome.as_ref().ok().map(|session| session.user_id);
-        let tried: String = username.chars().take(64).collect();
-        login::note(state, arrival, &tried, user).await;
-    }
+    let tried: String = username.chars().take(64).collect();
+    login::note_failure(state, arrival, &tried, outcome.as_ref().err()).await;
     outcome
 }
 

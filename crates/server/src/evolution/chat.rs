@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-const NUMBERS: [Field; 1] = [required("numbers", Kind::List(&Kind::Text(100), 1, 500))];
+pub(super) const NUMBERS: [Field; 1] = [required("numbers", Kind::List(&Kind::Text(100), 1, 500))];
 
 /// `POST /chat/whatsappNumbers/{name}`: what is no number is on WhatsApp neither. Errors have no wrapper.
 pub(super) async fn numbers(State(state): State<AppState>, held: Held, body: Posted) -> Answer {
@@ -90,7 +90,8 @@ pub(super) async fn known_name(
     Ok(found.into_iter().next().and_then(|one| one.push_name))
 }
 
-const READ: [Field; 1] = [required("readMessages", Kind::List(&Kind::Object(&WHOLE_KEY), 1, 1000))];
+pub(super) const READ: [Field; 1] =
+    [required("readMessages", Kind::List(&Kind::Object(&WHOLE_KEY), 1, 1000))];
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -111,12 +112,12 @@ const LAST: [Field; 2] = [
     required("key", Kind::Object(&WHOLE_KEY)),
     optional("messageTimestamp", Kind::Whole(0, i64::MAX)),
 ];
-const ARCHIVE: [Field; 3] = [
+pub(super) const ARCHIVE: [Field; 3] = [
     optional("lastMessage", Kind::Object(&LAST)),
     optional("chat", Kind::Text(100)),
     required("archive", Kind::Flag),
 ];
-const UNREAD: [Field; 2] =
+pub(super) const UNREAD: [Field; 2] =
     [optional("lastMessage", Kind::Object(&LAST)), optional("chat", Kind::Text(100))];
 
 #[derive(Debug, Deserialize)]
@@ -167,7 +168,7 @@ pub(super) async fn mark_unread(State(state): State<AppState>, held: Held, body:
 }
 
 const PRESENCES: [&str; 5] = ["unavailable", "available", "composing", "recording", "paused"];
-const PRESENCE: [Field; 3] = [
+pub(super) const PRESENCE: [Field; 3] = [
     NUMBER,
     required("presence", Kind::OneOf(&PRESENCES)),
     required("delay", Kind::Whole(0, 120_000)).says("Enter a value in milliseconds"),
@@ -207,7 +208,7 @@ pub(super) async fn presence(State(state): State<AppState>, held: Held, body: Po
     Ok((StatusCode::CREATED, Json(json!({ "presence": asked.word }))))
 }
 
-const OWN_PRESENCE: [Field; 1] = [required("presence", Kind::OneOf(&PRESENCES))];
+pub(super) const OWN_PRESENCE: [Field; 1] = [required("presence", Kind::OneOf(&PRESENCES))];
 
 /// `POST /instance/setPresence/{name}`
 pub(super) async fn own_presence(
@@ -225,7 +226,8 @@ pub(super) async fn own_presence(
     Ok((StatusCode::CREATED, Json(json!({ "presence": asked.word }))))
 }
 
-const BLOCK: [Field; 2] = [NUMBER, required("status", Kind::OneOf(&["block", "unblock"]))];
+pub(super) const BLOCK: [Field; 2] =
+    [NUMBER, required("status", Kind::OneOf(&["block", "unblock"]))];
 
 #[derive(Debug, Deserialize)]
 struct Block {

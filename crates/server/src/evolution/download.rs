@@ -16,7 +16,7 @@ use serde_json::json;
 
 const KEY: [Field; 1] = [required("id", Kind::Text(128))];
 const MESSAGE: [Field; 1] = [required("key", Kind::Object(&KEY))];
-const ASKED: [Field; 2] =
+pub(super) const ASKED: [Field; 2] =
     [required("message", Kind::Object(&MESSAGE)), optional("convertToMp4", Kind::Flag)];
 
 #[derive(Debug, Deserialize)]

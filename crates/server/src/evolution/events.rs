@@ -83,8 +83,8 @@ const WEBSOCKET: [Field; 2] = [required("enabled", Kind::Flag), EVENTS];
 /// The same where an instance is made.
 pub(super) const SELECTION_OF_NEW: [Field; 2] = [optional("enabled", Kind::Flag), EVENTS];
 
-const WRAPPED_WEBHOOK: [Field; 1] = [required("webhook", Kind::Object(&WEBHOOK))];
-const WRAPPED_WEBSOCKET: [Field; 1] = [required("websocket", Kind::Object(&WEBSOCKET))];
+pub(super) const WRAPPED_WEBHOOK: [Field; 1] = [required("webhook", Kind::Object(&WEBHOOK))];
+pub(super) const WRAPPED_WEBSOCKET: [Field; 1] = [required("websocket", Kind::Object(&WEBSOCKET))];
 
 /// A webhook as clients write it.
 #[derive(Debug, Deserialize)]

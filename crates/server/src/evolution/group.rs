@@ -17,8 +17,8 @@ use flowcore_gateway::{NewGroup, ServiceError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-mod invites;
-mod manage;
+pub(super) mod invites;
+pub(super) mod manage;
 
 pub(super) use invites::{accept, info, invite_code, revoke, send_invite};
 pub(super) use manage::{describe, ephemeral, leave, members, picture, setting, subject};
@@ -59,7 +59,7 @@ pub(super) fn failed(what: &'static str) -> impl Fn(ServiceError) -> Refusal {
     }
 }
 
-const CREATE: [Field; 4] = [
+pub(super) const CREATE: [Field; 4] = [
     required("subject", SHORT),
     required("participants", MEMBERS),
     optional("description", TEXT),

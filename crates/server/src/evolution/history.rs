@@ -45,7 +45,7 @@ const WHERE: [Field; 7] = [
     optional("key", Kind::Object(&KEY)),
     optional("messageTimestamp", Kind::Object(&TIMES)),
 ];
-const ASKED: [Field; 5] = [
+pub(super) const ASKED: [Field; 5] = [
     optional("where", Kind::Object(&WHERE)),
     optional("page", Kind::Whole(1, PAGES)),
     optional("offset", Kind::Whole(1, PAGES)),

@@ -30,7 +30,7 @@ const LINKED_DEVICE: &str = "WHATSAPP-BAILEYS";
 /// What a new instance could be wired to elsewhere and can't be here.
 const ELSEWHERE: [&str; 6] = ["rabbitmq", "sqs", "nats", "kafka", "pusher", "chatwoot"];
 
-const CREATE: [Field; 22] = [
+pub(super) const CREATE: [Field; 22] = [
     required("instanceName", Kind::Text(255)),
     optional("integration", Kind::Text(64)),
     optional("token", Kind::Text(flowcore_gateway::MAX_TOKEN)),

@@ -26,7 +26,7 @@ pub(super) async fn find(State(state): State<AppState>, held: Held) -> Answer {
     Ok((StatusCode::OK, Json(labels.iter().map(shown).collect())))
 }
 
-const LABEL: [Field; 3] = [
+pub(super) const LABEL: [Field; 3] = [
     NUMBER,
     required("labelId", Kind::Text(64)),
     required("action", Kind::OneOf(&["add", "remove"])),

@@ -21,8 +21,8 @@ use std::time::Duration;
 
 mod emoji;
 mod former;
-mod interactive;
-mod media;
+pub(super) mod interactive;
+pub(super) mod media;
 
 pub(super) use interactive::{send_buttons, send_list};
 pub(super) use media::{FILE, source};
@@ -203,13 +203,15 @@ struct Text {
     text: String,
 }
 
+pub(super) const WORDS: [Field; 1] = [required("text", TEXT)];
+
 /// `POST /message/sendText/{name}`
 pub(super) async fn send_text(State(state): State<AppState>, held: Held, body: Posted) -> Answer {
-    let (options, own): (_, Text) = read(body, &[required("text", TEXT)])?;
+    let (options, own): (_, Text) = read(body, &WORDS)?;
     send(&state, &held, (options, NewContent::Text(own.text))).await
 }
 
-const LOCATION: [Field; 4] = [
+pub(super) const LOCATION: [Field; 4] = [
     required("latitude", Kind::Number),
     required("longitude", Kind::Number),
     required("name", SHORT),
@@ -249,7 +251,8 @@ const CARD: [Field; 6] = [
     optional("email", SHORT),
     optional("url", SHORT),
 ];
-const CONTACTS: [Field; 1] = [required("contact", Kind::List(&Kind::Object(&CARD), 1, 50))];
+pub(super) const CONTACTS: [Field; 1] =
+    [required("contact", Kind::List(&Kind::Object(&CARD), 1, 50))];
 
 #[derive(Debug, Deserialize)]
 struct Contacts {
@@ -296,7 +299,7 @@ pub(super) async fn send_contact(
     send(&state, &held, (options, NewContent::Contacts(cards))).await
 }
 
-const REACTION: [Field; 2] =
+pub(super) const REACTION: [Field; 2] =
     [required("key", Kind::Object(&WHOLE_KEY)), required("reaction", Kind::Text(64))];
 
 #[derive(Debug, Deserialize)]
@@ -320,7 +323,7 @@ pub(super) async fn send_reaction(
     created(&messages.react(&held.caller, &held.name, key, &own.reaction).await?)
 }
 
-const POLL: [Field; 3] = [
+pub(super) const POLL: [Field; 3] = [
     required("name", SHORT),
     required("selectableCount", Kind::Whole(0, 10)),
     required("values", Kind::Set(&Kind::Phrase(1, 255), 2, 10)),
@@ -342,7 +345,7 @@ pub(super) async fn send_poll(State(state): State<AppState>, held: Held, body: P
     send(&state, &held, (options, content)).await
 }
 
-const EDIT: [Field; 3] =
+pub(super) const EDIT: [Field; 3] =
     [NUMBER, required("text", TEXT), required("key", Kind::Object(&WHOLE_KEY))];
 
 #[derive(Debug, Deserialize)]

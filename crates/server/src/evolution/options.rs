@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 /// What callers are told when they are turned away.
 pub(super) const MSG_CALL: Field = optional("msgCall", Kind::Text(MAX_REJECTION));
 
-const SETTINGS: [Field; 8] = [
+pub(super) const SETTINGS: [Field; 8] = [
     required("rejectCall", Kind::Flag),
     MSG_CALL,
     required("groupsIgnore", Kind::Flag),
@@ -87,7 +87,7 @@ pub(super) async fn find(State(state): State<AppState>, held: Held) -> Answer {
     Ok((StatusCode::OK, Json(shown(&settings))))
 }
 
-const PROXY: [Field; 6] = [
+pub(super) const PROXY: [Field; 6] = [
     required("enabled", Kind::Flag),
     required("host", Kind::Text(255)),
     required("port", Kind::TextOrWhole(5)),

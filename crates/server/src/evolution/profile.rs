@@ -30,10 +30,11 @@ pub(super) async fn picture_url(State(state): State<AppState>, held: Held, body:
     Ok((StatusCode::OK, Json(json!({ "wuid": jid, "profilePictureUrl": url }))))
 }
 
+pub(super) const ANYBODY: [Field; 1] = [optional("number", Kind::Text(100)).says("Invalid format")];
+
 /// `POST /chat/fetchProfile/{name}`: without a number, the owner's.
 pub(super) async fn profile(State(state): State<AppState>, held: Held, body: Posted) -> Answer {
-    let field = optional("number", Kind::Text(100)).says("Invalid format");
-    let asked: Whose = body.read(&[field])?;
+    let asked: Whose = body.read(&ANYBODY)?;
     let number = asked.number.filter(|text| !text.is_empty());
     let wanted = number.as_deref().map(number::wanted);
     let people = state.gateway.people();
@@ -98,9 +99,11 @@ struct Name {
     name: String,
 }
 
+pub(super) const NAME: [Field; 1] = [required("name", SHORT)];
+
 /// `POST /chat/updateProfileName/{name}`
 pub(super) async fn set_name(State(state): State<AppState>, held: Held, body: Posted) -> Answer {
-    let asked: Name = body.read(&[required("name", SHORT)])?;
+    let asked: Name = body.read(&NAME)?;
     let own = OwnProfile::Name(asked.name);
     state.gateway.people().set_own(&held.caller, &held.name, &own).await?;
     Ok(updated())
@@ -111,9 +114,11 @@ struct About {
     status: String,
 }
 
+pub(super) const ABOUT: [Field; 1] = [required("status", TEXT)];
+
 /// `POST /chat/updateProfileStatus/{name}`
 pub(super) async fn set_about(State(state): State<AppState>, held: Held, body: Posted) -> Answer {
-    let asked: About = body.read(&[required("status", TEXT)])?;
+    let asked: About = body.read(&ABOUT)?;
     let own = OwnProfile::About(asked.status);
     state.gateway.people().set_own(&held.caller, &held.name, &own).await?;
     Ok(updated())
@@ -124,9 +129,11 @@ struct Picture {
     picture: String,
 }
 
+pub(super) const PICTURE: [Field; 1] = [required("picture", FILE)];
+
 /// `POST /chat/updateProfilePicture/{name}`
 pub(super) async fn set_picture(State(state): State<AppState>, held: Held, body: Posted) -> Answer {
-    let asked: Picture = body.read(&[required("picture", FILE)])?;
+    let asked: Picture = body.read(&PICTURE)?;
     let sentence = "\"profilePicture\" must be a url or a base64";
     let picture = source(Some(asked.picture), None, sentence)?;
     let people = state.gateway.people();
@@ -154,7 +161,7 @@ fn shown_privacy(settings: &[(PrivacyKind, PrivacyValue)]) -> Value {
 }
 
 const WHO: [&str; 4] = ["all", "contacts", "contact_blacklist", "none"];
-const PRIVACY: [Field; 6] = [
+pub(super) const PRIVACY: [Field; 6] = [
     required("readreceipts", Kind::OneOf(&["all", "none"])),
     required("profile", Kind::OneOf(&WHO)),
     required("status", Kind::OneOf(&WHO)),

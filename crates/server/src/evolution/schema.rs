@@ -2,7 +2,7 @@
 //!
 //! What is not named is let through, as there. A null stands for a field that is not given.
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 
 /// One thing that is wrong with a body.
@@ -201,10 +201,46 @@ fn fault(path: &str, wrong: &str, says: Option<&'static str>, found: &mut Vec<Fa
     found.push(Fault { path: path.to_owned(), message });
 }
 
+/// The same as JSON Schema, for the reference. A field that is null is as one that is not there.
+pub(super) fn described(fields: &[Field]) -> Value {
+    let properties = fields.iter().map(|field| (field.name.to_owned(), of_kind(field.kind)));
+    let properties: Map<String, Value> = properties.collect();
+    let required: Vec<&str> =
+        fields.iter().filter(|one| one.required).map(|one| one.name).collect();
+    let mut schema = json!({ "type": "object", "properties": properties });
+    if !required.is_empty() {
+        schema["required"] = json!(required);
+    }
+    schema
+}
+
+fn of_kind(kind: Kind) -> Value {
+    match kind {
+        Kind::Text(most) => json!({ "type": "string", "maxLength": most }),
+        Kind::Phrase(least, most) => {
+            json!({ "type": "string", "minLength": least, "maxLength": most })
+        }
+        Kind::Whole(least, most) => {
+            json!({ "type": "integer", "minimum": least, "maximum": most })
+        }
+        Kind::Number => json!({ "type": "number" }),
+        Kind::Flag => json!({ "type": "boolean" }),
+        Kind::OneOf(words) => json!({ "type": "string", "enum": words }),
+        Kind::TextOrWhole(most) => json!({ "type": ["string", "integer"], "maxLength": most }),
+        Kind::AnyObject => json!({ "type": "object" }),
+        Kind::Object(fields) => described(fields),
+        Kind::List(of, least, most) | Kind::Set(of, least, most) => {
+            let distinct = matches!(kind, Kind::Set(..));
+            let items = of_kind(*of);
+            json!({ "type": "array", "items": items, "minItems": least, "maxItems": most,
+                    "uniqueItems": distinct })
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     const PERSON: [Field; 2] =
         [required("fullName", Kind::Text(10)), optional("age", Kind::Whole(0, 200))];

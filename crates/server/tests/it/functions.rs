@@ -7,7 +7,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use flowcore_server::ForeignTokens;
 use flowcore_server::config::AccessConfig;
 use reqwest::{Method, StatusCode};
-use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+use ring::rsa::PublicKeyComponents;
+use ring::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair,
+};
 use ring::{hmac, rand::SystemRandom};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -223,6 +226,41 @@ async fn a_project_s_public_keys_are_read_and_change() {
     assert_eq!(me(token(&two, "one", own)).await.0, StatusCode::UNAUTHORIZED);
     assert_eq!(me(token(&two, "two", own)).await.0, StatusCode::UNAUTHORIZED);
     assert_eq!(me(signed(&claims(USER))).await.0, StatusCode::UNAUTHORIZED, "no secret is known");
+    stop.cancel();
+    server.stop().await;
+}
+
+/// ring makes no RSA keys: this one was made for this test and is good for nothing else.
+const RSA: &[u8] = include_bytes!("keys/rs256.pk8");
+
+#[tokio::test]
+async fn a_project_may_sign_with_rsa() {
+    let random = SystemRandom::new();
+    let pair = RsaKeyPair::from_pkcs8(RSA).expect("a key");
+    let public = pair.public();
+    let numbers = PublicKeyComponents::<Vec<u8>>::from(public);
+    let [modulus, exponent] = [numbers.n, numbers.e].map(|one| URL_SAFE_NO_PAD.encode(one));
+    let jwk = json!({ "kty": "RSA", "kid": "rsa", "n": modulus, "e": exponent });
+    let (url, stop) = serving(json!({ "keys": [jwk] })).await;
+    let server = with_project(ForeignTokens { secret: None, jwks_url: Some(url), ..by_secret() });
+    let server = server.await;
+    let token = |algorithm: &str, spoil: bool| {
+        let head = part(&json!({ "alg": algorithm, "kid": "rsa" }));
+        let message = format!("{head}.{}", part(&claims(USER)));
+        let mut tag = vec![0; public.modulus_len()];
+        let signing = pair.sign(&RSA_PKCS1_SHA256, &random, message.as_bytes(), &mut tag);
+        signing.expect("signed");
+        tag[0] ^= u8::from(spoil);
+        format!("{message}.{}", URL_SAFE_NO_PAD.encode(tag))
+    };
+    let me = |token: String| answer(server.plain(Method::GET, "/api/me").bearer_auth(token));
+    let (status, known) = me(token("RS256", false)).await;
+    assert_eq!((status, &known["id"]), (StatusCode::OK, &json!(USER)), "{known}");
+    assert_eq!(me(token("RS256", true)).await.0, StatusCode::UNAUTHORIZED, "spoiled");
+    // The public key is known to everybody: it must not count as a shared secret, nor as another kind.
+    for algorithm in ["HS256", "ES256", "RS512", "none"] {
+        assert_eq!(me(token(algorithm, false)).await.0, StatusCode::UNAUTHORIZED, "{algorithm}");
+    }
     stop.cancel();
     server.stop().await;
 }

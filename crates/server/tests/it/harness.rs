@@ -7,7 +7,7 @@ use flowcore_server::{AdminKey, AllowPrivate, DatabaseOptions, Mark};
 use flowcore_simulator::{Network, NetworkConfig};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -145,6 +145,17 @@ impl TestServer {
             tokio::time::sleep(POLL).await;
         }
     }
+}
+
+/// A program of the Python environment for a folder of `bench/`; scripts/test makes them.
+#[expect(clippy::disallowed_methods, reason = "where the build is, is no setting of the server")]
+pub(crate) fn python(folder: &str, program: &str) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let target = target.unwrap_or_else(|| root.join("target"));
+    let found = root.join(target).join("tools").join(folder).join("bin").join(program);
+    assert!(found.exists(), "install bench/{folder}/requirements.txt; scripts/test does");
+    found
 }
 
 pub(crate) async fn answer(request: RequestBuilder) -> (StatusCode, Value) {

@@ -3,6 +3,7 @@
 use crate::accounts::PASSWORD;
 use crate::harness::{TestServer, answer, header, text};
 use reqwest::{Method, StatusCode};
+use ring::hmac;
 use serde_json::{Value, json};
 
 const LOGIN: &str = "/api/auth/login";
@@ -188,5 +189,73 @@ async fn a_form_signs_in_with_name_and_password() {
     assert_eq!(page.status(), StatusCode::OK);
     let new = server.page("/instances/new", &cookie).send().await.expect("an answer");
     assert_eq!(new.status(), StatusCode::FORBIDDEN, "viewers look");
+    server.stop().await;
+}
+
+/// What an authenticator app shows at a step, computed apart from the product.
+fn code(secret: &str, step: u64) -> String {
+    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let bits = secret.bytes().flat_map(|letter| {
+        let value = LETTERS.iter().position(|one| *one == letter).expect("base32");
+        (0..5).rev().map(move |bit| u8::from(value >> bit & 1 == 1))
+    });
+    let bits: Vec<u8> = bits.collect();
+    let bytes: Vec<u8> =
+        bits.chunks_exact(8).map(|byte| byte.iter().fold(0, |all, bit| all << 1 | bit)).collect();
+    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &bytes);
+    let tag = hmac::sign(&key, &step.to_be_bytes());
+    let tag = tag.as_ref();
+    let at = usize::from(tag[19] & 15);
+    let word = u32::from_be_bytes(tag[at..at + 4].try_into().expect("four bytes")) & 0x7fff_ffff;
+    format!("{:06}", word % 1_000_000)
+}
+
+/// The app's clock.
+#[expect(clippy::disallowed_methods, reason = "the test is a phone with a clock")]
+fn step() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.expect("after 1970").as_secs() / 30
+}
+
+#[tokio::test]
+async fn a_second_factor_is_asked_for_and_each_code_is_good_once() {
+    let server = TestServer::start().await;
+    let (id, key) = server.user("anna", "member", json!({})).await;
+    let token = text(&log_in(&server, "anna", PASSWORD).await.1["accessToken"]);
+    let totp = |method: Method, body: Value| {
+        answer(server.plain(method, "/api/auth/totp").bearer_auth(&token).json(&body))
+    };
+    let by_key = server.with(&key, (Method::POST, "/api/auth/totp"), json!({})).await;
+    assert_eq!(by_key.1["code"], "sign_in_required");
+    let (status, offer) = totp(Method::POST, json!({})).await;
+    assert_eq!(status, StatusCode::OK, "{offer}");
+    let secret = text(&offer["secret"]);
+    assert!(text(&offer["uri"]).starts_with("otpauth://totp/Flowcore:anna?secret="));
+    let (_, me) = bearer(&server, &token, "/api/me").await;
+    assert_eq!(me["totp"], false, "an offer changes nothing");
+
+    let wrong = totp(Method::PUT, json!({ "secret": secret, "code": "000000" })).await;
+    assert_eq!((wrong.0, &wrong.1["code"]), (StatusCode::CONFLICT, &json!("totp_refused")));
+    let first = step();
+    let on = totp(Method::PUT, json!({ "secret": secret, "code": code(&secret, first) })).await;
+    assert_eq!(on.0, StatusCode::NO_CONTENT, "{}", on.1);
+    assert_eq!(totp(Method::POST, json!({})).await.0, StatusCode::CONFLICT, "it is on already");
+
+    let (status, asked) = log_in(&server, "anna", PASSWORD).await;
+    assert_eq!((status, &asked["code"]), (StatusCode::UNAUTHORIZED, &json!("totp_required")));
+    let with = |code: String| {
+        let body = json!({ "username": "anna", "password": PASSWORD, "totp": code });
+        answer(server.plain(Method::POST, LOGIN).json(&body))
+    };
+    let seen = with(code(&secret, first)).await;
+    assert_eq!(seen.1["code"], "invalid_credentials", "this code was used to turn it on");
+    assert_eq!(with("000000".to_owned()).await.0, StatusCode::UNAUTHORIZED);
+    let next = with(code(&secret, first + 1)).await;
+    assert_eq!(next.0, StatusCode::OK, "{}", next.1);
+    assert_eq!(with(code(&secret, first + 1)).await.0, StatusCode::UNAUTHORIZED, "used");
+
+    let off = server.api(Method::PATCH, &format!("/api/users/{id}"));
+    assert_eq!(answer(off.json(&json!({ "totp": false }))).await.0, StatusCode::OK);
+    assert_eq!(log_in(&server, "anna", PASSWORD).await.0, StatusCode::OK, "the admin took it off");
     server.stop().await;
 }

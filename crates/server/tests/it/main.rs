@@ -14,6 +14,7 @@ mod instances;
 mod live;
 mod logins;
 mod messages;
+mod openapi;
 mod settings;
 mod socket_io;
 mod stopping;

@@ -6,8 +6,8 @@ use flowcore_domain::clock::Millis;
 use flowcore_domain::id::UserId;
 use flowcore_domain::quota::Quotas;
 use flowcore_storage::{
-    Admin, ApiKey, AuditEntry, AuditFilter, LAST_ADMIN, LoginSession, NewKey, NewUser, Refresh,
-    StorageError, User, UserChange,
+    Admin, ApiKey, AuditEntry, AuditFilter, Deed, LAST_ADMIN, LoginSession, NewKey, NewUser,
+    Refresh, StorageError, User, UserChange,
 };
 
 /// A user who may sign in.
@@ -217,4 +217,48 @@ pub(crate) async fn what_was_done_is_found_again_also_when_who_did_it_is_gone(ki
     let found = store.audit(&filter, 10).await.expect("read");
     assert_eq!((found[0].user_id, found[0].username.as_deref()), (None, Some("anna")));
     assert_eq!(store.sweep_audit(Millis(NOW.0 + 1)).await.expect("swept"), 1);
+}
+
+pub(crate) async fn a_deed_and_its_entry_are_stored_together_or_not_at_all(kind: Kind) {
+    let harness = Harness::new(kind).await;
+    let store = &harness.store;
+    let entry = |action: &str| AuditEntry {
+        id: fresh(),
+        at: NOW,
+        user_id: Some(harness.user),
+        username: None,
+        credential: "browser".to_owned(),
+        address: None,
+        action: action.to_owned(),
+        target: None,
+        data: serde_json::json!({}),
+    };
+    let all = async || store.audit(&AuditFilter::default(), 10).await.expect("read");
+    user(&harness, "taken", Quotas::default()).await;
+
+    let refused = Deed::new(entry("refused"));
+    let twice = store.create_user(new_user("taken", Quotas::default()));
+    refused.during(twice).await.expect_err("the name is taken");
+    assert!(!refused.is_stored() && all().await.is_empty(), "it was rolled back with the deed");
+
+    let deed = Deed::new(entry("done"));
+    let made = deed.during(async {
+        // Two writes of one deed are one entry.
+        store.create_user(new_user("anna", Quotas::default())).await?;
+        store.create_user(new_user("bob", Quotas::default())).await
+    });
+    made.await.expect("made");
+    assert!(deed.is_stored());
+    assert_eq!(all().await.len(), 1);
+    let data = serde_json::json!({ "status": 201 });
+    let over = AuditEntry { target: Some("anna".to_owned()), data, ..deed.entry().clone() };
+    store.complete_audit(over.clone()).await.expect("completed");
+    let found = all().await;
+    assert_eq!((found.len(), &found[0].target, &found[0].data), (1, &over.target, &over.data));
+
+    let quiet = entry("wrote nothing");
+    store.complete_audit(quiet).await.expect("completed");
+    assert_eq!(all().await.len(), 2, "what wrote nothing is noted when it is over");
+    user(&harness, "carl", Quotas::default()).await;
+    assert_eq!(all().await.len(), 2, "outside of a deed nothing is noted");
 }

@@ -82,7 +82,7 @@ pub(in crate::evolution) async fn accept(
     Ok((StatusCode::OK, Json(json!({ "accepted": true, "groupJid": joined }))))
 }
 
-const INVITE: [Field; 3] = [
+pub(in crate::evolution) const INVITE: [Field; 3] = [
     required("groupJid", Kind::Text(100)),
     optional("description", TEXT),
     required("numbers", MEMBERS),

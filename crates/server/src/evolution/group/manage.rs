@@ -23,6 +23,8 @@ struct Subject {
     subject: String,
 }
 
+pub(in crate::evolution) const SUBJECT: [Field; 1] = [required("subject", SHORT)];
+
 /// `POST /group/updateGroupSubject/{name}`
 pub(in crate::evolution) async fn subject(
     State(state): State<AppState>,
@@ -31,7 +33,7 @@ pub(in crate::evolution) async fn subject(
     body: Posted,
 ) -> Answer {
     let id = which.group(Some(&body.0))?;
-    let asked: Subject = body.read_of_group(&[required("subject", SHORT)])?;
+    let asked: Subject = body.read_of_group(&SUBJECT)?;
     let groups = state.gateway.groups();
     let done = groups.set_subject(&held.caller, &held.name, (&id, &asked.subject)).await;
     done.map_err(failed("Error updating group subject"))?;
@@ -43,6 +45,8 @@ struct Description {
     description: String,
 }
 
+pub(in crate::evolution) const DESCRIPTION: [Field; 1] = [required("description", TEXT)];
+
 /// `POST /group/updateGroupDescription/{name}`
 pub(in crate::evolution) async fn describe(
     State(state): State<AppState>,
@@ -51,7 +55,7 @@ pub(in crate::evolution) async fn describe(
     body: Posted,
 ) -> Answer {
     let id = which.group(Some(&body.0))?;
-    let asked: Description = body.read_of_group(&[required("description", TEXT)])?;
+    let asked: Description = body.read_of_group(&DESCRIPTION)?;
     let groups = state.gateway.groups();
     let done = groups.set_description(&held.caller, &held.name, (&id, &asked.description)).await;
     done.map_err(failed("Error updating group description"))?;
@@ -63,6 +67,8 @@ struct Picture {
     image: String,
 }
 
+pub(in crate::evolution) const PICTURE: [Field; 1] = [required("image", FILE)];
+
 /// `POST /group/updateGroupPicture/{name}`
 pub(in crate::evolution) async fn picture(
     State(state): State<AppState>,
@@ -71,7 +77,7 @@ pub(in crate::evolution) async fn picture(
     body: Posted,
 ) -> Answer {
     let id = which.group(Some(&body.0))?;
-    let asked: Picture = body.read_of_group(&[required("image", FILE)])?;
+    let asked: Picture = body.read_of_group(&PICTURE)?;
     let image =
         source(Some(asked.image), None, "Error update group picture: give a url or base64")?;
     let groups = state.gateway.groups();
@@ -81,7 +87,7 @@ pub(in crate::evolution) async fn picture(
 }
 
 const CHANGES: [&str; 4] = ["add", "remove", "promote", "demote"];
-const CHANGE: [Field; 2] =
+pub(in crate::evolution) const CHANGE: [Field; 2] =
     [required("action", Kind::OneOf(&CHANGES)), required("participants", MEMBERS)];
 
 #[derive(Debug, Deserialize)]
@@ -118,6 +124,8 @@ struct Setting {
     action: String,
 }
 
+pub(in crate::evolution) const SETTING: [Field; 1] = [required("action", Kind::OneOf(&SWITCHES))];
+
 /// `POST /group/updateSetting/{name}`
 pub(in crate::evolution) async fn setting(
     State(state): State<AppState>,
@@ -126,7 +134,7 @@ pub(in crate::evolution) async fn setting(
     body: Posted,
 ) -> Answer {
     let id = which.group(Some(&body.0))?;
-    let asked: Setting = body.read_of_group(&[required("action", Kind::OneOf(&SWITCHES))])?;
+    let asked: Setting = body.read_of_group(&SETTING)?;
     let switch = switch_of(&asked.action).ok_or_else(|| Refusal::bad("Unknown action"))?;
     let groups = state.gateway.groups();
     let done = groups.switch(&held.caller, &held.name, (&id, switch)).await;
@@ -142,6 +150,9 @@ struct Ephemeral {
 /// How long messages can last, in seconds.
 const DURATIONS: [u32; 4] = [0, 86_400, 604_800, 7_776_000];
 
+pub(in crate::evolution) const EPHEMERAL: [Field; 1] =
+    [required("expiration", Kind::Whole(0, 7_776_000))];
+
 /// `POST /group/toggleEphemeral/{name}`
 pub(in crate::evolution) async fn ephemeral(
     State(state): State<AppState>,
@@ -150,8 +161,7 @@ pub(in crate::evolution) async fn ephemeral(
     body: Posted,
 ) -> Answer {
     let id = which.group(Some(&body.0))?;
-    let field = required("expiration", Kind::Whole(0, 7_776_000));
-    let asked: Ephemeral = body.read_of_group(&[field])?;
+    let asked: Ephemeral = body.read_of_group(&EPHEMERAL)?;
     if !DURATIONS.contains(&asked.expiration) {
         let message = "expiration is not one of enum values: 0,86400,604800,7776000";
         let fault = json!([{ "property": "expiration", "message": message }]);

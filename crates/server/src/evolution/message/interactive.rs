@@ -15,7 +15,7 @@ const ROW: [Field; 3] =
     [required("title", SHORT), required("rowId", SHORT), optional("description", SHORT)];
 const SECTION: [Field; 2] =
     [required("title", SHORT), required("rows", Kind::List(&Kind::Object(&ROW), 1, 100))];
-const LIST: [Field; 5] = [
+pub(in crate::evolution) const LIST: [Field; 5] = [
     required("title", SHORT),
     optional("description", TEXT),
     required("footerText", SHORT),
@@ -83,7 +83,7 @@ const BUTTON: [Field; 10] = [
     optional("keyType", Kind::OneOf(&PIX_KEYS)),
     optional("key", SHORT),
 ];
-const BUTTONS: [Field; 5] = [
+pub(in crate::evolution) const BUTTONS: [Field; 5] = [
     required("title", SHORT),
     optional("description", TEXT),
     optional("footer", SHORT),

@@ -19,7 +19,7 @@ pub(in crate::evolution) const FILE: Kind = Kind::Text(MEDIA_LIMIT);
 const NAME: Kind = Kind::Text(255);
 const KINDS: [&str; 4] = ["image", "document", "video", "audio"];
 
-const MEDIA: [Field; 6] = [
+pub(in crate::evolution) const MEDIA: [Field; 6] = [
     required("mediatype", Kind::OneOf(&KINDS)),
     optional("media", FILE),
     optional("mimetype", NAME),
@@ -112,6 +112,15 @@ struct One {
     not_convert_sticker: Option<bool>,
 }
 
+/// The body of a message that is one file, by the name of its field.
+pub(in crate::evolution) const fn one_file(field: &'static str) -> [Field; 3] {
+    [
+        optional(field, FILE),
+        optional("encoding", Kind::Flag),
+        optional("notConvertSticker", Kind::Flag),
+    ]
+}
+
 async fn send_one(
     state: &AppState,
     held: &Held,
@@ -125,11 +134,7 @@ async fn send_one(
             name == field || !["file", "video", "audio", "sticker"].contains(&name.as_str())
         });
     }
-    let fields = [
-        optional(field, FILE),
-        optional("encoding", Kind::Flag),
-        optional("notConvertSticker", Kind::Flag),
-    ];
+    let fields = one_file(field);
     let (options, own): (Options, One) = read(body, &fields)?;
     let source = source(own.file, file, sentence)?;
     let as_it_is = own.encoding == Some(false) || own.not_convert_sticker == Some(true);
