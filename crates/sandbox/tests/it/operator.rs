@@ -69,7 +69,9 @@ fn printed(said: &str) -> String {
 async fn users_and_keys_are_made_and_taken_away_while_the_server_runs() {
     let phones = Phones::start().await;
     let data = tempfile::tempdir().expect("a folder");
-    let product = Product::on(&phones.network, data.path(), None).await.expect("it starts");
+    // The commands are those of the real server, which refuses a sandbox's data.
+    let whatsapp = phones.network.socket_url(true);
+    let product = Product::default_binary(&whatsapp, data.path()).await;
     let at = async |command: &[&str]| flowcore(command, data.path()).await;
     let log_in = async |password: &str| {
         let body = json!({ "username": "anna", "password": password });

@@ -34,14 +34,14 @@ async fn every_route_for_programs_is_in_the_reference_and_nothing_else() {
     let server = TestServer::start().await;
     let (status, document) = server.get("/openapi.json").await;
     assert_eq!(status, StatusCode::OK);
-    let served = server.server.routes().iter().filter(|route| is_described(route));
-    let served: BTreeSet<String> =
-        served.map(|route| format!("{} {}", route.method, route.path)).collect();
+    let known = server.server.routes().iter().filter(|route| is_described(route));
+    let known: BTreeSet<String> =
+        known.map(|route| format!("{} {}", route.method, route.path)).collect();
     let described: BTreeSet<String> =
         operations(&document).into_iter().map(|(name, _)| name).collect();
-    let missing: Vec<_> = served.difference(&described).collect();
+    let missing: Vec<_> = known.difference(&described).collect();
     assert!(missing.is_empty(), "describe these in server/src/openapi/: {missing:#?}");
-    let gone: Vec<_> = described.difference(&served).collect();
+    let gone: Vec<_> = described.difference(&known).collect();
     assert!(gone.is_empty(), "described and not served: {gone:#?}");
     server.stop().await;
 }
