@@ -8,6 +8,7 @@ mod groups;
 mod observation;
 mod page;
 mod phones;
+mod traffic;
 
 use std::sync::Arc;
 
@@ -62,6 +63,7 @@ pub(crate) fn router() -> Router<Arc<Hub>> {
         .route("/admin/contacts/{phone}/profile", post(contacts::profile))
         .route("/admin/contacts/{phone}/groups", post(groups::enter))
         .route("/admin/contacts/{phone}/groups/{group}", post(groups::act))
+        .route("/admin/traffic", post(traffic::write))
         .route("/admin/groups", get(groups::list))
         .route("/admin/groups/{group}", post(groups::migrate))
         .route("/admin/faults", post(faults::set))

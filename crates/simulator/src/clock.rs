@@ -55,6 +55,12 @@ pub(crate) fn unix_seconds() -> u64 {
     now.duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
 }
 
+/// Microseconds since 1970 by the machine's own clock, for who measures across processes.
+#[expect(clippy::disallowed_methods, reason = "what is measured is real time")]
+pub(crate) fn real_unix_micros() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_micros())
+}
+
 /// Now, for what expires by the network's clock. Not for sleeping: a moved clock is no timer.
 pub(crate) fn instant() -> Instant {
     Instant::now() + ahead()

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::hub::Hub;
 use crate::iq::unlink;
 use crate::phone::reinstall;
-pub(crate) use compose::Writing;
+pub(crate) use compose::{Draft, Writing};
 pub(crate) use content::downloadable;
 pub(crate) use groups::GroupAction;
 pub(crate) use person::{Person, PersonError};

@@ -143,11 +143,11 @@ async fn accepted(sandbox: &Sandbox, mut sent: Vec<Vec<Sent>>) -> Vec<Vec<Sent>>
 }
 
 /// Waits until a client has what others sent it and the receipts for what it sent.
-async fn settle(client: &TestClient, sent: &[Sent], due: &[&str]) {
+async fn settle(sandbox: &Sandbox, client: &TestClient, sent: &[Sent], due: &[&Sent]) {
     let done = async {
         loop {
             let texts: BTreeSet<String> = client.texts().into_iter().collect();
-            let has_all = due.iter().all(|text| texts.contains(*text));
+            let has_all = due.iter().all(|message| texts.contains(&message.text));
             if has_all && unconfirmed(client, sent).is_empty() {
                 return;
             }
@@ -156,10 +156,26 @@ async fn settle(client: &TestClient, sent: &[Sent], due: &[&str]) {
     };
     if timeout(SETTLING, done).await.is_err() {
         let texts = client.texts();
-        let lost: Vec<&&str> = due.iter().filter(|due| !texts.iter().any(|t| t == **due)).collect();
+        let lost = due.iter().filter(|message| !texts.contains(&message.text));
+        let record = sandbox.get("/admin/record").await;
+        let lost: Vec<String> = lost.map(|message| story(client, message, &record)).collect();
         let unconfirmed = unconfirmed(client, sent);
-        panic!("{}: lost {lost:?}, receipts missing for {unconfirmed:?}", client.phone);
+        panic!("{}: lost {lost:#?}, receipts missing for {unconfirmed:?}", client.phone);
     }
+}
+
+/// What is known of a message that a client did not show.
+fn story(client: &TestClient, message: &Sent, record: &Value) -> String {
+    let acked = record["acked"].as_array().expect("a list").iter();
+    let acked = acked.filter(|ack| ack["id"] == *message.id && ack["to"] == *client.phone).count();
+    let mut unreadable = 0;
+    client.each_event(|event| {
+        if let Event::UndecryptableMessage(one) = event {
+            unreadable += usize::from(one.info.id == message.id);
+        }
+    });
+    let Sent { id, text, .. } = message;
+    format!("{text:?} ({id}): acked by {acked} devices, unreadable {unreadable} times")
 }
 
 /// Texts that not every reader has confirmed.
@@ -181,18 +197,18 @@ fn unconfirmed<'a>(client: &TestClient, sent: &'a [Sent]) -> Vec<&'a str> {
 }
 
 /// What each client must show.
-fn due(sent: &[Vec<Sent>]) -> Vec<Vec<&str>> {
-    let mut due: Vec<Vec<&str>> = sent.iter().map(|_| Vec::new()).collect();
+fn due(sent: &[Vec<Sent>]) -> Vec<Vec<&Sent>> {
+    let mut due: Vec<Vec<&Sent>> = sent.iter().map(|_| Vec::new()).collect();
     for message in sent.iter().flatten() {
         for reader in &message.readers {
-            due[*reader].push(&message.text);
+            due[*reader].push(message);
         }
     }
     due
 }
 
 async fn chat(scale: Scale) {
-    let seed: u64 = rand::rng().random();
+    let seed = crate::harness::seed();
     println!("crowd of {} pairs and {} groups: seed {seed}", scale.pairs, scale.groups);
     let mut rng = StdRng::seed_from_u64(seed);
     let sandbox = Sandbox::start().await;
@@ -203,11 +219,11 @@ async fn chat(scale: Scale) {
     let sent = accepted(&sandbox, written).await;
     let due = due(&sent);
     let settles = clients.iter().zip(&sent).zip(&due);
-    join_all(settles.map(|((client, sent), due)| settle(client, sent, due))).await;
+    join_all(settles.map(|((client, sent), due)| settle(&sandbox, client, sent, due))).await;
     for (client, due) in clients.iter().zip(&due) {
         let texts = client.texts();
-        for text in due {
-            let shown = texts.iter().filter(|shown| shown == text).count();
+        for Sent { text, .. } in due {
+            let shown = texts.iter().filter(|shown| *shown == text).count();
             assert_eq!(shown, 1, "{text:?} for {}", client.phone);
         }
     }

@@ -129,6 +129,14 @@ impl Sandbox {
     }
 }
 
+/// A seed for what a test leaves to chance: another one each time, or the one that failed, from
+/// `FLOWCORE_TEST_SEED`.
+#[expect(clippy::disallowed_methods, reason = "tests have no configuration")]
+pub(crate) fn seed() -> u64 {
+    let given = std::env::var("FLOWCORE_TEST_SEED").ok();
+    given.map_or_else(rand::random, |seed| seed.parse().expect("a seed is a number"))
+}
+
 #[expect(clippy::disallowed_methods, reason = "a test's own client, for a certificate made now")]
 fn insecure_client() -> reqwest::Client {
     reqwest::Client::builder()

@@ -238,7 +238,7 @@ fn feed(
     target: fn(&[u8]),
     mut next: impl FnMut(&mut StdRng) -> Vec<u8>,
 ) {
-    let seed: u64 = rand::rng().random();
+    let seed = crate::harness::seed();
     println!("{name}: seed {seed}");
     let mut rng = StdRng::seed_from_u64(seed);
     let start = Instant::now();

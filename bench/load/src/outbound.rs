@@ -1,0 +1,152 @@
+//! Sends by the API, each counted when the recipient's own client has decrypted it to the right text.
+
+use crate::receiver;
+use crate::stage::Stage;
+use crate::times::Times;
+use anyhow::Context as _;
+use futures_util::future::try_join_all;
+use serde_json::{Value, json};
+use std::collections::HashSet;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tokio::time::{MissedTickBehavior, interval_at};
+
+/// After the last send was answered.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Linked numbers that send, and people who receive
+    #[arg(long, default_value_t = 200)]
+    pairs: usize,
+    /// Messages a second, of all together; without it each number sends when its last send was answered
+    #[arg(long)]
+    rate: Option<f64>,
+    #[arg(long, default_value_t = 20.0)]
+    seconds: f64,
+    /// Sends under way at once in each number, where there is no rate
+    #[arg(long, default_value_t = 1)]
+    lanes: usize,
+}
+
+#[derive(Default)]
+struct Sent {
+    texts: HashSet<String>,
+    times: Times,
+    failed: usize,
+}
+
+pub(crate) async fn run(sandbox: &Path, options: &Options) -> anyhow::Result<()> {
+    let stage = Stage::set(sandbox).await?;
+    stage.numbers(0, options.pairs).await?;
+    let people = stage.people(options.pairs).await?;
+    // Sessions are made before the clock runs.
+    try_join_all((0..options.pairs).map(|pair| warm(&stage, pair, &people[pair]))).await?;
+    let before = (stage.network.busy()?, stage.product.busy()?);
+    let start = Instant::now();
+    let end = start + Duration::from_secs_f64(options.seconds);
+    let lanes = (0..options.pairs).flat_map(|pair| {
+        let to = &people[pair];
+        let stage = &stage;
+        (0..options.lanes).map(move |lane| send_on(stage, (pair, lane), to, (start, end), options))
+    });
+    let sent = try_join_all(lanes).await?;
+    let took = start.elapsed();
+    let after = (stage.network.busy()?, stage.product.busy()?);
+    let mut all = Sent::default();
+    for one in sent {
+        all.failed += one.failed;
+        all.texts.extend(one.texts);
+        all.times.extend(one.times.into_inner());
+    }
+    let decrypted = decrypted(&stage, &people, &all.texts).await?;
+    #[expect(clippy::cast_precision_loss, reason = "thousands")]
+    let a_second = decrypted as f64 / took.as_secs_f64();
+    let a_message = |busy: Duration| busy / u32::try_from(decrypted.max(1)).unwrap_or(u32::MAX);
+    println!(
+        "{} answered with 201 ({} not), {decrypted} decrypted by their recipients, in {took:.1?}",
+        all.texts.len(),
+        all.failed
+    );
+    println!("{a_second:.0} messages a second; a request: {}", all.times);
+    println!(
+        "processor time a message: product {:.2?}, network {:.2?}; product's memory {} KiB",
+        a_message(after.1.saturating_sub(before.1)),
+        a_message(after.0.saturating_sub(before.0)),
+        stage.product.memory()?.resident
+    );
+    stage.end().await
+}
+
+async fn warm(stage: &Stage, pair: usize, to: &str) -> anyhow::Result<()> {
+    let (status, body) = send(stage, pair, to, "hello").await?;
+    anyhow::ensure!(status == 201, "{status} {body}");
+    Ok(())
+}
+
+async fn send(stage: &Stage, pair: usize, to: &str, text: &str) -> anyhow::Result<(u16, Value)> {
+    let name = format!("n{pair}");
+    let body = json!({ "instanceName": name, "number": to, "message": text });
+    stage.api("/api/whatsapp/send", &body).await
+}
+
+/// One number sends on.
+async fn send_on(
+    stage: &Stage,
+    (pair, lane): (usize, usize),
+    to: &str,
+    (start, end): (Instant, Instant),
+    options: &Options,
+) -> anyhow::Result<Sent> {
+    let mut sent = Sent::default();
+    #[expect(clippy::cast_precision_loss, reason = "thousands of lanes at most")]
+    let mut pace = options.rate.map(|rate| {
+        let lanes = (options.pairs * options.lanes) as f64;
+        let pause = Duration::from_secs_f64(lanes / rate);
+        let first = start + pause.mul_f64((pair * options.lanes + lane) as f64 / lanes);
+        let mut pace = interval_at(first.into(), pause);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
+        pace
+    });
+    for count in 0.. {
+        let due = match &mut pace {
+            Some(pace) => pace.tick().await.into_std(),
+            None => Instant::now(),
+        };
+        if due >= end {
+            break;
+        }
+        let text = format!("{pair}.{lane}.{count} {}", receiver::now().as_micros());
+        let (status, _) = send(stage, pair, to, &text).await?;
+        if status == 201 {
+            sent.times.add(due.elapsed());
+            sent.texts.insert(text);
+        } else {
+            sent.failed += 1;
+        }
+    }
+    Ok(sent)
+}
+
+/// How many of the texts their recipients have, once all have or patience is over.
+async fn decrypted(
+    stage: &Stage,
+    people: &[String],
+    texts: &HashSet<String>,
+) -> anyhow::Result<usize> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut look = tokio::time::interval(Duration::from_millis(500));
+    loop {
+        look.tick().await;
+        let mut seen = HashSet::new();
+        for phone in people {
+            let inbox = stage.phone(&format!("/admin/contacts/{phone}/messages")).await?;
+            let messages = inbox["messages"].as_array().context("messages")?;
+            let of_ours = messages.iter().filter_map(|message| message["text"].as_str());
+            seen.extend(of_ours.filter(|text| texts.contains(*text)).map(str::to_owned));
+        }
+        if seen.len() == texts.len() || Instant::now() > deadline {
+            return Ok(seen.len());
+        }
+    }
+}
