@@ -40,7 +40,8 @@ pub(crate) async fn run(sandbox: &Path, options: &Options) -> anyhow::Result<()>
         if options.history > 0 {
             #[expect(clippy::cast_precision_loss, reason = "thousands")]
             let seconds = more as f64 * f64::from(options.history) / HISTORY_RATE;
-            let load = json!({ "from": people, "to": phones, "rate": HISTORY_RATE, "seconds": seconds });
+            let load =
+                json!({ "from": people, "to": phones, "rate": HISTORY_RATE, "seconds": seconds });
             stage.phones("/admin/traffic", &load).await?;
         }
         tokio::time::sleep(Duration::from_secs(options.rest)).await;

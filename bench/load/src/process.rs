@@ -81,7 +81,8 @@ impl Process {
         let id = rustix::process::Pid::from_raw(id.try_into()?).context("a process id")?;
         let start = std::time::Instant::now();
         rustix::process::kill_process(id, rustix::process::Signal::TERM)?;
-        let status = timeout(STOPS_WITHIN, self.child.wait()).await.context("it does not stop")??;
+        let status =
+            timeout(STOPS_WITHIN, self.child.wait()).await.context("it does not stop")??;
         anyhow::ensure!(status.success(), "it ended with {status}");
         Ok(start.elapsed())
     }

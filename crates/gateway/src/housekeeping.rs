@@ -12,6 +12,8 @@ use std::time::Duration;
 const EVERY: Duration = Duration::from_secs(3600);
 /// How long it is known who changed what: two years, in milliseconds.
 const AUDIT_KEPT: i64 = 2 * 365 * 24 * 3600 * 1000;
+/// How long events of a deleted instance are tried: an hour, in milliseconds.
+const RETIRED_KEPT: i64 = 3600 * 1000;
 /// Up to so much is added to each pause.
 const SPREAD: Duration = Duration::from_secs(300);
 
@@ -40,8 +42,18 @@ async fn tidy(shared: &Shared, events: Duration) -> Result<(), StorageError> {
     let kept = i64::try_from(trace::KEEP.as_millis()).unwrap_or(i64::MAX);
     let notes = store.sweep_notes(Millis(now.0.saturating_sub(kept))).await?;
     let audit = store.sweep_audit(Millis(now.0.saturating_sub(AUDIT_KEPT))).await?;
-    if messages + events + keys + sessions + notes + audit > 0 {
-        tracing::info!(messages, events, keys, sessions, notes, audit, "what is old was forgotten");
+    let gone = store.bury_retired(Millis(now.0.saturating_sub(RETIRED_KEPT))).await?;
+    if messages + gone + events + keys + sessions + notes + audit > 0 {
+        tracing::info!(
+            messages,
+            gone,
+            events,
+            keys,
+            sessions,
+            notes,
+            audit,
+            "what is old was forgotten"
+        );
     }
     Ok(())
 }

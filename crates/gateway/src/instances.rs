@@ -276,17 +276,11 @@ impl Instances {
         self.unlink(&handle).await?;
         self.ask(&handle, Command::Delete).await?;
         self.shared.registry.remove(instance.id);
-        if !self.shared.store.delete_instance(instance.id).await? {
-            return Err(ServiceError::InstanceNotFound);
-        }
-        self.shared.outbox.tell(LiveEvent {
-            instance_id: instance.id,
-            user_id: instance.user_id,
-            instance: instance.name,
-            kind: EventKind::InstanceDelete,
-            event_id: None,
-            data: serde_json::Value::Null,
-        });
+        let now = self.shared.now();
+        let farewell = vec![render::deleted(instance.id, &instance.name, now)];
+        let told = self.shared.store.retire_instance(instance.id, farewell, now).await?;
+        let told = told.ok_or(ServiceError::InstanceNotFound)?;
+        self.shared.outbox.published(instance.user_id, &instance.name, &told);
         Ok(())
     }
 

@@ -48,7 +48,7 @@ impl Outbox {
         }
     }
 
-    /// Tells watchers about something that leaves no event behind (a deleted instance).
+    /// Tells watchers of what was stored without their knowing.
     pub(crate) fn tell(&self, event: LiveEvent) {
         // Nobody watches: nothing to tell.
         let _ = self.live.send(Arc::new(event));

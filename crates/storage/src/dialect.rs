@@ -121,11 +121,13 @@ pub(crate) const TABLE_EXISTS: [&str; 2] = [
 /// its numbers are in the order of commits, tells [`EVENTS_SETTLED`] that events are on their way, and keeps
 /// the pauses of these webhooks from ending before the commit: what is parked now would not be seen then.
 pub(crate) const TAKE_EVENT_NUMBERS: [&str; 2] = [
-    "UPDATE whatsapp_instances SET event_seq = event_seq + $2 WHERE id = $1 RETURNING event_seq, \
+    "UPDATE whatsapp_instances SET event_seq = event_seq + $2 \
+     WHERE id = $1 AND retired_at IS NULL RETURNING event_seq, \
      (SELECT string_agg(webhook_endpoints.id || ' ' || events, '|') FROM webhook_endpoints \
      WHERE enabled AND (instance_id = $1 OR user_id = \
      (SELECT owned.user_id FROM whatsapp_instances owned WHERE owned.id = $1))) AS targets",
-    "UPDATE whatsapp_instances SET event_seq = event_seq + $2 WHERE id = $1 RETURNING event_seq, \
+    "UPDATE whatsapp_instances SET event_seq = event_seq + $2 \
+     WHERE id = $1 AND retired_at IS NULL RETURNING event_seq, \
      (SELECT string_agg(webhook_endpoints.id || ' ' || events, '|') FROM webhook_endpoints \
      WHERE enabled AND (instance_id = $1 OR user_id = \
      (SELECT owned.user_id FROM whatsapp_instances owned WHERE owned.id = $1))) AS targets, \

@@ -57,6 +57,13 @@ pub struct InstanceFilter {
     pub user_id: Option<UserId>,
 }
 
+/// The link and whatever opens a door go at once; what was said goes with the row.
+const RETIRING: [&str; 2] = [
+    "DELETE FROM session_entries WHERE instance_id = $1",
+    "UPDATE whatsapp_instances SET retired_at = $2, status = 'DISCONNECTED', wanted = FALSE, \
+     token_hash = NULL, token = NULL, proxy = NULL WHERE id = $1",
+];
+
 impl Store {
     /// Makes an instance and appends `events` about it.
     ///
@@ -73,7 +80,8 @@ impl Store {
 
     /// An instance by id.
     pub async fn instance(&self, id: InstanceId) -> Result<Option<Instance>, StorageError> {
-        let query = query("SELECT * FROM whatsapp_instances WHERE id = $1").bind(id);
+        let query =
+            query("SELECT * FROM whatsapp_instances WHERE id = $1 AND retired_at IS NULL").bind(id);
         let row = query.fetch_optional(self.readers()).await?;
         row.map(|row| read_instance(&Record::new(TABLE, &row))).transpose()
     }
@@ -83,7 +91,9 @@ impl Store {
         &self,
         name: &InstanceName,
     ) -> Result<Option<Instance>, StorageError> {
-        let row = query("SELECT * FROM whatsapp_instances WHERE lower(instance_name) = $1")
+        let row = query(
+            "SELECT * FROM whatsapp_instances WHERE lower(instance_name) = $1 AND retired_at IS NULL",
+        )
             .bind(name.folded())
             .fetch_optional(self.readers())
             .await?;
@@ -94,7 +104,8 @@ impl Store {
     pub async fn instances(&self, filter: &InstanceFilter) -> Result<Vec<Instance>, StorageError> {
         let search = filter.search.as_deref().unwrap_or_default().to_lowercase();
         let rows = query(
-            "SELECT * FROM whatsapp_instances WHERE ($1 IS NULL OR status = $1) \
+            "SELECT * FROM whatsapp_instances WHERE retired_at IS NULL \
+             AND ($1 IS NULL OR status = $1) \
              AND ($2 IS NULL OR user_id = $2) AND ($3 = '' \
              OR replace(lower(instance_name), $3, '') <> lower(instance_name) \
              OR replace(COALESCE(phone, ''), $3, '') <> COALESCE(phone, '')) ORDER BY id",
@@ -188,6 +199,64 @@ impl Store {
             })
         })
         .await
+    }
+
+    /// Deletes an instance, and tells `farewell` to who listens. It is gone for everybody at once and its
+    /// name is free; events on their way, `farewell` among them, still reach their webhooks: what they need
+    /// stays until they are through, or until [`bury_retired`](Self::bury_retired) ends it. Returns the
+    /// events, and nothing when it was not there.
+    pub async fn retire_instance(
+        &self,
+        id: InstanceId,
+        farewell: Vec<NewEvent>,
+        now: Millis,
+    ) -> Result<Option<Vec<StoredEvent>>, StorageError> {
+        let retired = self.write(move |connection| {
+            Box::pin(async move {
+                let told = events::append(connection, id, now, farewell).await?;
+                for retiring in RETIRING {
+                    let mut retiring_one = query(retiring).bind(id);
+                    if retiring.contains("$2") {
+                        retiring_one = retiring_one.bind(now.0);
+                    }
+                    retiring_one.execute(&mut *connection).await?;
+                }
+                Ok(told)
+            })
+        });
+        let told = match retired.await {
+            Ok(told) => told,
+            Err(StorageError::NotFound(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if !self.is_awaited(id).await? {
+            self.delete_instance(id).await?;
+        }
+        Ok(Some(told))
+    }
+
+    /// Deletes what is left of retired instances: of those whose events are through, and of those that were
+    /// retired before `before`. Returns how many.
+    pub async fn bury_retired(&self, before: Millis) -> Result<u64, StorageError> {
+        let retired = "SELECT id, retired_at FROM whatsapp_instances WHERE retired_at IS NOT NULL";
+        let rows = query(retired).fetch_all(self.readers()).await?;
+        let mut buried = 0;
+        for row in &rows {
+            let record = Record::new(TABLE, row);
+            let id: InstanceId = record.parsed("id")?;
+            let old = record.get::<i64>("retired_at")? < before.0;
+            if old || !self.is_awaited(id).await? {
+                buried += u64::from(self.delete_instance(id).await?);
+            }
+        }
+        Ok(buried)
+    }
+
+    /// Whether an event of the instance is on its way.
+    async fn is_awaited(&self, id: InstanceId) -> Result<bool, StorageError> {
+        let waiting =
+            "SELECT id FROM deliveries WHERE instance_id = $1 AND state = 'waiting' LIMIT 1";
+        Ok(query(waiting).bind(id).fetch_optional(self.readers()).await?.is_some())
     }
 
     /// Deletes an instance and everything of it; false when it was not there. What it has much of goes

@@ -54,14 +54,16 @@ impl Store {
 /// How to count what is standing.
 fn standing(quota: Quota) -> Option<&'static str> {
     match quota {
-        Quota::Instances => Some("SELECT COUNT(*) FROM whatsapp_instances WHERE user_id = $1"),
+        Quota::Instances => Some(
+            "SELECT COUNT(*) FROM whatsapp_instances WHERE user_id = $1 AND retired_at IS NULL",
+        ),
         Quota::Documents => Some("SELECT COUNT(*) FROM documents WHERE user_id = $1"),
         Quota::DocumentBytes => {
             Some("SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM documents WHERE user_id = $1")
         }
         Quota::Webhooks => Some(
             "SELECT COUNT(*) FROM webhook_endpoints WHERE user_id = $1 OR instance_id IN \
-             (SELECT id FROM whatsapp_instances WHERE user_id = $1)",
+             (SELECT id FROM whatsapp_instances WHERE user_id = $1 AND retired_at IS NULL)",
         ),
         _ => None,
     }

@@ -130,7 +130,9 @@ suite! {
         a_name_is_taken_whatever_its_case
         a_change_touches_what_it_names
         filters_combine
-        deleting_an_instance_removes_everything_of_it_and_nothing_else;
+        deleting_an_instance_removes_everything_of_it_and_nothing_else
+        a_deleted_instance_says_goodbye_and_its_name_is_free
+        a_deleted_instance_that_nobody_waits_for_is_gone_at_once;
     opening:
         the_first_start_makes_a_private_directory_and_a_key_that_fits_the_next
         a_wrong_key_is_refused_and_nothing_is_changed

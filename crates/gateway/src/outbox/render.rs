@@ -38,6 +38,12 @@ pub(crate) fn created(id: InstanceId, name: &InstanceName, at: Millis) -> NewEve
     event(id, EventKind::InstanceCreate, "", at, data)
 }
 
+/// An instance is gone.
+pub(crate) fn deleted(id: InstanceId, name: &InstanceName, at: Millis) -> NewEvent {
+    let data = json!({ "instanceName": name.as_str(), "instanceId": id.text() });
+    event(id, EventKind::InstanceDelete, "", at, data)
+}
+
 /// The connection is being made, open or closed.
 pub(crate) fn connection(
     id: InstanceId,

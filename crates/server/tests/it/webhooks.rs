@@ -345,3 +345,23 @@ async fn a_delivery_and_a_range_are_sent_again_under_the_same_ids() {
     receiver.stop().await;
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_deleted_instance_tells_its_webhook_once_it_is_gone() {
+    let server = TestServer::start().await;
+    let mut app = Receiver::start().await;
+    server.connect("shop").await;
+    let hook = json!({ "url": app.url(), "events": ["instance.delete"] });
+    let (status, _) = server.post("/api/instances/shop/webhooks", hook).await;
+    assert_eq!(status, StatusCode::CREATED);
+    let (status, _) = answer(server.api(Method::DELETE, "/api/whatsapp/delete/shop")).await;
+    assert_eq!(status, StatusCode::OK);
+    let told = app.next().await;
+    assert_eq!((&told["event"], &told["instance"]), (&json!("instance.delete"), &json!("shop")));
+    assert_eq!(told["data"]["instanceName"], "shop");
+    let (status, _) = server.get("/api/whatsapp/status/shop").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    server.connect("shop").await;
+    app.stop().await;
+    server.stop().await;
+}

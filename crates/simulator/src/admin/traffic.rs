@@ -49,9 +49,8 @@ pub(super) async fn write(
     if traffic.from.is_empty() || traffic.to.is_empty() {
         return Err(refused("`from` and `to` name at least one number each"));
     }
-    if !(traffic.rate > 0.0 && traffic.rate <= HIGHEST_RATE)
-        || !(traffic.seconds > 0.0 && traffic.seconds <= LONGEST)
-    {
+    let bounded = |number: f64, most: f64| number > 0.0 && number <= most;
+    if !bounded(traffic.rate, HIGHEST_RATE) || !bounded(traffic.seconds, LONGEST) {
         return Err(refused("`rate` is above 0 and up to 50,000 a second, `seconds` up to 7,200"));
     }
     let people: Result<Vec<_>, _> =
@@ -60,15 +59,14 @@ pub(super) async fn write(
         traffic.to.iter().map(|phone| parse_phone(phone).map(Jid::pn)).collect();
     let (people, numbers) = (people?, numbers?);
     let count = Count::default();
-    let writers = people.len();
-    #[expect(clippy::cast_precision_loss, reason = "thousands of people at most")]
-    let pause = Duration::from_secs_f64(writers as f64 / traffic.rate);
+    let writers = u32::try_from(people.len()).map_err(|_| refused("`from` is too long"))?;
+    let pause = Duration::from_secs_f64(f64::from(writers) / traffic.rate);
     let start = Instant::now();
     let end = start + Duration::from_secs_f64(traffic.seconds);
-    let writing = people.iter().enumerate().map(|(index, person)| {
+    let writing = people.iter().zip(0..).map(|(person, index): (_, u32)| {
         // People begin one after the other, as evenly as they go on.
-        let first = start + pause.mul_f64(index as f64 / writers as f64);
-        let numbers = numbers.iter().cycle().skip(index * numbers.len() / writers);
+        let first = start + pause * index / writers;
+        let numbers = numbers.iter().cycle().skip(index as usize * numbers.len() / people.len());
         write_on(&hub, person, numbers, (first, pause, end), &count)
     });
     join_all(writing).await;

@@ -122,10 +122,11 @@ impl Store {
         &self,
         hash: [u8; 32],
     ) -> Result<Option<Instance>, StorageError> {
-        let row = query("SELECT * FROM whatsapp_instances WHERE token_hash = $1")
-            .bind(hash.as_slice())
-            .fetch_optional(self.readers())
-            .await?;
+        let row =
+            query("SELECT * FROM whatsapp_instances WHERE token_hash = $1 AND retired_at IS NULL")
+                .bind(hash.as_slice())
+                .fetch_optional(self.readers())
+                .await?;
         row.map(|row| read_instance(&Record::new(TABLE, &row))).transpose()
     }
 

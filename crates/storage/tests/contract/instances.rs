@@ -140,3 +140,42 @@ pub(crate) async fn deleting_an_instance_removes_everything_of_it_and_nothing_el
     assert_eq!(after, before);
     assert!(!harness.store.delete_instance(gone).await.expect("no error"));
 }
+
+pub(crate) async fn a_deleted_instance_says_goodbye_and_its_name_is_free(kind: Kind) {
+    let harness = Harness::new(kind).await;
+    let store = &harness.store;
+    let id = harness.instance("shop").await;
+    let webhook = harness.webhook(id, &[]).await;
+    let before = harness.counts().await["session_entries"];
+    let put = Change::put(Namespace("session"), "a", "x");
+    store.session_store(id).apply(vec![put]).await.expect("applied");
+    let farewell = event(id, EventKind::InstanceDelete, "");
+    let told = store.retire_instance(id, vec![farewell.clone()], NOW).await.expect("no error");
+    assert_eq!(told.expect("it was there")[0].event, farewell);
+    assert_eq!(store.instance(id).await.expect("read"), None);
+    assert_eq!(store.instances(&InstanceFilter::default()).await.expect("read"), []);
+    assert_eq!(harness.counts().await["session_entries"], before, "the link is gone at once");
+    let late = store.append_events(vec![event(id, EventKind::ConnectionUpdate, "")]).await;
+    assert!(matches!(late, Err(StorageError::NotFound(_))), "{late:?}");
+    let again = store.retire_instance(id, vec![farewell.clone()], NOW).await.expect("no error");
+    assert_eq!(again, None);
+    harness.instance("Shop").await;
+
+    assert_eq!(store.bury_retired(NOW).await.expect("buried"), 0, "its last event is on its way");
+    let any = Claim { limit: 10, each: 10, slow: &[], passed_over: PassedOver::default() };
+    let claimed = store.claim_deliveries(any, NOW, Duration::from_secs(60)).await.expect("claimed");
+    assert_eq!(claimed[0].event.event, farewell);
+    assert_eq!((claimed[0].webhook.id, claimed[0].instance_name.as_str()), (webhook.id, "shop"));
+    assert_eq!(store.bury_retired(Millis(NOW.0 + 1)).await.expect("buried"), 1, "not for ever");
+    assert_eq!(harness.counts().await["deliveries"], 0);
+}
+
+pub(crate) async fn a_deleted_instance_that_nobody_waits_for_is_gone_at_once(kind: Kind) {
+    let harness = Harness::new(kind).await;
+    let before = harness.counts().await;
+    let id = harness.instance("shop").await;
+    let farewell = event(id, EventKind::InstanceDelete, "");
+    let told = harness.store.retire_instance(id, vec![farewell], NOW).await.expect("no error");
+    assert_eq!(told.map(|told| told.len()), Some(1));
+    assert_eq!(harness.counts().await, before);
+}
