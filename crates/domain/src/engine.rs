@@ -8,11 +8,13 @@
 //! then does the engine acknowledge them to WhatsApp.
 
 mod chats;
+mod device;
 mod groups;
 mod mail;
 mod people;
 
-pub use chats::{Chats, LastMessage, Typing};
+pub use chats::{Channel, Chats, LastMessage, Typing};
+pub use device::{Browser, DeviceProfile};
 pub use groups::{
     CommunityPart, Group, GroupMember, GroupSwitch, Groups, MemberChange, MemberOutcome, MemberRank,
 };
@@ -36,8 +38,8 @@ use std::time::Duration;
 pub struct SessionSpec {
     /// Whose session it is.
     pub instance_id: InstanceId,
-    /// How this linked device is announced to WhatsApp; also the name of the link on the phone.
-    pub device_name: String,
+    /// How this linked device is announced to WhatsApp.
+    pub device: DeviceProfile,
     /// Where its protocol state is kept.
     pub store: Arc<dyn SessionStore>,
     /// What its chat socket goes through.

@@ -35,6 +35,11 @@ pub enum Happening {
         /// How; `None` when the name is gone.
         name: Option<String>,
     },
+    /// Somebody or a group has another picture, or none any more.
+    PictureChanged {
+        /// Whose.
+        who: Person,
+    },
     /// A conversation was archived, pinned, muted or marked.
     ChatChanged {
         /// Which.

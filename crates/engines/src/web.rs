@@ -12,6 +12,7 @@ mod fence;
 mod groups;
 mod hook;
 mod mail;
+mod media_hosts;
 mod orphans;
 mod people;
 mod proxy;

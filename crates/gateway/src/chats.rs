@@ -5,7 +5,7 @@ use crate::error::ServiceError;
 use crate::instances::Online;
 use crate::messages::MAX_DELAY;
 use crate::{Instances, Shared, numbers};
-use flowcore_domain::engine::{LastMessage, Typing};
+use flowcore_domain::engine::{Channel, LastMessage, Typing};
 use flowcore_domain::instance::InstanceName;
 use flowcore_domain::jid::{Jid, Number};
 use flowcore_domain::message::MessageKey;
@@ -78,21 +78,62 @@ impl Chats {
         name: &InstanceName,
         keys: &[MessageKey],
     ) -> Result<(), ServiceError> {
+        let online = self.instances.online(caller, name).await?;
+        for messages in &self.receipts(&online, keys).await? {
+            online.session.mark_read(messages).await?;
+            if let Some(key) = messages.first() {
+                self.shared.store.mark_chat(online.instance.id, &key.chat, true).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the writers that their voice messages and films were played. Our own are left out.
+    ///
+    /// # Errors
+    /// When WhatsApp can't be told.
+    pub async fn mark_played(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+        keys: &[MessageKey],
+    ) -> Result<(), ServiceError> {
+        let online = self.instances.online(caller, name).await?;
+        for messages in &self.receipts(&online, keys).await? {
+            online.session.mark_played(messages).await?;
+        }
+        Ok(())
+    }
+
+    /// The channels that the owner follows.
+    ///
+    /// # Errors
+    /// When WhatsApp can't be asked.
+    pub async fn channels(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+    ) -> Result<Vec<Channel>, ServiceError> {
+        let online = self.instances.online(caller, name).await?;
+        Ok(online.session.channels().await?)
+    }
+
+    /// The messages of others, by conversation and writer: a receipt is for one of each.
+    async fn receipts(
+        &self,
+        online: &Online,
+        keys: &[MessageKey],
+    ) -> Result<Vec<Vec<MessageKey>>, ServiceError> {
         if keys.len() > MAX_MARKED {
             return Err(ServiceError::Invalid(format!("at most {MAX_MARKED} messages at once")));
         }
-        let online = self.instances.online(caller, name).await?;
         let mut receipts: BTreeMap<(Jid, Option<Jid>), Vec<MessageKey>> = BTreeMap::new();
         for key in keys.iter().filter(|key| !key.from_me) {
-            let key = self.as_received(&online, key).await?;
+            let key = self.as_received(online, key).await?;
             let receipt = (key.chat.clone(), key.participant.clone());
             receipts.entry(receipt).or_default().push(key);
         }
-        for ((chat, _), messages) in &receipts {
-            online.session.mark_read(messages).await?;
-            self.shared.store.mark_chat(online.instance.id, chat, true).await?;
-        }
-        Ok(())
+        Ok(receipts.into_values().collect())
     }
 
     /// Marks a conversation as read or unread on the owner's devices.

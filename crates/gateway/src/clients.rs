@@ -13,6 +13,7 @@ mod tests;
 pub(crate) use addresses::check_url;
 pub use addresses::{AllowPrivate, AllowPrivateError};
 
+use flowcore_domain::proxy::Proxy;
 use flowcore_engines::ProxyGuard;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::net::SocketAddr;
@@ -76,11 +77,14 @@ impl<N: Resolve> Resolve for GuardedNames<N> {
     }
 }
 
-/// Which addresses the proxies of users may have: the same that their URLs may have.
-pub(crate) fn proxy_guard(allow: &AllowPrivate) -> ProxyGuard {
+/// Which addresses the proxies of users may have: the same that their URLs may have. The operator's own may
+/// be anywhere.
+pub(crate) fn proxy_guard(allow: &AllowPrivate, own: Option<&Proxy>) -> ProxyGuard {
     let allow = allow.clone();
+    let own = own.map(|proxy| (proxy.host.clone(), proxy.port));
     ProxyGuard::new(move |host, port, address| {
-        allow.allows_host(host, Some(port))
+        own.as_ref().is_some_and(|own| (own.0.as_str(), own.1) == (host, port))
+            || allow.allows_host(host, Some(port))
             || addresses::is_public(address)
             || allow.allows_address(address)
     })

@@ -3,11 +3,14 @@
 
 use crate::accounts::Caller;
 use crate::error::ServiceError;
+use crate::polls::{self, PollAnswer};
 use crate::{Instances, Shared};
 use flowcore_domain::instance::InstanceName;
+use flowcore_domain::jid::Jid;
 use flowcore_storage::{
     ChatFilter, ChatOverview, Contact, ContactFilter, Label, MessageFilter, Page, StoredMessage,
 };
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Most entries of one answer.
@@ -83,6 +86,37 @@ impl Conversations {
     ) -> Result<Vec<Contact>, ServiceError> {
         let instance = self.instances.find(caller, name).await?;
         Ok(self.shared.store.find_contacts(instance.id, filter, bounded(page)).await?)
+    }
+
+    /// The answers of a poll, with who chose each.
+    ///
+    /// # Errors
+    /// [`ServiceError::MessageNotFound`] when no such poll is stored.
+    pub async fn poll(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+        id: &str,
+    ) -> Result<Vec<PollAnswer>, ServiceError> {
+        let instance = self.instances.find(caller, name).await?;
+        let poll = self.shared.store.message(instance.id, id).await?;
+        let poll = poll.ok_or(ServiceError::MessageNotFound)?;
+        let votes = polls::votes(&self.shared, instance.id, &poll).await?;
+        polls::tally(&poll.content, &votes).ok_or(ServiceError::MessageNotFound)
+    }
+
+    /// Where pictures are, of those of these addresses whose is known.
+    ///
+    /// # Errors
+    /// [`ServiceError::InstanceNotFound`] also for those of others.
+    pub async fn pictures(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+        addresses: &[Jid],
+    ) -> Result<HashMap<Jid, String>, ServiceError> {
+        let instance = self.instances.find(caller, name).await?;
+        Ok(self.shared.store.pictures(instance.id, addresses).await?)
     }
 
     /// The labels of an instance.

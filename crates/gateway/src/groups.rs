@@ -119,7 +119,10 @@ impl Groups {
         id: &Jid,
     ) -> Result<Option<String>, ServiceError> {
         let online = self.online(caller, name, id).await?;
-        Ok(online.session.picture_of(id).await?)
+        let picture = online.session.picture_of(id).await?;
+        let (instance, now) = (online.instance.id, self.shared.now());
+        self.shared.store.note_picture(instance, id, (picture.clone(), now)).await?;
+        Ok(picture)
     }
 
     /// Calls a group something else.

@@ -4,10 +4,11 @@
 //! when that is durable the engine acknowledges. A message that comes again finds itself stored and
 //! causes nothing.
 
+use crate::error::ServiceError;
 use crate::instances::actor::Command;
 use crate::instances::manners;
 use crate::outbox::render;
-use crate::{Shared, fresh_id, turns};
+use crate::{Shared, fresh_id, polls, turns};
 use async_trait::async_trait;
 use bytes::Bytes;
 use flowcore_domain::engine::{CommitError, Report, SessionSink};
@@ -38,8 +39,34 @@ impl Inbox {
         let event =
             NewEvent { id: EventId(row_id.0), ..render::upsert(self.instance_id, &message, now) };
         let introduction = render::introduction(self.instance_id, &message, now);
+        let renamed = render::renamed(self.instance_id, &message, now);
         let job = turns::job_of(attention, self.instance_id, (row_id, &message), now);
-        InboundRow { row_id, message, event, introduction, jobs: job.into_iter().collect() }
+        let (consequences, jobs) = (Vec::new(), job.into_iter().collect());
+        InboundRow { row_id, message, event, introduction, renamed, consequences, jobs }
+    }
+
+    /// What a vote makes of its poll, told with it: also the votes of `earlier` rows, which are not stored yet.
+    async fn counted(
+        &self,
+        mut row: InboundRow,
+        earlier: &[InboundRow],
+    ) -> Result<InboundRow, ServiceError> {
+        let vote_of = |message: &InboundMessage| {
+            polls::vote_in(&message.content, &message.sender, message.sender_alt.as_ref())
+        };
+        let Some(vote) = vote_of(&row.message) else { return Ok(row) };
+        let stored = self.shared.store.message(self.instance_id, &vote.poll).await?;
+        let Some(poll) = stored else { return Ok(row) };
+        let mut votes = polls::votes(&self.shared, self.instance_id, &poll).await?;
+        let earlier = earlier.iter().filter_map(|row| vote_of(&row.message));
+        votes.extend(earlier.filter(|one| one.poll == vote.poll));
+        votes.push(vote);
+        if let Some(answers) = polls::tally(&poll.content, &votes) {
+            let updates = render::poll_updates(&answers);
+            row.event.data["pollUpdates"] = updates.clone();
+            row.consequences.push(render::voted(&poll, updates, self.shared.now()));
+        }
+        Ok(row)
     }
 
     async fn store(&self, rows: Vec<InboundRow>) -> Result<(), CommitError> {
@@ -86,7 +113,10 @@ impl SessionSink for Inbox {
         let mut rows = Vec::with_capacity(inbound.len());
         for item in inbound {
             match item {
-                Inbound::Message(message) => rows.push(self.row(message, attention)),
+                Inbound::Message(message) => {
+                    let row = self.counted(self.row(message, attention), &rows).await;
+                    rows.push(row.map_err(|error| CommitError(error.to_string()))?);
+                }
                 Inbound::Change(change) => {
                     // What was written before it is told before it.
                     self.store(std::mem::take(&mut rows)).await?;

@@ -5,6 +5,7 @@
 
 pub(crate) mod actor;
 mod history;
+pub(crate) mod linking;
 pub(crate) mod manners;
 pub(crate) mod options;
 mod owed;
@@ -64,6 +65,8 @@ pub struct InstanceView {
     pub updated_at: Millis,
     /// The code to scan now.
     pub qr: Option<QrCode>,
+    /// The code to type instead, when one was asked for.
+    pub typed: Option<String>,
 }
 
 /// What of an instance moves while it lives.
@@ -73,6 +76,7 @@ pub(crate) struct Snapshot {
     pub(crate) reason: Option<Reason>,
     pub(crate) identity: Option<Identity>,
     pub(crate) qr: Option<QrCode>,
+    pub(crate) typed: Option<String>,
     /// When this became so; `None` while it is only what was stored.
     at: Option<Millis>,
 }
@@ -85,12 +89,13 @@ impl Snapshot {
             reason: instance.reason,
             identity: instance.identity.clone(),
             qr: None,
+            typed: None,
             at: None,
         }
     }
 
     /// What a state shows.
-    pub(crate) fn live(state: &State, at: Millis) -> Self {
+    pub(crate) fn live(state: &State, typed: Option<&str>, at: Millis) -> Self {
         let qr = match state {
             State::Pairing(code) => Some(code.clone()),
             _ => None,
@@ -100,6 +105,7 @@ impl Snapshot {
             reason: state.reason(),
             identity: state.identity().cloned(),
             qr,
+            typed: typed.map(str::to_owned),
             at: Some(at),
         }
     }
@@ -184,7 +190,10 @@ impl Instances {
             return Ok(None);
         };
         match session.pairing_code(phone).await {
-            Ok(code) => Ok(Some(code)),
+            Ok(code) => {
+                handle.ask(|done| Command::Typed(code.clone(), done)).await;
+                Ok(Some(code))
+            }
             // The round ended in this instant; the instance says so.
             Err(EngineError::NotConnected) => Ok(None),
             Err(error) => Err(error.into()),
@@ -474,5 +483,6 @@ fn view(instance: &Instance, now: &Snapshot) -> InstanceView {
         created_at: instance.created_at,
         updated_at: now.at.map_or(instance.updated_at, |at| at.max(instance.updated_at)),
         qr: now.qr.clone(),
+        typed: now.typed.clone(),
     }
 }

@@ -25,6 +25,8 @@ mod numbers;
 pub mod operator;
 mod outbox;
 mod people;
+mod polls;
+mod previews;
 mod qr;
 mod support;
 mod trace;
@@ -49,6 +51,7 @@ pub use flowcore_storage::{
     Receipt, Retention, Said, StoredEvent, StoredMessage, Transition, User,
 };
 pub use groups::{Groups, NewGroup};
+pub use instances::linking::Linking;
 pub use instances::options::{InstanceDetails, MAX_TOKEN, MIN_TOKEN, NewOptions};
 pub use instances::{InstanceFilter, InstanceView, Instances};
 pub use media::{File, Files, MAX_MEDIA, MediaSource};
@@ -61,6 +64,7 @@ pub use outbox::follower::{Follower, Seen};
 pub use outbox::live::{FollowFilter, Live, LiveEvent};
 pub use outbox::render::record;
 pub use people::{OwnProfile, People, PersonView};
+pub use polls::PollAnswer;
 pub use qr::png_data_url;
 pub use support::{ConversationQuery, ConversationView, Support};
 pub use trace::{PassedOver, Trace, Traces};
@@ -100,6 +104,8 @@ pub struct GatewayConfig {
     pub keep_events: Duration,
     /// Private addresses that users' URLs may name all the same.
     pub allow_private: AllowPrivate,
+    /// How numbers are linked and reach WhatsApp.
+    pub linking: Linking,
 }
 
 /// The running services. Clones share them.
@@ -147,6 +153,8 @@ pub(crate) struct Shared {
     fetcher: media::Fetcher,
     attentions: turns::Attentions,
     bell: jobs::Bell,
+    previews: previews::Previews,
+    linking: Linking,
 }
 
 impl Shared {
@@ -214,7 +222,7 @@ impl Gateway {
         let store = Store::open(options).await?;
         let engine_config = WebEngineConfig {
             url: config.whatsapp_url,
-            proxy_guard: clients::proxy_guard(&config.allow_private),
+            proxy_guard: clients::proxy_guard(&config.allow_private, config.linking.proxy.as_ref()),
         };
         let engine = WebEngine::new(&engine_config, lifecycle.tracker().clone())?;
         let mut accounts = config.accounts;
@@ -232,6 +240,8 @@ impl Gateway {
             fetcher: media::Fetcher::new(config.allow_private.clone())?,
             attentions: turns::Attentions::default(),
             bell: jobs::Bell::new(),
+            previews: previews::Previews::default(),
+            linking: config.linking,
             lifecycle,
         });
         let poster = Poster::new(config.allow_private, config.public_url)?;

@@ -84,7 +84,20 @@ impl People {
     ) -> Result<(Jid, Option<String>), ServiceError> {
         let (online, jid) = self.person(caller, name, number).await?;
         let picture = online.session.picture_of(&jid).await?;
+        self.note_picture(&online, &jid, picture.as_ref()).await?;
         Ok((jid, picture))
+    }
+
+    /// Lists show it from now on.
+    async fn note_picture(
+        &self,
+        online: &Online,
+        whose: &Jid,
+        url: Option<&String>,
+    ) -> Result<(), ServiceError> {
+        let now = self.shared.now();
+        let store = &self.shared.store;
+        Ok(store.note_picture(online.instance.id, whose, (url.cloned(), now)).await?)
     }
 
     /// What somebody shows; without a number, the owner.
@@ -112,7 +125,9 @@ impl People {
                 }
             }
         };
-        shown(&online, jid).await
+        let person = shown(&online, jid).await?;
+        self.note_picture(&online, &person.jid, person.picture.as_ref()).await?;
+        Ok(person)
     }
 
     /// What a business shows; `None` when they are none.
@@ -173,7 +188,9 @@ impl People {
             Some(source) => Some(picture::for_profile(&self.shared, source).await?),
             None => None,
         };
-        Ok(online.session.set_picture(jpeg).await?)
+        online.session.set_picture(jpeg).await?;
+        let picture = online.session.picture_of(&online.own).await?;
+        self.note_picture(&online, &online.own, picture.as_ref()).await
     }
 
     /// What the owner keeps from whom.

@@ -122,6 +122,7 @@ pub async fn serve(config: ServerConfig, mark: Mark) -> Result<Running, ServeErr
         public_url: url.clone(),
         keep_events: config.keep_events,
         allow_private: config.allow_private,
+        linking: config.evolution.linking.clone(),
     })
     .await?;
     if let Err(error) = evolution::begin(&gateway, &config.evolution).await {

@@ -16,6 +16,7 @@ mod label;
 mod message;
 mod number;
 mod options;
+mod poll;
 mod profile;
 mod refusal;
 mod schema;
@@ -37,7 +38,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use flowcore_domain::account::Scope;
 use flowcore_domain::event::EventKind;
 use flowcore_domain::webhook::{BytesForm, ChatFilter, FileForm};
-use flowcore_gateway::{Gateway, NewWebhook, ServiceError};
+use flowcore_gateway::{Gateway, Linking, NewWebhook, ServiceError};
 use refusal::Refusal;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -52,6 +53,8 @@ pub struct EvolutionSettings {
     /// Where the events of all the admin's instances go; without an address, nowhere any more. `None`
     /// leaves what there is.
     pub global_webhook: Option<GlobalWebhook>,
+    /// How numbers are linked and reach WhatsApp.
+    pub linking: Linking,
     /// Names of Evolution in the environment that have no meaning here.
     pub ignored: Vec<String>,
 }
@@ -176,6 +179,7 @@ fn messages(surface: Surface) -> Surface {
         .post("/message/sendPoll/{name}", SEND, message::send_poll)
         .post("/message/sendList/{name}", SEND, message::send_list)
         .post("/message/sendButtons/{name}", SEND, message::send_buttons)
+        .post("/message/sendCarousel/{name}", SEND, message::send_carousel)
         .post("/chat/updateMessage/{name}", SEND, message::edit)
         .delete("/chat/deleteMessageForEveryone/{name}", SEND, message::delete)
         .body_limit(body::MEDIA_LIMIT)
@@ -183,6 +187,7 @@ fn messages(surface: Surface) -> Surface {
         .post("/message/sendPtv/{name}", SEND, message::send_ptv)
         .post("/message/sendWhatsAppAudio/{name}", SEND, message::send_audio)
         .post("/message/sendSticker/{name}", SEND, message::send_sticker)
+        .post("/message/sendStatus/{name}", SEND, message::send_status)
         .body_limit(JSON_LIMIT)
 }
 
@@ -194,6 +199,8 @@ fn chats(surface: Surface) -> Surface {
         .post("/chat/findContacts/{name}", READ, history::contacts)
         .post("/chat/findStatusMessage/{name}", READ, history::statuses)
         .get("/chat/findChatByRemoteJid/{name}", READ, history::chat)
+        .post("/chat/findChannels/{name}", READ, chat::channels)
+        .post("/chat/getPollVote/{name}", READ, poll::votes)
 }
 
 fn around(surface: Surface) -> Surface {
@@ -202,6 +209,7 @@ fn around(surface: Surface) -> Surface {
         .post("/chat/whatsappNumbers/{name}", READ, chat::numbers)
         .post("/chat/checkIsWhatsappNumber/{name}", READ, chat::numbers)
         .post("/chat/markMessageAsRead/{name}", SEND, chat::mark_read)
+        .post("/chat/markMessageAsPlayed/{name}", SEND, chat::mark_played)
         .post("/chat/archiveChat/{name}", SEND, chat::archive)
         .post("/chat/markChatUnread/{name}", SEND, chat::mark_unread)
         .post("/chat/sendPresence/{name}", SEND, chat::presence)
@@ -237,6 +245,7 @@ fn groups(surface: Surface) -> Surface {
         .post("/group/revokeInviteCode/{name}", SEND, group::revoke)
         .post("/group/updateParticipant/{name}", SEND, group::members)
         .post("/group/updateSetting/{name}", SEND, group::setting)
+        .post("/group/updateMemberAddMode/{name}", SEND, group::member_add_mode)
         .post("/group/toggleEphemeral/{name}", SEND, group::ephemeral)
         .delete("/group/leaveGroup/{name}", SEND, group::leave)
 }

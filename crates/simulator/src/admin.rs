@@ -39,7 +39,10 @@ pub(crate) fn router() -> Router<Arc<Hub>> {
         .route("/admin/mock-phone/scan-qr", post(phones::scan_qr))
         .route("/admin/mock-phone/enter-code", post(phones::enter_code))
         .route("/admin/mock-phone/{phone}/unlink", post(phones::unlink))
-        .route("/admin/mock-phone/{phone}/app-state", post(phones::app_state))
+        .route(
+            "/admin/mock-phone/{phone}/app-state",
+            get(phones::show_app_state).post(phones::app_state),
+        )
         .route(
             "/admin/mock-phone/{phone}/history",
             post(phones::history).layer(DefaultBodyLimit::max(LARGEST_MESSAGE)),

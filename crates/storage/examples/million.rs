@@ -143,5 +143,13 @@ fn message(instance: InstanceId, number: usize, dice: &mut rand::rngs::StdRng) -
         text: Some(text),
         context: None,
     };
-    InboundRow { row_id: Uuid::now_v7().into(), message, event, introduction: vec![], jobs: vec![] }
+    InboundRow {
+        row_id: Uuid::now_v7().into(),
+        message,
+        event,
+        introduction: vec![],
+        renamed: None,
+        consequences: vec![],
+        jobs: vec![],
+    }
 }

@@ -190,5 +190,13 @@ fn message(instance: InstanceId, number: u64) -> InboundRow {
         text: Some("hello there".to_owned()),
         context: None,
     };
-    InboundRow { row_id: Uuid::now_v7().into(), message, event, introduction: vec![], jobs: vec![] }
+    InboundRow {
+        row_id: Uuid::now_v7().into(),
+        message,
+        event,
+        introduction: vec![],
+        renamed: None,
+        consequences: vec![],
+        jobs: vec![],
+    }
 }

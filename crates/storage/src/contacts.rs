@@ -154,26 +154,35 @@ const KNOWN_OR_STORED: &str = "SELECT NULL AS id, NULL AS push_name, NULL AS add
      FROM contact_addresses JOIN contacts ON contacts.id = contact_addresses.contact_id \
      WHERE contact_addresses.instance_id = $1 AND contact_addresses.address IN ($2, $3)";
 
-/// Finds or makes the contact, learning addresses and name; returns its id. One statement when there is
-/// nothing new.
+/// How well somebody was known before a stanza.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Acquaintance {
+    /// Not at all.
+    New,
+    /// By another name, or by none.
+    Renamed,
+    /// As they are.
+    Known,
+}
+
+/// Finds or makes the contact, learning addresses and name. One statement when there is nothing new.
 pub(crate) async fn resolve(
     connection: &mut Connection,
     instance: InstanceId,
     seen: Sighting<'_>,
     now: Millis,
-) -> Result<String, StorageError> {
+) -> Result<(String, Acquaintance), StorageError> {
     let known = looking_up(query(KNOWN), instance, seen).fetch_all(&mut *connection).await?;
     learn(connection, instance, (seen, now), &known).await
 }
 
-/// The key of the conversation of a message, and whether it is one with a person of whom nothing was known;
-/// `None` when the message is stored already. Finds or makes the contact for one with a person.
+/// The key of the conversation of a message, and how well the person was known whom it is with; `None` when the message is stored already. Finds or makes the contact for one with a person.
 pub(crate) async fn chat_key_of_new(
     connection: &mut Connection,
     message: &StoredMessage,
     chat: Sighting<'_>,
     now: Millis,
-) -> Result<Option<(String, bool)>, StorageError> {
+) -> Result<Option<(String, Acquaintance)>, StorageError> {
     let instance = message.instance_id;
     let rows = looking_up(query(KNOWN_OR_STORED), instance, chat)
         .bind(&message.wa_id)
@@ -187,10 +196,9 @@ pub(crate) async fn chat_key_of_new(
         return Ok(None);
     }
     if !is_person(chat.address) {
-        return Ok(Some((chat.address.to_string(), false)));
+        return Ok(Some((chat.address.to_string(), Acquaintance::Known)));
     }
-    let key = learn(connection, instance, (chat, now), &rows).await?;
-    Ok(Some((key, rows.is_empty())))
+    Ok(Some(learn(connection, instance, (chat, now), &rows).await?))
 }
 
 fn looking_up(query: Query, instance: InstanceId, seen: Sighting<'_>) -> Query {
@@ -204,7 +212,7 @@ async fn learn(
     instance: InstanceId,
     (seen, now): (Sighting<'_>, Millis),
     rows: &[Row],
-) -> Result<String, StorageError> {
+) -> Result<(String, Acquaintance), StorageError> {
     let mut missing = vec![seen.address.to_string()];
     missing.extend(seen.alt.filter(|alt| *alt != seen.address).map(ToString::to_string));
     let mut people: Vec<(String, Option<String>)> = Vec::new();
@@ -219,14 +227,15 @@ async fn learn(
     // The oldest stays: ids sort by time.
     people.sort();
     let mut people = people.into_iter();
-    let id = match people.next() {
-        Some((id, name)) => {
-            if let Some(new) = seen.push_name.filter(|new| name.as_deref() != Some(*new)) {
+    let (id, known) = match people.next() {
+        Some((id, name)) => match seen.push_name.filter(|new| name.as_deref() != Some(*new)) {
+            Some(new) => {
                 rename(connection, &id, new, now).await?;
+                (id, Acquaintance::Renamed)
             }
-            id
-        }
-        None => create(connection, instance, seen.push_name, now).await?,
+            None => (id, Acquaintance::Known),
+        },
+        None => (create(connection, instance, seen.push_name, now).await?, Acquaintance::New),
     };
     for (gone, _) in people {
         merge(connection, instance, &id, &gone).await?;
@@ -242,7 +251,7 @@ async fn learn(
         .execute(&mut *connection)
         .await?;
     }
-    Ok(id)
+    Ok((id, known))
 }
 
 async fn create(

@@ -143,7 +143,7 @@ impl Store {
                 let key = if contacts::is_person(&message.chat) {
                     let (address, alt) = (&message.chat, message.chat_alt.as_ref());
                     let seen = Sighting { address, alt, push_name: None };
-                    contacts::resolve(connection, instance, seen, now).await?
+                    contacts::resolve(connection, instance, seen, now).await?.0
                 } else {
                     message.chat.to_string()
                 };

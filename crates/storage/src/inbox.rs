@@ -1,16 +1,19 @@
 //! The way in: messages that were decrypted, stored with everything they cause in one transaction.
 
 use crate::Store;
-use crate::contacts::{self, Arrival, Sighting};
+use crate::contacts::{self, Acquaintance, Arrival, Sighting};
 use crate::dialect::{Batch, Connection};
 use crate::error::StorageError;
 use crate::events::{Appending, StoredEvent};
 use crate::jobs::{self, NewJob};
 use crate::media;
 use crate::messages::{self, StoredMessage};
+use crate::pictures;
+use crate::row::Record;
 use flowcore_domain::clock::Millis;
 use flowcore_domain::event::NewEvent;
 use flowcore_domain::id::{InstanceId, MessageRowId};
+use flowcore_domain::jid::Jid;
 use flowcore_domain::message::{DeliveryStatus, InboundMessage};
 
 /// A message and the event that tells of it.
@@ -24,6 +27,11 @@ pub struct InboundRow {
     pub event: NewEvent,
     /// What they are told before, when nothing was known of the other person.
     pub introduction: Vec<NewEvent>,
+    /// What they are told before, when the writer was known by another name. Its `profilePicUrl` becomes the
+    /// picture that is stored.
+    pub renamed: Option<NewEvent>,
+    /// What they are told after.
+    pub consequences: Vec<NewEvent>,
     /// Work that it causes; of this instance.
     pub jobs: Vec<NewJob>,
 }
@@ -46,20 +54,32 @@ impl Store {
                 if rows.is_empty() {
                     return Ok(Vec::new());
                 }
-                let numbers = rows.iter().map(|row| 1 + row.introduction.len()).sum();
+                let numbers = rows.iter().map(InboundRow::most_events).sum();
                 let mut events = Appending::begin(connection, instance, numbers, now).await?;
                 let mut news = Vec::with_capacity(rows.len());
                 for row in rows {
                     let message = stored(instance, row.row_id, row.message, now);
-                    if let Some((mut batch, is_new)) = storing(connection, &message, now).await? {
-                        for event in row.introduction.into_iter().filter(|_| is_new) {
+                    if let Some((mut batch, known)) = storing(connection, &message, now).await? {
+                        let before = match known {
+                            Acquaintance::New => row.introduction,
+                            Acquaintance::Renamed => {
+                                pictured(connection, &message, row.renamed).await?
+                            }
+                            Acquaintance::Known => Vec::new(),
+                        };
+                        for event in before {
+                            // Each by itself: whether one is the head of its chain depends on those before.
                             let mut batch = Batch::new();
                             news.push(events.append(event, &mut batch)?);
                             batch.execute(connection).await?;
                         }
                         news.push(events.append(row.event, &mut batch)?);
                         batch.execute(connection).await?;
-                        // Each by itself: whether one is the head of its chain depends on those before.
+                        for event in row.consequences {
+                            let mut batch = Batch::new();
+                            news.push(events.append(event, &mut batch)?);
+                            batch.execute(connection).await?;
+                        }
                         for job in &row.jobs {
                             jobs::enqueuing(job, now)?.execute(&mut *connection).await?;
                         }
@@ -76,23 +96,49 @@ impl Store {
     }
 }
 
-/// What stores one message and moves its chat up, and whether the other person is new; `None` when it is
+impl InboundRow {
+    fn most_events(&self) -> usize {
+        let before = self.introduction.len().max(usize::from(self.renamed.is_some()));
+        1 + before + self.consequences.len()
+    }
+}
+
+/// The event about a writer's new name, with the picture that is stored of them.
+async fn pictured(
+    connection: &mut Connection,
+    message: &StoredMessage,
+    event: Option<NewEvent>,
+) -> Result<Vec<NewEvent>, StorageError> {
+    let Some(mut event) = event else { return Ok(Vec::new()) };
+    let addresses = [Some(&message.sender), message.sender_alt.as_ref()];
+    let addresses: Vec<String> = addresses.into_iter().flatten().map(Jid::to_string).collect();
+    let found = pictures::of(message.instance_id, &addresses).fetch_optional(connection).await?;
+    if let Some(row) = found {
+        event.data["profilePicUrl"] = Record::new("pictures", &row).get::<String>("url")?.into();
+    }
+    Ok(vec![event])
+}
+
+/// What stores one message and moves its chat up, and how well its writer was known; `None` when it is
 /// there already. Its contact is stored at once.
 async fn storing(
     connection: &mut Connection,
     message: &StoredMessage,
     now: Millis,
-) -> Result<Option<(Batch, bool)>, StorageError> {
+) -> Result<Option<(Batch, Acquaintance)>, StorageError> {
     let instance = message.instance_id;
     // The name in a stanza is the writer's; in one's own message it says nothing about the other side.
     let push_name = message.push_name.as_deref().filter(|_| !message.from_me);
     let chat = Sighting { address: &message.chat, alt: message.chat_alt.as_ref(), push_name };
     let found = contacts::chat_key_of_new(connection, message, chat, now).await?;
-    let Some((chat_key, is_new)) = found else { return Ok(None) };
+    let Some((chat_key, mut known)) = found else { return Ok(None) };
     if !message.from_me && contacts::is_person(&message.sender) && message.sender != message.chat {
         let sender =
             Sighting { address: &message.sender, alt: message.sender_alt.as_ref(), push_name };
-        contacts::resolve(connection, instance, sender, now).await?;
+        let (_, member) = contacts::resolve(connection, instance, sender, now).await?;
+        if member == Acquaintance::Renamed {
+            known = member;
+        }
     }
     let mut batch = Batch::new();
     batch.add(messages::insertion(message, &chat_key)?);
@@ -106,7 +152,7 @@ async fn storing(
         unread: !message.from_me,
         at: message.at,
     }));
-    Ok(Some((batch, is_new)))
+    Ok(Some((batch, known)))
 }
 
 fn stored(

@@ -29,6 +29,7 @@ mod media;
 mod messages;
 mod open;
 mod outgoing;
+mod pictures;
 mod queries;
 mod quotas;
 mod rotation;

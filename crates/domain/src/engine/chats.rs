@@ -25,6 +25,27 @@ pub struct LastMessage {
     pub timestamp: i64,
 }
 
+/// A channel that the owner follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Channel {
+    /// Its address.
+    pub id: Jid,
+    /// What it is called.
+    pub name: String,
+    /// What it is about.
+    pub description: Option<String>,
+    /// How many follow it.
+    pub followers: u64,
+    /// WhatsApp has verified whose it is.
+    pub verified: bool,
+    /// Where its picture is.
+    pub picture: Option<String>,
+    /// What lets others find it.
+    pub invite: Option<String>,
+    /// When it was made, in seconds.
+    pub created: Option<u64>,
+}
+
 /// Changes conversations.
 #[async_trait]
 pub trait Chats: Send + Sync {
@@ -39,6 +60,13 @@ pub trait Chats: Send + Sync {
 
     /// Tells the writers that their messages were read. All of one conversation and one writer.
     async fn mark_read(&self, messages: &[MessageKey]) -> Result<(), EngineError>;
+
+    /// Tells the writers that their voice messages and films were played. All of one conversation and one
+    /// writer.
+    async fn mark_played(&self, messages: &[MessageKey]) -> Result<(), EngineError>;
+
+    /// The channels that the owner follows.
+    async fn channels(&self) -> Result<Vec<Channel>, EngineError>;
 
     /// Marks a conversation as read or unread on the owner's devices.
     async fn mark_chat(&self, last: &LastMessage, read: bool) -> Result<(), EngineError>;

@@ -110,6 +110,8 @@ pub enum GroupSwitch {
     Locked(bool),
     /// Messages vanish after so many seconds; 0 is never.
     Ephemeral(u32),
+    /// Only admins let people in.
+    Closed(bool),
 }
 
 /// Makes and manages groups. All errors: WhatsApp's refusal as [`EngineError::Rejected`] with its code.

@@ -62,6 +62,8 @@ pub enum Input {
     },
     /// All codes of the round were shown.
     QrExhausted,
+    /// The same, and another round is to begin.
+    NextRound,
     /// A phone scanned the code and WhatsApp confirmed the link.
     Paired(Identity),
     /// Logged in. Carries what the login taught about the account.
@@ -150,6 +152,7 @@ impl State {
             Input::Stop => self.stop(),
             Input::QrShown { text, now, valid_for } => (self.show(text, now, valid_for), vec![]),
             Input::QrExhausted => self.exhaust(),
+            Input::NextRound => self.begin_again(),
             Input::Paired(identity) => (self.pair(identity), vec![]),
             Input::Opened(identity) => (self.open(identity), vec![]),
             Input::Lost(reason) => (self.lose(reason), vec![]),
@@ -195,6 +198,15 @@ impl State {
                 Self::Stopped { identity: None, because: Reason::QrExpired },
                 vec![Effect::StopSession],
             ),
+            other => (other, vec![]),
+        }
+    }
+
+    fn begin_again(self) -> (Self, Vec<Effect>) {
+        match self {
+            Self::Starting | Self::Pairing(_) => {
+                (Self::Starting, vec![Effect::StopSession, Effect::StartSession])
+            }
             other => (other, vec![]),
         }
     }
@@ -329,6 +341,7 @@ mod tests {
             Just(Input::Stop),
             (0_u8..4).prop_map(qr),
             Just(Input::QrExhausted),
+            Just(Input::NextRound),
             Just(Input::Paired(identity())),
             Just(Input::Opened(identity())),
             any_reason().prop_map(Input::Lost),

@@ -73,6 +73,13 @@ pub enum Content {
     List(List),
     /// A text with buttons.
     Buttons(Buttons),
+    /// A text above cards that are shown side by side.
+    Carousel {
+        /// The text.
+        text: String,
+        /// The cards.
+        cards: Vec<Buttons>,
+    },
     /// A text status.
     StatusText {
         /// What it says.

@@ -26,11 +26,13 @@ impl ChatFilter {
     pub fn passes(self, event: &NewEvent) -> bool {
         let chat = event.ordering_key.as_str();
         let own = match event.kind {
-            EventKind::SendMessage => true,
+            EventKind::SendMessage | EventKind::SendMessageUpdate => true,
             EventKind::MessagesUpsert | EventKind::MessagesEdited => {
                 event.data["key"]["fromMe"] == true
             }
-            EventKind::MessagesDelete => event.data["fromMe"] == true,
+            EventKind::MessagesDelete => {
+                event.data["fromMe"] == true || event.data["key"]["fromMe"] == true
+            }
             _ => false,
         };
         (self.own || !own)

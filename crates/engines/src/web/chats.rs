@@ -3,10 +3,12 @@
 use super::session::WebSession;
 use super::{error, translate};
 use async_trait::async_trait;
-use flowcore_domain::engine::{Chats, EngineError, LastMessage, Typing};
+use flowcore_domain::engine::{Channel, Chats, EngineError, LastMessage, Typing};
 use flowcore_domain::jid::Jid;
 use flowcore_domain::message::MessageKey;
-use whatsapp_rust::features::{SyncActionMessageRange, message_key, message_range};
+use whatsapp_rust::features::{
+    NewsletterMetadata, NewsletterVerification, SyncActionMessageRange, message_key, message_range,
+};
 
 #[async_trait]
 impl Chats for WebSession {
@@ -46,6 +48,22 @@ impl Chats for WebSession {
         done.map_err(|failure| error::of_anyhow(&failure))
     }
 
+    async fn mark_played(&self, messages: &[MessageKey]) -> Result<(), EngineError> {
+        let Some(first) = messages.first() else { return Ok(()) };
+        let client = self.client()?;
+        let chat = translate::wire_address(&first.chat);
+        let writer = first.participant.as_ref().map(translate::wire_address);
+        let ids: Vec<&str> = messages.iter().map(|key| key.id.as_str()).collect();
+        let done = client.mark_as_played(&chat, writer.as_ref(), &ids).await;
+        done.map_err(|failure| error::of_anyhow(&failure))
+    }
+
+    async fn channels(&self) -> Result<Vec<Channel>, EngineError> {
+        let found = self.client()?.newsletter().list_subscribed().await;
+        let found = found.map_err(|failure| error::of_any(&failure))?;
+        Ok(found.into_iter().map(channel).collect())
+    }
+
     async fn mark_chat(&self, last: &LastMessage, read: bool) -> Result<(), EngineError> {
         let client = self.client()?;
         let chat = translate::wire_address(&last.key.chat);
@@ -79,6 +97,19 @@ impl Chats for WebSession {
         let from = translate::wire_address(from);
         let done = self.client()?.voip().reject_call(call, &from, &from).await;
         done.map_err(|failure| error::of_any(&failure))
+    }
+}
+
+fn channel(found: NewsletterMetadata) -> Channel {
+    Channel {
+        id: translate::address(&found.jid),
+        name: found.name,
+        description: found.description,
+        followers: found.subscriber_count,
+        verified: found.verification == NewsletterVerification::Verified,
+        picture: found.picture_url.or(found.preview_url),
+        invite: found.invite_code,
+        created: found.creation_time,
     }
 }
 

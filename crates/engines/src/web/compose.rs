@@ -97,6 +97,7 @@ fn message(
         Content::Poll { name, options, selectable } => poll(name, options, *selectable),
         Content::List(list) => buttons::list(list),
         Content::Buttons(given) => buttons::message(given)?,
+        Content::Carousel { text, cards } => buttons::carousel(text, cards)?,
         Content::StatusText { text, background, font } => status(text, *background, *font),
         Content::Edit { key, text } => edit(wire_key(key, own), text),
         Content::Revoke { key } => revoke(wire_key(key, own)),

@@ -6,6 +6,7 @@
 //! client's hello, and the client hung up without another word.
 
 use super::departure::Departures;
+use super::media_hosts;
 use super::proxy::{self, ProxyGuard};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -25,6 +26,7 @@ use wacore::net::{
     Transport, TransportEvent, TransportFactory, WHATSAPP_WEB_ORIGIN, WHATSAPP_WEB_WS_URL,
 };
 use whatsapp_rust_tokio_transport::{Connector, default_tls_connector, from_websocket};
+use whatsapp_rust_ureq_http_client::UreqHttpClient;
 
 /// How long the first answer behind a proxy that is tried may take.
 const PROXY_TLS_WITHIN: Duration = Duration::from_secs(10);
@@ -82,6 +84,12 @@ impl Dialer {
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let port = uri.port_u16().unwrap_or(default_port);
         Ok(Self { target: Arc::new(Target { uri, host, port, tls, guard }) })
+    }
+
+    /// What reaches the media hosts through a proxy, trusting whom the chat socket trusts.
+    pub(super) fn media_hosts(&self, proxy: &Proxy) -> UreqHttpClient {
+        let target = &self.target;
+        media_hosts::through(proxy.clone(), target.guard.clone(), target.tls.clone())
     }
 
     /// The transport factory of one session, which also remembers why its last connection failed.

@@ -11,7 +11,7 @@ use flowcore_domain::engine::{
 use flowcore_domain::jid::{Jid, Server};
 use flowcore_domain::message::Addressing;
 use wacore::iq::groups::{
-    GroupCreateOptions, GroupDescription, GroupParticipantOptions, GroupSubject,
+    GroupCreateOptions, GroupDescription, GroupParticipantOptions, GroupSubject, MemberAddMode,
     ParticipantChangeResponse, ParticipantType,
 };
 use wacore::types::message::AddressingMode;
@@ -96,6 +96,12 @@ impl Groups for WebSession {
             GroupSwitch::Announcement(on) => groups.set_announce(id, on).await,
             GroupSwitch::Locked(on) => groups.set_locked(id, on).await,
             GroupSwitch::Ephemeral(seconds) => groups.set_ephemeral(id, seconds).await,
+            GroupSwitch::Closed(true) => {
+                groups.set_member_add_mode(id, MemberAddMode::AdminAdd).await
+            }
+            GroupSwitch::Closed(false) => {
+                groups.set_member_add_mode(id, MemberAddMode::AllMemberAdd).await
+            }
         };
         done.map_err(|failure| error::of_any(&failure))
     }

@@ -267,6 +267,7 @@ impl EventHandler for Listener {
             EventKind::ChatPresence,
             EventKind::Presence,
             EventKind::ContactUpdate,
+            EventKind::PictureUpdate,
             EventKind::ArchiveUpdate,
             EventKind::PinUpdate,
             EventKind::MuteUpdate,

@@ -26,7 +26,9 @@ use super::session_store::PortBackend;
 use super::session_store::keys::{PROBE, PROBE_KEY};
 use async_trait::async_trait;
 use flowcore_domain::backoff::Backoff;
-use flowcore_domain::engine::{EngineError, Report, Session, SessionSink, SessionSpec};
+use flowcore_domain::engine::{
+    Browser, DeviceProfile, EngineError, Report, Session, SessionSink, SessionSpec,
+};
 use flowcore_domain::instance::Reason;
 use flowcore_domain::session_store::{Change, SessionStore, SessionStoreError};
 use rand::RngExt;
@@ -36,9 +38,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wacore::store::{DeviceCommand, DevicePropsOverride};
+use waproto::whatsapp::device_props::PlatformType;
 use whatsapp_rust::Client;
 use whatsapp_rust::pair_code::PairCodeOptions;
 use whatsapp_rust::store::persistence_manager::PersistenceManager;
+use whatsapp_rust_ureq_http_client::UreqHttpClient;
 
 /// How long a client may take to say goodbye before it is dropped.
 const GOODBYE: Duration = Duration::from_secs(8);
@@ -240,7 +244,7 @@ impl Supervisor {
         let persistence = PersistenceManager::new(Arc::new(backend))
             .await
             .map_err(|error| EngineError::Store(error.to_string()))?;
-        let props = DevicePropsOverride::new().with_os(self.spec.device_name.as_str());
+        let props = announced(&self.spec.device);
         persistence.process_command(DeviceCommand::SetDeviceProps(props)).await;
         let abandoned = CancellationToken::new();
         let hook = CommitHook { sink: Arc::clone(&self.sink), failed: abandoned.clone() };
@@ -248,7 +252,7 @@ impl Supervisor {
             .with_runtime(runtime)
             .with_persistence_manager(Arc::new(persistence))
             .with_transport_factory_arc(Arc::clone(&self.dialer) as _)
-            .with_http_client_arc(Arc::clone(&self.shared.http) as _)
+            .with_http_client_arc(self.media_hosts() as _)
             .with_inbound_durability_hook(hook)
             .with_skip_history_sync(true)
             .with_background_saver_interval(SAVE_INTERVAL);
@@ -267,6 +271,14 @@ impl Supervisor {
         self.session.departures.attach(&client);
         self.session.set_client(Some(Arc::clone(&client)));
         Ok(Life { client, listener, store, abandoned, end })
+    }
+
+    /// What fetches and brings files: through the instance's proxy where there is one.
+    fn media_hosts(&self) -> Arc<UreqHttpClient> {
+        match &self.spec.proxy {
+            Some(proxy) => Arc::new(self.shared.dialer.media_hosts(proxy)),
+            None => Arc::clone(&self.shared.http),
+        }
     }
 
     /// Tries until a client can be built; `None` when the session is stopped meanwhile. WhatsApp is not
@@ -378,6 +390,22 @@ impl Supervisor {
         };
         self.tell(report).await;
     }
+}
+
+/// What the phone is told when it links this device; of a device that is linked already, nothing changes.
+fn announced(device: &DeviceProfile) -> DevicePropsOverride {
+    let mut props = DevicePropsOverride::new().with_os(device.name.as_str());
+    if let Some(browser) = device.browser {
+        props = props.with_platform_type(match browser {
+            Browser::Chrome => PlatformType::CHROME,
+            Browser::Firefox => PlatformType::FIREFOX,
+            Browser::Edge => PlatformType::EDGE,
+            Browser::Opera => PlatformType::OPERA,
+            Browser::Safari => PlatformType::SAFARI,
+            Browser::Desktop => PlatformType::DESKTOP,
+        });
+    }
+    props
 }
 
 fn is_linked(client: &Client) -> bool {

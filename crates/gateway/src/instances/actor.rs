@@ -8,25 +8,23 @@
 //! writes it); the engine can't start (the instance stops with the reason `storage`). While a session is
 //! being stopped its last reports still come in; they are kept and handled after.
 
+use super::linking::ShownCodes;
 use super::owed::{self, Debts, Owed};
 use super::{Snapshot, manners};
 use crate::Shared;
 use crate::inbox::Inbox;
 use crate::outbox::render;
 use flowcore_domain::clock::Millis;
-use flowcore_domain::engine::{Engine, Report, Session, SessionSink, SessionSpec};
+use flowcore_domain::engine::{DeviceProfile, Engine, Report, Session, SessionSink, SessionSpec};
 use flowcore_domain::event::NewEvent;
-use flowcore_domain::happening::Happening;
+use flowcore_domain::happening::{Happening, Person};
 use flowcore_domain::id::{InstanceId, UserId};
 use flowcore_domain::instance::state::{Effect, Input, State};
 use flowcore_domain::instance::{Instance, InstanceName, Reason, Status};
-use flowcore_storage::{InstanceChange, Label};
+use flowcore_storage::{ContactFilter, InstanceChange, Label, Page};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot, watch};
-
-/// The name of the link on the owner's phone.
-const DEVICE_NAME: &str = "Flowcore";
 
 /// What an actor can be told.
 #[derive(Debug)]
@@ -39,6 +37,8 @@ pub(crate) enum Command {
     LogOut(oneshot::Sender<()>),
     /// End for good: the row is about to be deleted.
     Delete(oneshot::Sender<()>),
+    /// There is a code to type as well, while codes to scan are on show.
+    Typed(String, oneshot::Sender<()>),
     /// News of the session.
     Report(Report),
 }
@@ -86,7 +86,7 @@ impl Handle {
     }
 
     /// Tells the actor something and waits until it is done. False when the actor is gone.
-    pub(crate) async fn ask(&self, command: fn(oneshot::Sender<()>) -> Command) -> bool {
+    pub(crate) async fn ask(&self, command: impl FnOnce(oneshot::Sender<()>) -> Command) -> bool {
         let (done, wait) = oneshot::channel();
         self.commands.send(command(done)).await.is_ok() && wait.await.is_ok()
     }
@@ -104,6 +104,10 @@ pub(crate) struct Actor {
     session: SessionSlot,
     /// `None` only while a transition is computed.
     state: Option<State>,
+    /// The codes of this try to link.
+    codes: ShownCodes,
+    /// The code to type.
+    typed: Option<String>,
     /// Commands that came while a session was being stopped.
     backlog: VecDeque<Command>,
     /// What the store has not taken yet.
@@ -129,6 +133,8 @@ impl Actor {
             snapshots,
             session,
             state: Some(stored_state(instance)),
+            codes: ShownCodes::default(),
+            typed: None,
             backlog: VecDeque::new(),
             debts: Debts::default(),
         }
@@ -156,12 +162,16 @@ impl Actor {
             match command {
                 Command::Report(report) => self.report(report, &mut inbox).await,
                 Command::Start(done) => {
-                    self.input(Input::Start, &mut inbox).await;
+                    self.start(&mut inbox).await;
                     let _ = done.send(());
                 }
                 Command::Restart(done) => {
                     self.input(Input::Stop, &mut inbox).await;
-                    self.input(Input::Start, &mut inbox).await;
+                    self.start(&mut inbox).await;
+                    let _ = done.send(());
+                }
+                Command::Typed(code, done) => {
+                    self.typed(code).await;
                     let _ = done.send(());
                 }
                 Command::LogOut(done) => {
@@ -180,6 +190,32 @@ impl Actor {
         self.settle().await;
     }
 
+    async fn start(&mut self, inbox: &mut mpsc::Receiver<Command>) {
+        if !self.state().is_running() {
+            self.codes = ShownCodes::default();
+        }
+        self.input(Input::Start, inbox).await;
+    }
+
+    /// Shows a code to type beside the one to scan; when none is on show any more, it is good for nothing.
+    async fn typed(&mut self, code: String) {
+        let State::Pairing(shown) = self.state() else { return };
+        let now = self.shared.now();
+        let event = render::qr((self.id, &self.name), (shown, Some(&code)), now);
+        self.typed = Some(code);
+        self.publish(vec![event]).await;
+        self.snapshots.send_replace(Snapshot::live(self.state(), self.typed.as_deref(), now));
+    }
+
+    fn state(&self) -> &State {
+        self.state.as_ref().expect("a state between two transitions")
+    }
+
+    async fn exhausted(&mut self, now: Millis, inbox: &mut mpsc::Receiver<Command>) {
+        self.input(Input::QrExhausted, inbox).await;
+        self.publish(vec![render::qr_exhausted(self.id, now)]).await;
+    }
+
     async fn settle(&mut self) {
         let whose = (self.id, self.user_id, &self.name);
         self.debts.settle(&self.shared, whose).await;
@@ -189,12 +225,16 @@ impl Actor {
         let now = self.shared.now();
         match report {
             Report::Qr { text, valid_for } => {
-                self.input(Input::QrShown { text, now, valid_for }, inbox).await;
+                if self.codes.next(&text, self.shared.linking.codes) {
+                    self.input(Input::QrShown { text, now, valid_for }, inbox).await;
+                } else {
+                    self.exhausted(now, inbox).await;
+                }
             }
-            Report::QrExhausted => {
-                self.input(Input::QrExhausted, inbox).await;
-                self.publish(vec![render::qr_exhausted(self.id, now)]).await;
+            Report::QrExhausted if self.codes.go_on(self.shared.linking.codes) => {
+                self.input(Input::NextRound, inbox).await;
             }
+            Report::QrExhausted => self.exhausted(now, inbox).await,
             Report::Paired(identity) => self.input(Input::Paired(identity), inbox).await,
             Report::Opened(identity) => {
                 self.input(Input::Opened(identity), inbox).await;
@@ -220,6 +260,9 @@ impl Actor {
             return;
         }
         self.note(happening).await;
+        if let Happening::PictureChanged { who } = happening {
+            return self.picture_changed(who, now).await;
+        }
         if let Happening::ChatChanged { chat, read: Some(read) } = happening {
             let whose = (self.id, self.user_id, &self.name);
             let owed = Owed::Read(chat.clone(), *read);
@@ -227,6 +270,24 @@ impl Actor {
         }
         let whose = (self.id, &self.name);
         self.publish(vec![render::happened(whose, happening, now)]).await;
+    }
+
+    /// Somebody has another picture: where it is, is asked for when it comes to that.
+    async fn picture_changed(&mut self, who: &Person, now: Millis) {
+        let filter = ContactFilter { address: Some(who.jid.clone()), ..ContactFilter::default() };
+        let one = Page { skip: 0, take: 1 };
+        let known = self.shared.store.find_contacts(self.id, &filter, one).await;
+        let known = known.unwrap_or_default().into_iter().flat_map(|one| one.addresses);
+        for jid in &known.chain([who.jid.clone()]).collect::<Vec<_>>() {
+            let noted = self.shared.store.note_picture(self.id, jid, (None, now)).await;
+            if let Err(error) = noted {
+                tracing::error!(instance = %self.id, %error, "a picture could not be forgotten");
+            }
+        }
+        manners::own_picture_changed(&self.shared, self.id, &who.jid);
+        let whose = (self.id, &self.name);
+        let happening = Happening::PictureChanged { who: who.clone() };
+        self.publish(vec![render::happened(whose, &happening, now)]).await;
     }
 
     /// Keeps what is asked for later.
@@ -301,11 +362,17 @@ impl Actor {
                 return false;
             }
         };
+        let linking = &self.shared.linking;
+        let device = DeviceProfile {
+            name: linking.device_name.clone(),
+            browser: linking.browser,
+            full_history: false,
+        };
         let spec = SessionSpec {
             instance_id: self.id,
-            device_name: DEVICE_NAME.into(),
+            device,
             store: self.shared.store.session_store(self.id),
-            proxy,
+            proxy: proxy.or_else(|| linking.proxy.clone()),
         };
         match self.engine.start(spec, sink).await {
             Ok(session) => {
@@ -360,7 +427,10 @@ impl Actor {
     /// Writes the new state with its events, then tells who watches.
     async fn announce(&mut self, was: (Status, Option<Reason>), started: bool) {
         let now = self.shared.now();
-        let state = self.state.as_ref().expect("a state between two transitions");
+        if !matches!(self.state(), State::Pairing(_)) {
+            self.typed = None;
+        }
+        let state = self.state();
         let change = InstanceChange {
             status: state.status(),
             reason: state.reason(),
@@ -369,23 +439,42 @@ impl Actor {
             last_connected: matches!(state, State::Online(_)).then_some(now),
             now,
         };
-        let events = self.events_of(was, now);
-        let live = Snapshot::live(state, now);
+        let picture = self.own_picture(state).await;
+        let events = self.events_of(was, picture.as_deref(), now);
+        let live = Snapshot::live(state, self.typed.as_deref(), now);
         let whose = (self.id, self.user_id, &self.name);
         self.debts.write(&self.shared, whose, Owed::State(change, events)).await;
         // Who looks sees what is, also while nothing can be stored.
         self.snapshots.send_replace(live);
     }
 
-    fn events_of(&self, was: (Status, Option<Reason>), now: Millis) -> Vec<NewEvent> {
-        let state = self.state.as_ref().expect("a state between two transitions");
+    /// The picture of who just came online, as far as it is known.
+    async fn own_picture(&self, state: &State) -> Option<String> {
+        let State::Online(identity) = state else { return None };
+        let own = std::slice::from_ref(&identity.jid);
+        let found = self.shared.store.pictures(self.id, own).await;
+        found.ok()?.into_values().next()
+    }
+
+    fn events_of(
+        &self,
+        was: (Status, Option<Reason>),
+        picture: Option<&str>,
+        now: Millis,
+    ) -> Vec<NewEvent> {
+        let state = self.state();
         let mut events = Vec::new();
         if let State::Pairing(code) = state {
-            events.push(render::qr(self.id, &self.name, code, now));
+            events.push(render::qr((self.id, &self.name), (code, self.typed.as_deref()), now));
         }
         if was != (state.status(), state.reason()) {
-            let news = (state.status(), state.reason(), state.identity());
-            events.push(render::connection(self.id, &self.name, news, now));
+            let news = render::Connection {
+                status: state.status(),
+                reason: state.reason(),
+                identity: state.identity(),
+                picture,
+            };
+            events.push(render::connection(self.id, &self.name, &news, now));
         }
         let stopped = matches!(state, State::Stopped { .. });
         // A stop that was asked for is none that needs to be told: it may be half of a restart.

@@ -12,6 +12,7 @@ use flowcore_domain::id::InstanceId;
 use flowcore_domain::instance::settings::Settings;
 use flowcore_domain::jid::{Jid, Server};
 use flowcore_domain::message::{Content, Draft, Inbound, MessageKey};
+use flowcore_storage::StorageError;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -69,6 +70,32 @@ pub(crate) fn opened(shared: &Arc<Shared>, id: InstanceId) {
         let settings = settings.map_err(|error| EngineError::Store(error.to_string()))?;
         session.set_available(settings.always_online).await
     });
+    look_at_own_picture(shared, id);
+}
+
+/// Notes where the owner's picture is, unless it is known: lists of instances show it.
+fn look_at_own_picture(shared: &Arc<Shared>, id: InstanceId) {
+    let known = Arc::clone(shared);
+    beside(shared, id, move |session| async move {
+        let stored = |error: StorageError| EngineError::Store(error.to_string());
+        let Some(instance) = known.store.instance(id).await.map_err(stored)? else { return Ok(()) };
+        let Some(own) = instance.identity.map(|who| who.jid) else { return Ok(()) };
+        let noted = known.store.pictures(id, std::slice::from_ref(&own)).await.map_err(stored)?;
+        if noted.is_empty() {
+            let url = session.picture_of(&own).await?;
+            known.store.note_picture(id, &own, (url, known.now())).await.map_err(stored)?;
+        }
+        Ok(())
+    });
+}
+
+/// The owner's own picture is asked for anew; those of others when somebody asks.
+pub(crate) fn own_picture_changed(shared: &Arc<Shared>, id: InstanceId, whose: &Jid) {
+    let live = shared.registry.get(id).map(|handle| handle.snapshot());
+    let own = live.and_then(|live| live.identity);
+    if own.is_some_and(|own| own.jid == *whose || own.lid.as_ref() == Some(whose)) {
+        look_at_own_picture(shared, id);
+    }
 }
 
 /// Whether what happened is told; and answers a call.

@@ -47,6 +47,8 @@ pub struct InstanceDetails {
     pub live: Option<LiveSelection>,
     /// How much is stored.
     pub counts: InstanceCounts,
+    /// Where the owner's picture is.
+    pub picture: Option<String>,
     token: Option<String>,
 }
 
@@ -218,7 +220,10 @@ impl Instances {
     ) -> Result<InstanceDetails, ServiceError> {
         let instance = self.find(caller, name).await?;
         let store = &self.shared.store;
+        let own: Vec<_> = instance.identity.iter().map(|who| who.jid.clone()).collect();
+        let picture = store.pictures(instance.id, &own).await?.into_values().next();
         Ok(InstanceDetails {
+            picture,
             token: store.instance_token(instance.id).await?,
             proxy: store.proxy(instance.id).await?,
             live: store.live_selection(instance.id).await?,

@@ -5,7 +5,7 @@ use super::{MAX_MEDIA, MediaSource};
 use crate::clients::{self, AllowPrivate};
 use crate::error::{ServiceError, StartError};
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{CONTENT_TYPE, LOCATION};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION};
 use url::Url;
 
 /// How many redirects are followed.
@@ -23,6 +23,15 @@ pub(crate) struct Fetched {
     pub(crate) bytes: Bytes,
     pub(crate) said: Option<String>,
     pub(crate) name: Option<String>,
+}
+
+/// The beginning of a page.
+pub(crate) struct Page {
+    pub(crate) bytes: Bytes,
+    /// What its server says that it is, in small letters.
+    pub(crate) kind: String,
+    /// Where it was in the end.
+    pub(crate) url: Url,
 }
 
 impl Fetcher {
@@ -45,14 +54,45 @@ impl Fetcher {
 
     /// What is behind a URL, if it is no longer than that.
     pub(crate) async fn fetch(&self, text: &str, limit: usize) -> Result<Fetched, ServiceError> {
+        let (answer, url) = self.open(text, "*/*").await?;
+        take(answer, &url, limit).await
+    }
+
+    /// The beginning of a page of the web, at most `keep` bytes of it, whatever follows.
+    pub(crate) async fn page(&self, text: &str, keep: usize) -> Result<Page, ServiceError> {
+        let (mut answer, url) = self.open(text, "text/html").await?;
+        let kind = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let kind = kind.unwrap_or_default().to_ascii_lowercase();
+        let mut bytes = BytesMut::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|error| unreachable(&error))? {
+            bytes.extend_from_slice(&chunk[..chunk.len().min(keep - bytes.len())]);
+            if bytes.len() >= keep {
+                break;
+            }
+        }
+        Ok(Page { bytes: bytes.freeze(), kind, url })
+    }
+
+    /// The answer behind a URL and the redirects from there, with the URL that gave it. Only successes.
+    async fn open(
+        &self,
+        text: &str,
+        accept: &'static str,
+    ) -> Result<(reqwest::Response, Url), ServiceError> {
         let mut url = clients::check_url(text, &self.allow).map_err(ServiceError::UrlNotAllowed)?;
         for _ in 0..=REDIRECTS {
-            let answer = self.client.get(url.clone()).send().await.map_err(|e| unreachable(&e))?;
+            let request = self.client.get(url.clone()).header(ACCEPT, accept);
+            let answer = request.send().await.map_err(|e| unreachable(&e))?;
             if answer.status().is_redirection() {
                 url = self.next(&url, &answer)?;
                 continue;
             }
-            return take(answer, &url, limit).await;
+            if !answer.status().is_success() {
+                let status = answer.status().as_u16();
+                let why = format!("its server answers {status}");
+                return Err(ServiceError::MediaUnreachable(why));
+            }
+            return Ok((answer, url));
         }
         Err(ServiceError::MediaUnreachable("it redirects too often".into()))
     }
@@ -71,10 +111,6 @@ async fn take(
     url: &Url,
     limit: usize,
 ) -> Result<Fetched, ServiceError> {
-    if !answer.status().is_success() {
-        let status = answer.status().as_u16();
-        return Err(ServiceError::MediaUnreachable(format!("its server answers {status}")));
-    }
     let announced = answer.content_length().and_then(|length| usize::try_from(length).ok());
     if announced.is_some_and(|length| length > limit) {
         return Err(too_long());

@@ -51,7 +51,7 @@ pub(crate) async fn for_profile(
 }
 
 /// What is shown of a picture before it is there, and its size.
-pub(super) fn thumbnail(bytes: &[u8]) -> Result<(Bytes, (u32, u32)), ServiceError> {
+pub(crate) fn thumbnail(bytes: &[u8]) -> Result<(Bytes, (u32, u32)), ServiceError> {
     let picture = read(bytes)?;
     let size = (picture.width(), picture.height());
     let small = jpeg(&picture.thumbnail(THUMBNAIL, THUMBNAIL), 50)?;

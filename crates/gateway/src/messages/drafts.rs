@@ -44,6 +44,12 @@ pub(super) fn check(content: &NewContent) -> Result<(), ServiceError> {
         NewContent::Buttons(buttons) if buttons.buttons.is_empty() => {
             Err(invalid("give at least one button"))
         }
+        NewContent::Carousel { text, cards } => {
+            if cards.is_empty() || cards.iter().any(|card| card.buttons.is_empty()) {
+                return Err(invalid("give at least one card, each with at least one button"));
+            }
+            check_length(text)
+        }
         NewContent::Contacts(_) | NewContent::List(_) | NewContent::Buttons(_) => Ok(()),
     }
 }
@@ -93,17 +99,21 @@ pub(super) async fn of(
         None => None,
     };
     let mentions = mentions(shared, online, &to, message).await?;
-    let content = content(shared, online, &message.content).await?;
+    let content = content(shared, online, message).await?;
     Ok(Draft { to, content, quoted, mentions })
 }
 
 async fn content(
     shared: &Shared,
     online: &Online,
-    asked: &NewContent,
+    message: &NewMessage,
 ) -> Result<Content, ServiceError> {
-    Ok(match asked {
-        NewContent::Text(text) => Content::Text { text: text.clone(), preview: None },
+    Ok(match &message.content {
+        NewContent::Text(text) => {
+            let preview =
+                if message.link_preview { shared.previews.of(shared, text).await } else { None };
+            Content::Text { text: text.clone(), preview }
+        }
         NewContent::Media(media) => Content::Media(Box::new(file(shared, online, media).await?)),
         NewContent::Location { latitude, longitude, name, address } => Content::Location {
             latitude: *latitude,
@@ -117,6 +127,13 @@ async fn content(
         }
         NewContent::List(list) => Content::List(list.clone()),
         NewContent::Buttons(asked) => Content::Buttons(buttons(shared, online, asked).await?),
+        NewContent::Carousel { text, cards } => {
+            let mut made = Vec::with_capacity(cards.len());
+            for card in cards {
+                made.push(buttons(shared, online, card).await?);
+            }
+            Content::Carousel { text: text.clone(), cards: made }
+        }
     })
 }
 

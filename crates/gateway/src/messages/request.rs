@@ -28,6 +28,8 @@ pub struct NewMessage {
     pub mention_all: bool,
     /// How long the other side sees that it is being made, before it is sent.
     pub delay: Duration,
+    /// A text with a link is shown with what the page says of itself.
+    pub link_preview: bool,
 }
 
 impl NewMessage {
@@ -41,6 +43,7 @@ impl NewMessage {
             mentions: Vec::new(),
             mention_all: false,
             delay: Duration::ZERO,
+            link_preview: false,
         }
     }
 }
@@ -78,6 +81,13 @@ pub enum NewContent {
     List(List),
     /// A text with buttons.
     Buttons(NewButtons),
+    /// A text above cards that are shown side by side.
+    Carousel {
+        /// The text.
+        text: String,
+        /// The cards.
+        cards: Vec<NewButtons>,
+    },
 }
 
 /// A file to send.

@@ -7,11 +7,12 @@ pub(crate) use conversation::{Why, moved_conversation};
 pub(crate) use happening::{changed, happened};
 
 use crate::fresh_id;
+use crate::polls::PollAnswer;
 use flowcore_domain::clock::Millis;
 use flowcore_domain::event::{EventKind, NewEvent};
 use flowcore_domain::id::{EventId, InstanceId, MessageRowId, WebhookId};
 use flowcore_domain::instance::pairing::QrCode;
-use flowcore_domain::instance::{InstanceName, Reason, Status};
+use flowcore_domain::instance::{Identity, InstanceName, Reason, Status};
 use flowcore_domain::jid::{Jid, Server};
 use flowcore_domain::message::{Addressing, DeliveryStatus, InboundMessage, source_of};
 use flowcore_domain::webhook::Turn;
@@ -44,19 +45,29 @@ pub(crate) fn deleted(id: InstanceId, name: &InstanceName, at: Millis) -> NewEve
     event(id, EventKind::InstanceDelete, "", at, data)
 }
 
-/// The connection is being made, open or closed.
+/// How a connection is.
+pub(crate) struct Connection<'a> {
+    pub(crate) status: Status,
+    pub(crate) reason: Option<Reason>,
+    pub(crate) identity: Option<&'a Identity>,
+    /// Where the owner's picture is, when that is known.
+    pub(crate) picture: Option<&'a str>,
+}
+
+/// The connection is being made, open or closed; or nobody scanned its codes, which has a word of its own.
 pub(crate) fn connection(
     id: InstanceId,
     name: &InstanceName,
-    now: (Status, Option<Reason>, Option<&flowcore_domain::instance::Identity>),
+    now: &Connection<'_>,
     at: Millis,
 ) -> NewEvent {
-    let (status, reason, identity) = now;
-    let mut data = json!({ "instance": name.as_str(), "state": status.evolution() });
-    data["statusReason"] = match (status, reason) {
-        (Status::Disconnected, Some(reason)) => json!(reason.evolution_code()),
-        _ => json!(200),
+    let Connection { status, reason, identity, picture } = *now;
+    let (state, code) = match (status, reason) {
+        (Status::Disconnected, Some(Reason::QrExpired)) => ("refused", 428),
+        (Status::Disconnected, Some(reason)) => (status.evolution(), reason.evolution_code()),
+        _ => (status.evolution(), 200),
     };
+    let mut data = json!({ "instance": name.as_str(), "state": state, "statusReason": code });
     if let Some(reason) = reason {
         data["reason"] = json!(reason.as_str());
     }
@@ -64,7 +75,7 @@ pub(crate) fn connection(
         data["wuid"] = json!(identity.jid);
         data["lid"] = json!(identity.lid);
         data["profileName"] = json!(identity.profile_name);
-        data["profilePictureUrl"] = Value::Null;
+        data["profilePictureUrl"] = json!(picture);
     }
     event(id, EventKind::ConnectionUpdate, "", at, data)
 }
@@ -97,11 +108,15 @@ pub(crate) fn webhook_turn(id: InstanceId, webhook: WebhookId, turn: Turn, at: M
     event(id, EventKind::WebhookUpdate, "", at, data)
 }
 
-/// There is a code to show.
-pub(crate) fn qr(id: InstanceId, name: &InstanceName, code: &QrCode, at: Millis) -> NewEvent {
+/// There is a code to show, and maybe one to type.
+pub(crate) fn qr(
+    (id, name): (InstanceId, &InstanceName),
+    (code, typed): (&QrCode, Option<&str>),
+    at: Millis,
+) -> NewEvent {
     let data = json!({ "qrcode": {
         "instance": name.as_str(),
-        "pairingCode": null,
+        "pairingCode": typed,
         "code": code.text,
         "base64": crate::qr::png_data_url(&code.text),
         "count": code.number,
@@ -148,6 +163,30 @@ pub(crate) fn introduction(id: InstanceId, message: &InboundMessage, at: Millis)
         event(id, EventKind::ContactsUpsert, &chat, at, Value::Object(contact)),
         event(id, EventKind::ChatsUpsert, &chat, at, json!([shown])),
     ]
+}
+
+/// Somebody calls themselves otherwise than before. What an owner writes says nothing of the other side.
+pub(crate) fn renamed(id: InstanceId, message: &InboundMessage, at: Millis) -> Option<NewEvent> {
+    let name = message.push_name.as_deref().filter(|_| !message.from_me)?;
+    let mut data = address_pair("remoteJid", &message.sender, message.sender_alt.as_ref());
+    data.insert("pushName".into(), json!(name));
+    data.insert("profilePicUrl".into(), Value::Null);
+    data.insert("instanceId".into(), json!(id.text()));
+    let chat = chain(&message.chat, message.chat_alt.as_ref());
+    Some(event(id, EventKind::ContactsUpdate, &chat, at, Value::Object(data)))
+}
+
+/// The answers of a poll, with who chose each.
+pub(crate) fn poll_updates(answers: &[PollAnswer]) -> Value {
+    answers.iter().map(|one| json!({ "name": one.name, "voters": one.voters })).collect()
+}
+
+/// Somebody voted in a poll that is stored.
+pub(crate) fn voted(poll: &StoredMessage, updates: Value, at: Millis) -> NewEvent {
+    let mut told = moved(poll, poll.status, None, at);
+    told.data["fromMe"] = json!(poll.from_me);
+    told.data["pollUpdates"] = updates;
+    told
 }
 
 /// Which message, with both identities where both are known; the phone number first, as clients of
@@ -211,13 +250,28 @@ pub fn record(message: &StoredMessage) -> Value {
     })
 }
 
-/// A message was sent through the API.
+/// A message was sent through the API; or an earlier one was changed or taken back through it.
 pub(crate) fn sent(message: &StoredMessage, at: Millis) -> NewEvent {
-    let data = record(message);
+    let change = &message.content["protocolMessage"];
+    let (kind, data) = match change["type"].as_str() {
+        Some("MESSAGE_EDIT") => (EventKind::SendMessageUpdate, change.clone()),
+        Some("REVOKE") => (EventKind::MessagesDelete, taken_back(message, &change["key"])),
+        _ => (EventKind::SendMessage, record(message)),
+    };
     let chat = chain(&message.chat, message.chat_alt.as_ref());
     // The row's id is that of its event, as with messages that come in.
     let id = EventId(message.row_id.0);
-    NewEvent { id, ..event(message.instance_id, EventKind::SendMessage, &chat, at, data) }
+    NewEvent { id, ..event(message.instance_id, kind, &chat, at, data) }
+}
+
+/// The record of what took a message back, under the key of that message.
+fn taken_back(message: &StoredMessage, key: &Value) -> Value {
+    let mut data = record(message);
+    data["id"] = json!(message.row_id.text());
+    data["key"] = key.clone();
+    data["participant"] = key["participant"].clone();
+    data["status"] = json!("DELETED");
+    data
 }
 
 /// A message of ours moved on.

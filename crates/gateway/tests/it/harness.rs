@@ -8,7 +8,7 @@ use flowcore_domain::instance::InstanceName;
 use flowcore_domain::webhook::{BytesForm, ChatFilter, FileForm};
 use flowcore_gateway::{
     AccountsConfig, AllowPrivate, Caller, DatabaseOptions, Gateway, GatewayConfig, InstanceView,
-    Mark, NewWebhook, WebhooksOf,
+    Linking, Mark, NewWebhook, WebhooksOf,
 };
 use flowcore_simulator::{Network, NetworkConfig};
 use serde_json::{Value, json};
@@ -217,6 +217,7 @@ async fn start_gateway(network: &Network, data: &std::path::Path) -> Gateway {
         public_url: "http://flowcore.test".into(),
         keep_events: Duration::from_secs(30 * 24 * 3600),
         allow_private: AllowPrivate::loopback(),
+        linking: Linking::default(),
     };
     Gateway::start(config).await.expect("a gateway").gateway
 }

@@ -4,7 +4,9 @@ use crate::harness::{DEADLINE, World};
 use async_trait::async_trait;
 use bytes::Bytes;
 use flowcore_domain::clock::Millis;
-use flowcore_domain::engine::{CommitError, Engine, Report, SessionSink, SessionSpec};
+use flowcore_domain::engine::{
+    CommitError, DeviceProfile, Engine, Report, SessionSink, SessionSpec,
+};
 use flowcore_domain::id::{InstanceId, UserId};
 use flowcore_domain::message::Inbound;
 use flowcore_domain::session_store::{Change, Namespace, SessionStore, SessionStoreError};
@@ -33,7 +35,7 @@ async fn a_message_of_which_only_the_ratchet_step_was_kept_is_asked_for_again() 
     let engine = WebEngine::new(&config, tokio_util::task::TaskTracker::new()).expect("an engine");
     let spec = SessionSpec {
         instance_id,
-        device_name: "Flowcore".into(),
+        device: DeviceProfile { name: "Flowcore".into(), browser: None, full_history: false },
         store: Arc::clone(&disk) as _,
         proxy: None,
     };

@@ -8,7 +8,7 @@ use crate::replay::key_of;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use flowcore_gateway::{Idempotency, SentView};
+use flowcore_gateway::{Idempotency, NewContent, NewMessage, SentView};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Deserialize)]
@@ -19,6 +19,8 @@ pub(crate) struct Send {
     message: String,
     #[serde(rename = "type")]
     kind: Option<String>,
+    #[serde(default)]
+    link_preview: bool,
 }
 
 /// A message that was taken.
@@ -66,7 +68,10 @@ pub(crate) async fn send(
     }
     let idempotency = key_of(&headers)?.map(|key| Idempotency { key, body_hash: hash });
     let messages = state.gateway.messages();
-    let what = (value.number.as_str(), value.message.as_str());
-    let sent = messages.send_text(&caller, &name, what, idempotency).await?;
-    Ok((StatusCode::CREATED, Json(sent.into())))
+    let message = NewMessage {
+        link_preview: value.link_preview,
+        ..NewMessage::plain(value.number, NewContent::Text(value.message))
+    };
+    let sent = messages.send(&caller, &name, message, idempotency).await?;
+    Ok((StatusCode::CREATED, Json(SentView::from(&sent).into())))
 }

@@ -3,11 +3,14 @@
 
 use super::{Flags, given};
 use crate::evolution::{EvolutionSettings, GlobalWebhook, MetricsAccess};
+use flowcore_domain::engine::Browser;
 use flowcore_domain::event::EventKind;
+use flowcore_domain::proxy::{Proxy, ProxyProtocol};
+use flowcore_gateway::Linking;
 use std::collections::BTreeMap;
 
 /// The names that are read.
-const READ: [&str; 13] = [
+const READ: [&str; 21] = [
     "SERVER_PORT",
     "SERVER_URL",
     "AUTHENTICATION_API_KEY",
@@ -21,6 +24,14 @@ const READ: [&str; 13] = [
     "METRICS_USER",
     "METRICS_PASSWORD",
     "WEBHOOK_EVENTS_",
+    "QRCODE_LIMIT",
+    "CONFIG_SESSION_PHONE_CLIENT",
+    "CONFIG_SESSION_PHONE_NAME",
+    "PROXY_HOST",
+    "PROXY_PORT",
+    "PROXY_PROTOCOL",
+    "PROXY_USERNAME",
+    "PROXY_PASSWORD",
 ];
 
 /// The names that only Evolution has: one of them, and the others are taken for its too.
@@ -28,7 +39,7 @@ const SURE: [&str; 3] =
     ["AUTHENTICATION_API_KEY", "DATABASE_CONNECTION_URI", "CONFIG_SESSION_PHONE_CLIENT"];
 
 /// How the names begin that have no meaning here.
-const IGNORED: [&str; 40] = [
+const IGNORED: [&str; 39] = [
     "SERVER_TYPE",
     "SERVER_NAME",
     "SERVER_DISABLE_",
@@ -50,8 +61,8 @@ const IGNORED: [&str; 40] = [
     "SQS_",
     "PUSHER_",
     "S3_",
-    "QRCODE_",
-    "CONFIG_SESSION_PHONE_",
+    "QRCODE_COLOR",
+    "CONFIG_SESSION_PHONE_VERSION",
     "DEL_INSTANCE",
     "LANGUAGE",
     "LOG_LEVEL",
@@ -65,11 +76,13 @@ const IGNORED: [&str; 40] = [
     "EVOAI_",
     "FLOWISE_",
     "WA_BUSINESS_",
-    "PROXY_",
     "API_AUDIO_",
     "METRICS_ALLOWED_IPS",
     "PROVIDER_",
 ];
+
+/// Longest name of a link on a phone, in characters.
+const LONGEST_NAME: usize = 50;
 
 /// Those of the environment.
 #[derive(Default)]
@@ -118,8 +131,32 @@ impl Environment {
             expose_tokens: self.is_on("AUTHENTICATION_EXPOSE_IN_FETCH_INSTANCES"),
             metrics: self.is_on("PROMETHEUS_METRICS").then_some(MetricsAccess { open, basic }),
             global_webhook: self.global_webhook(),
+            linking: self.linking(),
             ignored: self.ignored(),
         }
+    }
+
+    fn linking(&self) -> Linking {
+        let name = self.text("CONFIG_SESSION_PHONE_CLIENT");
+        let name = name.map(|name| name.chars().take(LONGEST_NAME).collect());
+        Linking {
+            device_name: name.unwrap_or_else(|| Linking::default().device_name),
+            browser: self.text("CONFIG_SESSION_PHONE_NAME").and_then(|name| Browser::parse(&name)),
+            codes: self.text("QRCODE_LIMIT").and_then(|text| text.parse().ok()).filter(|n| *n > 0),
+            proxy: self.proxy(),
+        }
+    }
+
+    /// The way out of instances that have none of their own, by the defaults that Evolution has.
+    fn proxy(&self) -> Option<Proxy> {
+        let protocol = self.text("PROXY_PROTOCOL").unwrap_or_else(|| "http".to_owned());
+        Some(Proxy {
+            host: self.text("PROXY_HOST")?,
+            port: self.text("PROXY_PORT").map_or(Some(80), |port| port.parse().ok())?,
+            protocol: ProxyProtocol::parse(&protocol.to_ascii_lowercase())?,
+            username: self.text("PROXY_USERNAME"),
+            password: self.text("PROXY_PASSWORD"),
+        })
     }
 
     fn global_webhook(&self) -> Option<GlobalWebhook> {
@@ -175,6 +212,10 @@ mod tests {
             ("WEBHOOK_EVENTS_QRCODE_UPDATED", "false"),
             ("RABBITMQ_ENABLED", "false"),
             ("PROXY_HOST", "10.0.0.1"),
+            ("PROXY_PORT", "3128"),
+            ("QRCODE_LIMIT", "12"),
+            ("CONFIG_SESSION_PHONE_CLIENT", "The shop"),
+            ("CONFIG_SESSION_PHONE_NAME", "Chrome"),
             ("HOME", "/root"),
         ]);
         let flags = environment.fill(Flags { port: Some(3000), ..Flags::default() });
@@ -190,7 +231,12 @@ mod tests {
         let hook = settings.global_webhook.expect("a webhook");
         assert_eq!(hook.url.as_deref(), Some("https://app.example.com/wa"));
         assert_eq!(hook.events, [EventKind::MessagesUpsert]);
-        assert_eq!(settings.ignored, ["PROXY_HOST", "RABBITMQ_ENABLED"]);
+        assert_eq!(settings.ignored, ["RABBITMQ_ENABLED"]);
+        let Linking { device_name, browser, codes, proxy } = settings.linking;
+        assert_eq!((device_name.as_str(), browser), ("The shop", Some(Browser::Chrome)));
+        assert_eq!(codes, Some(12));
+        let proxy = proxy.map(|proxy| (proxy.protocol, proxy.host, proxy.port));
+        assert_eq!(proxy, Some((ProxyProtocol::Http, "10.0.0.1".to_owned(), 3128)));
     }
 
     #[test]

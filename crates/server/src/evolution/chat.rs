@@ -9,7 +9,7 @@ use crate::app::AppState;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use flowcore_domain::engine::Typing;
+use flowcore_domain::engine::{Channel, Typing};
 use flowcore_domain::jid::{Number, Server};
 use flowcore_gateway::{ChatRef, CheckedNumber, ContactFilter, Page};
 use serde::Deserialize;
@@ -106,6 +106,34 @@ pub(super) async fn mark_read(State(state): State<AppState>, held: Held, body: P
     state.gateway.chats().mark_read(&held.caller, &held.name, &keys).await?;
     let answer = json!({ "message": "Read messages", "read": "success" });
     Ok((StatusCode::CREATED, Json(answer)))
+}
+
+/// `POST /chat/markMessageAsPlayed/{name}`, of 2.4.
+pub(super) async fn mark_played(State(state): State<AppState>, held: Held, body: Posted) -> Answer {
+    let asked: Read = body.read(&READ)?;
+    let keys = asked.read_messages.iter().map(KeyBlock::whole).collect::<Result<Vec<_>, _>>()?;
+    state.gateway.chats().mark_played(&held.caller, &held.name, &keys).await?;
+    let answer = json!({ "message": "Played messages", "played": "success" });
+    Ok((StatusCode::CREATED, Json(answer)))
+}
+
+/// `POST /chat/findChannels/{name}`, of 2.4: the channels that the owner follows, as WhatsApp says.
+pub(super) async fn channels(State(state): State<AppState>, held: Held) -> Answer {
+    let found = state.gateway.chats().channels(&held.caller, &held.name).await?;
+    let shown = |channel: &Channel| {
+        json!({
+            "id": channel.id,
+            "remoteJid": channel.id,
+            "name": channel.name,
+            "description": channel.description,
+            "subscribers": channel.followers,
+            "verified": channel.verified,
+            "picture": channel.picture,
+            "invite": channel.invite,
+            "creation": channel.created,
+        })
+    };
+    Ok((StatusCode::OK, Json(found.iter().map(shown).collect())))
 }
 
 const LAST: [Field; 2] = [

@@ -2,11 +2,11 @@
 //! that they are checked with.
 
 use super::group::{invites, manage};
-use super::message::interactive::{BUTTONS, LIST};
+use super::message::interactive::{BUTTONS, CAROUSEL, LIST};
 use super::message::media::{MEDIA, one_file};
-use super::message::{self, OPTIONS};
+use super::message::{self, OPTIONS, status};
 use super::schema::{self, Field};
-use super::{chat, download, events, group, history, instance, label, options, profile};
+use super::{chat, download, events, group, history, instance, label, options, poll, profile};
 use crate::openapi::{Operation, op};
 
 const INSTANCES: &str = "Evolution: instances";
@@ -49,6 +49,7 @@ pub(crate) fn operations() -> Vec<Operation> {
     all.extend(chats());
     all.extend(profiles());
     all.extend(groups());
+    all.extend(newer());
     all
 }
 
@@ -139,6 +140,34 @@ fn messages() -> Vec<Operation> {
             "Takes a message back",
             &message::WHOLE_KEY,
         ),
+    ]
+}
+
+/// Those that came with 2.4, and statuses.
+fn newer() -> Vec<Operation> {
+    vec![
+        posted(
+            MESSAGES,
+            ("POST /message/sendStatus/{name}", 201),
+            "Shows a status to many for a day",
+            &status::STATUS,
+        ),
+        sends("POST /message/sendCarousel/{name}", "Sends cards with buttons", &CAROUSEL),
+        posted(
+            CHATS,
+            ("POST /chat/markMessageAsPlayed/{name}", 201),
+            "Marks voice messages and films as played",
+            &chat::READ,
+        ),
+        posted(CHATS, ("POST /chat/getPollVote/{name}", 200), "Who chose what", &poll::ASKED),
+        asked(CHATS, "POST /chat/findChannels/{name}", "The channels that the owner follows"),
+        posted(
+            GROUPS,
+            ("POST /group/updateMemberAddMode/{name}", 201),
+            "Who may let people in",
+            &manage::MODE,
+        )
+        .query(GROUP),
     ]
 }
 

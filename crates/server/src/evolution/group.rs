@@ -21,7 +21,9 @@ pub(super) mod invites;
 pub(super) mod manage;
 
 pub(super) use invites::{accept, info, invite_code, revoke, send_invite};
-pub(super) use manage::{describe, ephemeral, leave, members, picture, setting, subject};
+pub(super) use manage::{
+    describe, ephemeral, leave, member_add_mode, members, picture, setting, subject,
+};
 
 const MEMBER: Kind = Kind::Text(100);
 pub(super) const MEMBERS: Kind = Kind::List(&MEMBER, 1, 1024);
@@ -113,7 +115,8 @@ pub(crate) struct WithMembers {
     get_participants: Option<String>,
 }
 
-/// `GET /group/fetchAllGroups/{name}`: without pictures, which would be a question to WhatsApp for each.
+/// `GET /group/fetchAllGroups/{name}`: with the pictures that are known; to ask for all would be a question to
+/// WhatsApp for each.
 pub(super) async fn fetch_all(
     State(state): State<AppState>,
     held: Held,
@@ -124,8 +127,15 @@ pub(super) async fn fetch_all(
     };
     let groups = state.gateway.groups().list(&held.caller, &held.name).await;
     let groups = groups.map_err(failed("Error fetching group"))?;
-    let list = groups.iter().map(|group| shown(group, with == "true")).collect();
-    Ok((StatusCode::OK, Json(list)))
+    let addresses: Vec<Jid> = groups.iter().map(|group| group.id.clone()).collect();
+    let conversations = state.gateway.conversations();
+    let pictures = conversations.pictures(&held.caller, &held.name, &addresses).await?;
+    let list = groups.iter().map(|group| {
+        let mut one = shown(group, with == "true");
+        one["pictureUrl"] = json!(pictures.get(&group.id));
+        one
+    });
+    Ok((StatusCode::OK, Json(list.collect())))
 }
 
 /// `GET /group/participants/{name}`

@@ -18,6 +18,7 @@ use flowcore_gateway::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// How many messages a page has unless asked otherwise.
@@ -185,8 +186,21 @@ pub(super) async fn chats(State(state): State<AppState>, held: Held, body: Poste
     let filter = ChatFilter { chat: jid(wanted.remote_jid)?, from, to };
     let conversations = state.gateway.conversations();
     let found = conversations.chats(&held.caller, &held.name, &filter, page).await?;
+    let addresses = found.iter().map(|chat| main_address(&chat.address, &chat.addresses));
+    let pictures = pictures(&state, &held, addresses).await?;
     let now = state.gateway.now();
-    Ok((StatusCode::OK, Json(found.iter().map(|chat| shown_chat(chat, now)).collect())))
+    Ok((StatusCode::OK, Json(found.iter().map(|chat| shown_chat(chat, &pictures, now)).collect())))
+}
+
+/// The pictures that are known.
+async fn pictures(
+    state: &AppState,
+    held: &Held,
+    addresses: impl Iterator<Item = &Jid>,
+) -> Result<HashMap<Jid, String>, Refusal> {
+    let addresses: Vec<Jid> = addresses.cloned().collect();
+    let conversations = state.gateway.conversations();
+    Ok(conversations.pictures(&held.caller, &held.name, &addresses).await?)
 }
 
 /// The address that people are known by: the phone's where there is one.
@@ -194,14 +208,15 @@ fn main_address<'a>(first: &'a Jid, all: &'a [Jid]) -> &'a Jid {
     all.iter().find(|jid| jid.server() == Server::Person).unwrap_or(first)
 }
 
-fn shown_chat(chat: &ChatOverview, now: Millis) -> Value {
+fn shown_chat(chat: &ChatOverview, pictures: &HashMap<Jid, String>, now: Millis) -> Value {
     let person = !chat.addresses.is_empty();
     let ends = chat.created_at.plus(WINDOW);
+    let address = main_address(&chat.address, &chat.addresses);
     json!({
         "id": person.then_some(&chat.key),
-        "remoteJid": main_address(&chat.address, &chat.addresses),
+        "remoteJid": address,
         "pushName": chat.push_name,
-        "profilePicUrl": null,
+        "profilePicUrl": pictures.get(address),
         "updatedAt": chat.last_message_at.rfc3339(),
         "windowStart": chat.created_at.rfc3339(),
         "windowExpires": ends.rfc3339(),
@@ -240,17 +255,23 @@ pub(super) async fn contacts(State(state): State<AppState>, held: Held, body: Po
     };
     let conversations = state.gateway.conversations();
     let found = conversations.contacts(&held.caller, &held.name, &filter, page).await?;
-    let shown = found.iter().filter_map(|one| shown_contact(one, &held)).collect();
+    let addresses = found.iter().filter_map(address_of);
+    let pictures = pictures(&state, &held, addresses).await?;
+    let shown = found.iter().filter_map(|one| shown_contact(one, &pictures, &held)).collect();
     Ok((StatusCode::OK, Json(shown)))
 }
 
-fn shown_contact(contact: &Contact, held: &Held) -> Option<Value> {
-    let address = main_address(contact.addresses.first()?, &contact.addresses);
+fn address_of(contact: &Contact) -> Option<&Jid> {
+    Some(main_address(contact.addresses.first()?, &contact.addresses))
+}
+
+fn shown_contact(contact: &Contact, pictures: &HashMap<Jid, String>, held: &Held) -> Option<Value> {
+    let address = address_of(contact)?;
     Some(json!({
         "id": contact.id,
         "remoteJid": address,
         "pushName": contact.push_name,
-        "profilePicUrl": null,
+        "profilePicUrl": pictures.get(address),
         "createdAt": contact.created_at.rfc3339(),
         "updatedAt": contact.updated_at.rfc3339(),
         "instanceId": held.view.id.text(),

@@ -245,7 +245,7 @@ async fn link(
         }
     };
     match (&view.qr, view.status, view.reason) {
-        (Some(code), ..) => Ok(shown_code(code, pairing.as_deref())),
+        (Some(code), ..) => Ok(shown_code(code, pairing.or(view.typed.clone()).as_deref())),
         (None, Status::Disconnected, Some(reason)) => Err(Refusal::bad(reason.sentence())),
         _ => Ok(state_of(&view)),
     }

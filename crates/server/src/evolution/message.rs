@@ -23,10 +23,12 @@ mod emoji;
 mod former;
 pub(super) mod interactive;
 pub(super) mod media;
+pub(super) mod status;
 
-pub(super) use interactive::{send_buttons, send_list};
+pub(super) use interactive::{send_buttons, send_carousel, send_list};
 pub(super) use media::{FILE, source};
 pub(super) use media::{send_audio, send_media, send_ptv, send_sticker};
+pub(super) use status::send_status;
 
 /// Longest that somebody is shown typing before a message, in milliseconds.
 const MAX_DELAY: i64 = 120_000;
@@ -72,6 +74,7 @@ pub(super) struct Options {
     number: String,
     delay: Option<u64>,
     quoted: Option<QuotedBlock>,
+    link_preview: Option<bool>,
     mentions_every_one: Option<bool>,
     every_one: Option<bool>,
     mentioned: Option<Vec<String>>,
@@ -158,6 +161,7 @@ impl Options {
             mentions: self.mentioned.iter().flatten().map(|one| number::wanted(one)).collect(),
             mention_all: self.mentions_every_one.or(self.every_one).unwrap_or(false),
             delay: Duration::from_millis(self.delay.unwrap_or_default()),
+            link_preview: self.link_preview.unwrap_or(true),
         })
     }
 }

@@ -31,7 +31,7 @@ const GROUPS: [&str; 18] = [
 ];
 
 /// The same as routes, and single ones of groups that are served otherwise.
-const ROUTES: [&str; 20] = [
+const ROUTES: [&str; 19] = [
     "/typebot/{*rest}",
     "/dify/{*rest}",
     "/flowise/{*rest}",
@@ -51,7 +51,6 @@ const ROUTES: [&str; 20] = [
     "/baileys/{*rest}",
     "/call/{*rest}",
     "/message/sendTemplate/{name}",
-    "/message/sendCarousel/{name}",
 ];
 
 /// Where other channels would post to; who does has no key.

@@ -69,7 +69,8 @@ pub(super) fn operations() -> Vec<Operation> {
             .answers(201, "{token: string}"),
         op(MESSAGES, "POST /api/whatsapp/send", "Sends a text")
             .body(
-                "{instanceName: string(1..64), number: string, message: string(1..65536), type?: \"text\"}",
+                "{instanceName: string(1..64), number: string, message: string(1..65536), type?: \"text\", \
+                  linkPreview?: boolean}",
             )
             .once()
             .answers(201, "Sent")

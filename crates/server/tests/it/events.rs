@@ -9,13 +9,13 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 /// A client of `GET /api/events`.
-struct Listener {
+pub(crate) struct Listener {
     response: Response,
     read: String,
 }
 
 impl Listener {
-    async fn open(server: &TestServer, query: &str) -> Self {
+    pub(crate) async fn open(server: &TestServer, query: &str) -> Self {
         let request = server.api(Method::GET, &format!("/api/events{query}"));
         let response = request.send().await.expect("an answer");
         assert_eq!(response.status(), StatusCode::OK);
@@ -44,6 +44,16 @@ impl Listener {
             let (id, body) = self.next().await.expect("the stream goes on");
             if body["event"] == event {
                 return (id, body);
+            }
+        }
+    }
+
+    /// The particulars of the next event of that kind that fits.
+    pub(crate) async fn told(&mut self, event: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        loop {
+            let (_, body) = self.until(event).await;
+            if fits(&body["data"]) {
+                return body["data"].clone();
             }
         }
     }

@@ -7,12 +7,18 @@ mod groups;
 mod history;
 mod instances;
 mod messages;
+mod newer;
 mod options;
 mod python;
+mod routes;
+mod shown;
+mod told;
 
-use crate::harness::{ADMIN_KEY, TestServer, answer, text};
+use crate::events::Listener;
+use crate::harness::{ADMIN_KEY, DEADLINE, TestServer, answer, text};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use std::time::Instant;
 
 /// A request with a key of this dialect's.
 pub(crate) async fn ask(
@@ -61,6 +67,73 @@ pub(crate) async fn linked(server: &TestServer, name: &str) -> (String, String) 
     (key, phone)
 }
 
+/// What happens to an instance from now on.
+pub(crate) async fn listen(server: &TestServer, name: &str) -> Listener {
+    Listener::open(server, &format!("?instance={name}")).await
+}
+
+/// What a contact has, once there are so many.
+pub(crate) async fn inbox(server: &TestServer, contact: &str, count: usize) -> Vec<Value> {
+    let began = Instant::now();
+    let path = format!("/admin/contacts/{contact}/messages");
+    let url = format!("{}{path}", server.network.base_url(false));
+    loop {
+        let (status, body) = answer(server.http.get(&url)).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        let messages = body["messages"].as_array().expect("messages").clone();
+        if messages.len() >= count {
+            return messages;
+        }
+        assert!(began.elapsed() < DEADLINE, "{count} messages: {body}");
+        let known = messages.last().map(|last| text(&last["id"])).unwrap_or_default();
+        // Answers as soon as there is one after that.
+        answer(server.http.get(format!("{url}?wait=5&after={known}"))).await;
+    }
+}
+
+/// A contact's phone, once it shows what is waited for.
+pub(crate) async fn phone_shows(
+    server: &TestServer,
+    contact: &str,
+    fits: impl Fn(&Value) -> bool,
+) -> Value {
+    let began = Instant::now();
+    let mut version = 0;
+    loop {
+        let path = format!("/admin/contacts/{contact}?wait=5&version={version}");
+        let url = format!("{}{path}", server.network.base_url(false));
+        let (_, shown) = answer(server.http.get(url)).await;
+        if fits(&shown) {
+            return shown;
+        }
+        assert!(began.elapsed() < DEADLINE, "{shown}");
+        version = shown["version"].as_u64().expect("a number");
+    }
+}
+
+/// What the owner's own phone shows about a chat: the value of the entry of app state of that kind.
+pub(crate) async fn owner_sees(server: &TestServer, phone: &str, kind: &str) -> Option<Value> {
+    let path = format!("/admin/mock-phone/{phone}/app-state");
+    let url = format!("{}{path}", server.network.base_url(false));
+    let (_, shown) = answer(server.http.get(url)).await;
+    let entries = shown["entries"].as_array().expect("entries").clone();
+    entries.into_iter().find(|entry| entry["index"][0] == kind)
+}
+
+/// A contact writes to the instance; the key of the message as clients of this dialect get it.
+pub(crate) async fn received(
+    server: &TestServer,
+    (from, to): (&str, &str),
+    message: Value,
+) -> Value {
+    let mut news = listen(server, "shop").await;
+    let mut message = message;
+    message["to"] = json!(to);
+    let path = format!("/admin/contacts/{from}/messages");
+    let id = server.phones(&path, message).await["id"].clone();
+    news.told("messages.upsert", |data| data["key"]["id"] == id).await["key"].clone()
+}
+
 /// What a snapshot shows: everything but what chance and the clock decide.
 pub(crate) fn settled(mut value: Value) -> Value {
     settle(&mut value, "");
@@ -72,6 +145,7 @@ const TIMES: [&str; 5] =
 
 fn settle(value: &mut Value, key: &str) {
     match value {
+        Value::Object(_) if key == "messageSecret" => *value = json!("[secret]"),
         Value::Array(list) => list.iter_mut().for_each(|one| settle(one, key)),
         Value::Object(fields) => fields.iter_mut().for_each(|(key, one)| settle(one, key)),
         Value::String(_) if key == "messageSecret" => *value = json!("[secret]"),

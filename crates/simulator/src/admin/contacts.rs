@@ -64,13 +64,25 @@ pub(super) fn find(hub: &Hub, phone: &str) -> Result<Arc<Person>, AdminError> {
     hub.people.get(phone).ok_or_else(AdminError::no_contact)
 }
 
+#[derive(Deserialize)]
+pub(super) struct Seen {
+    /// What the caller knows; it waits for what is newer.
+    version: Option<u64>,
+    wait: Option<f64>,
+}
+
 /// The contact as it is, and what it sees of others.
 pub(super) async fn show(
     State(hub): State<Arc<Hub>>,
     Path(phone): Path<String>,
+    Query(seen): Query<Seen>,
 ) -> Result<Json<Value>, AdminError> {
     let person = find(&hub, &phone)?;
+    let wait = Duration::try_from_secs_f64(seen.wait.unwrap_or(0.0)).unwrap_or(LONGEST_WAIT);
+    let news = person.changed_since(seen.version.unwrap_or_default(), wait.min(LONGEST_WAIT));
+    let version = hub.cancel.run_until_cancelled(news).await;
     let mut shown = describe(&hub, &phone)?;
+    shown["version"] = json!(version);
     let (receipts, typing) = person.observed();
     let available = presences::is_available(&hub.world(), &phone);
     shown["presence"] = json!(if available { "available" } else { "unavailable" });

@@ -154,6 +154,24 @@ pub(super) async fn app_state(
     Ok(Json(json!({ "collection": collection, "version": version })))
 }
 
+/// What the owner sees of chats, contacts and labels: the entries of app state, as the phone reads them.
+pub(super) async fn show_app_state(
+    State(hub): State<Arc<Hub>>,
+    Path(phone): Path<String>,
+) -> Result<Json<Value>, AdminError> {
+    let world = hub.world();
+    let account = world.accounts.get(&phone).ok_or_else(AdminError::no_account)?;
+    let entries = account.app_state.entries();
+    let shown = entries.iter().map(|(index, value)| {
+        let mut value = json!(value);
+        if let Some(fields) = value.as_object_mut() {
+            fields.retain(|_, field| !field.is_null());
+        }
+        json!({ "index": index, "value": value })
+    });
+    Ok(Json(json!({ "entries": shown.collect::<Vec<_>>() })))
+}
+
 #[derive(Deserialize)]
 pub(super) struct Past {
     chats: Vec<PastChat>,

@@ -6,6 +6,7 @@ use wacore::download::Downloadable;
 use wacore::proto_helpers::MessageExt;
 use waproto::whatsapp as wa;
 use waproto::whatsapp::message::ProtocolMessage;
+use waproto::whatsapp::message::interactive_message::InteractiveMessage as Interactive;
 use waproto::whatsapp::message::protocol_message::Type as ProtocolType;
 
 /// The fields that depend on the kind of message.
@@ -33,6 +34,12 @@ pub(crate) struct Content {
     pub(crate) location: Value,
     #[serde(skip_serializing_if = "Value::is_null")]
     pub(crate) contact: Value,
+    /// What is shown of the page that a text links to.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub(crate) preview: Value,
+    /// What can be pressed or chosen.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub(crate) choices: Value,
     /// Seconds that messages of this chat live.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) expiration: Option<u32>,
@@ -53,7 +60,13 @@ fn described(base: &wa::Message) -> Content {
         return of_protocol(protocol);
     }
     if let Some(text) = base.text_content() {
-        return Content { kind: "text", text: Some(text.to_owned()), ..Content::default() };
+        let preview = preview_of(base);
+        return Content {
+            kind: "text",
+            text: Some(text.to_owned()),
+            preview,
+            ..Content::default()
+        };
     }
     if let Some(reaction) = base.reaction_message.as_option() {
         let id = reaction.key.as_option().and_then(|key| key.id.clone());
@@ -62,7 +75,55 @@ fn described(base: &wa::Message) -> Content {
     }
     of_media(base)
         .or_else(|| of_structure(base))
+        .or_else(|| choices_of(base))
         .unwrap_or(Content { kind: "other", ..Content::default() })
+}
+
+/// What stands below a text with a link.
+fn preview_of(base: &wa::Message) -> Value {
+    let extended = base.extended_text_message.as_option();
+    let Some(extended) = extended.filter(|extended| extended.matched_text.is_some()) else {
+        return Value::Null;
+    };
+    json!({
+        "link": extended.matched_text,
+        "title": extended.title,
+        "description": extended.description,
+        "picture": extended.jpeg_thumbnail.as_ref().is_some_and(|jpeg| jpeg.starts_with(&[0xff, 0xd8])),
+    })
+}
+
+/// Menus and buttons: what a phone shows of them.
+fn choices_of(base: &wa::Message) -> Option<Content> {
+    if let Some(list) = base.list_message.as_option() {
+        let rows = list.sections.iter().flat_map(|section| &section.rows);
+        let rows: Vec<_> = rows.map(|row| json!({ "id": row.row_id, "text": row.title })).collect();
+        let text = list.title.clone();
+        return Some(Content { kind: "list", text, choices: json!(rows), ..Content::default() });
+    }
+    let shown = base.interactive_message.as_option()?;
+    let text = shown.body.as_option().and_then(|body| body.text.clone());
+    let choices = pressable(shown);
+    Some(Content { kind: "buttons", text, choices, ..Content::default() })
+}
+
+fn pressable(shown: &wa::message::InteractiveMessage) -> Value {
+    match &shown.interactive_message {
+        Some(Interactive::NativeFlowMessage(flow)) => flow
+            .buttons
+            .iter()
+            .map(|button| json!({ "kind": button.name, "says": button.button_params_json }))
+            .collect(),
+        Some(Interactive::CarouselMessage(carousel)) => carousel
+            .cards
+            .iter()
+            .map(|card| {
+                let text = card.body.as_option().and_then(|body| body.text.clone());
+                json!({ "text": text, "choices": pressable(card) })
+            })
+            .collect(),
+        _ => Value::Null,
+    }
 }
 
 /// The protocol message of an edit is wrapped by some clients, not by others.

@@ -165,6 +165,15 @@ impl Person {
         }
     }
 
+    /// Waits until something is newer than `version`, or the deadline; how new it is then.
+    pub(crate) async fn changed_since(&self, version: u64, wait: Duration) -> u64 {
+        let mut versions = self.state.version.subscribe();
+        let newer = versions.wait_for(|now| *now > version);
+        // Late or never, what is so is shown.
+        drop(timeout(wait, newer).await);
+        *self.state.version.borrow()
+    }
+
     /// Receipts for what this person sent, and who is typing to it.
     pub(crate) fn observed(&self) -> (Vec<SentReceipt>, Vec<String>) {
         let inbox = self.state.inbox();

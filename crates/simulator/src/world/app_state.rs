@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use wacore::appstate::hash::{HashState, generate_patch_mac};
 use wacore::appstate::keys::ExpandedAppStateKeys;
 use wacore::appstate::processor::process_patch;
-use wacore::appstate::{AppStateError, encode_record, expand_app_state_keys};
+use wacore::appstate::{AppStateError, decode_record, encode_record, expand_app_state_keys};
 use waproto::whatsapp::sync_action_value::PushNameSetting;
 use waproto::whatsapp::syncd_mutation::SyncdOperation;
 use waproto::whatsapp::{
@@ -181,6 +181,21 @@ impl AppState {
         };
         self.folded.insert(collection.to_owned(), folded);
         Some(snapshot)
+    }
+
+    /// All entries as the phone reads them: what each is about, and what it says.
+    pub(crate) fn entries(&self) -> Vec<(Vec<String>, SyncActionValue)> {
+        let expanded = expand_app_state_keys(&self.key);
+        let folded = self.collections.keys().filter_map(|name| self.folded(name).ok());
+        let records = folded.flat_map(|folded| folded.records.into_values());
+        let read = records.filter_map(|record| {
+            let set = SyncdOperation::SET;
+            let read = decode_record(set, &record, &expanded, &self.key_id, true).ok();
+            read.and_then(|(entry, _)| Some((entry.index, entry.action_value?)))
+        });
+        let mut entries: Vec<_> = read.collect();
+        entries.sort_by(|a, b| a.0.cmp(&b.0));
+        entries
     }
 
     /// What all patches of a collection come to.

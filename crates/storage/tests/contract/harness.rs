@@ -233,7 +233,15 @@ pub(crate) fn inbound(instance: InstanceId, chat: &str, id: &str) -> InboundRow 
         context: None,
     };
     let event = event(instance, EventKind::MessagesUpsert, chat);
-    InboundRow { row_id: fresh(), message, event, introduction: vec![], jobs: vec![] }
+    InboundRow {
+        row_id: fresh(),
+        message,
+        event,
+        introduction: vec![],
+        renamed: None,
+        consequences: vec![],
+        jobs: vec![],
+    }
 }
 
 /// A text to `chat`.

@@ -9,7 +9,7 @@ use waproto::whatsapp as wa;
 use waproto::whatsapp::message as kinds;
 use waproto::whatsapp::message::interactive_message::native_flow_message::NativeFlowButton;
 use waproto::whatsapp::message::interactive_message::{
-    Body, Footer, Header, InteractiveMessage as Flow, NativeFlowMessage, header,
+    Body, CarouselMessage, Footer, Header, InteractiveMessage as Flow, NativeFlowMessage, header,
 };
 use waproto::whatsapp::message::list_message::{ListType, Row, Section};
 
@@ -41,12 +41,38 @@ pub(super) fn list(list: &List) -> wa::Message {
 
 /// A text with buttons.
 pub(super) fn message(given: &Buttons) -> Result<wa::Message, EngineError> {
+    Ok(wrapped(interactive(given)?))
+}
+
+/// Cards with buttons, side by side below a text.
+pub(super) fn carousel(text: &str, cards: &[Buttons]) -> Result<wa::Message, EngineError> {
+    if cards.is_empty() {
+        return Err(EngineError::Invalid("a carousel has at least one card".into()));
+    }
+    let shown = CarouselMessage {
+        cards: cards.iter().map(interactive).collect::<Result<_, _>>()?,
+        message_version: Some(1),
+        ..Default::default()
+    };
+    Ok(wrapped(kinds::InteractiveMessage {
+        body: MessageField::some(Body { text: Some(text.to_owned()) }),
+        interactive_message: Some(Flow::CarouselMessage(Box::new(shown))),
+        ..Default::default()
+    }))
+}
+
+fn wrapped(message: kinds::InteractiveMessage) -> wa::Message {
+    wa::Message { interactive_message: MessageField::some(message), ..Default::default() }
+}
+
+fn interactive(given: &Buttons) -> Result<kinds::InteractiveMessage, EngineError> {
     if given.buttons.is_empty() {
         return Err(EngineError::Invalid("a message with buttons has at least one".into()));
     }
-    let text = match &given.description {
-        Some(description) => format!("*{}*\n\n{description}", given.title),
-        None => format!("*{}*", given.title),
+    let text = match (given.title.is_empty(), &given.description) {
+        (true, description) => description.clone().unwrap_or_default(),
+        (false, Some(description)) => format!("*{}*\n\n{description}", given.title),
+        (false, None) => format!("*{}*", given.title),
     };
     let header = given.image.as_ref().map(|image| Header {
         has_media_attachment: Some(true),
@@ -58,7 +84,7 @@ pub(super) fn message(given: &Buttons) -> Result<wa::Message, EngineError> {
         message_params_json: Some("{}".into()),
         message_version: Some(1),
     };
-    let message = kinds::InteractiveMessage {
+    Ok(kinds::InteractiveMessage {
         header: header.into(),
         body: MessageField::some(Body { text: Some(text) }),
         footer: given
@@ -68,8 +94,7 @@ pub(super) fn message(given: &Buttons) -> Result<wa::Message, EngineError> {
             .into(),
         interactive_message: Some(Flow::NativeFlowMessage(Box::new(flow))),
         ..Default::default()
-    };
-    Ok(wa::Message { interactive_message: MessageField::some(message), ..Default::default() })
+    })
 }
 
 fn button(button: &Button) -> NativeFlowButton {

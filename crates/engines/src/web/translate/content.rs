@@ -73,7 +73,8 @@ fn camel(value: Value) -> Value {
             fields
                 .into_iter()
                 .filter(|(_, value)| !value.is_null())
-                .map(|(key, value)| (camel_key(&key), camel(value)))
+                .map(|(key, value)| one_of(value).unwrap_or_else(|value| (camel_key(&key), value)))
+                .map(|(key, value)| (key, camel(value)))
                 .collect(),
         ),
         Value::Array(items) => bytes_of(&items).map_or_else(
@@ -81,6 +82,24 @@ fn camel(value: Value) -> Value {
             |bytes| Value::String(STANDARD.encode(bytes)),
         ),
         other => other,
+    }
+}
+
+/// Where one field of several can be set, Rust has an enum under a name of its own: the field that is set
+/// stands in its place, as in WhatsApp's messages.
+fn one_of(value: Value) -> Result<(String, Value), Value> {
+    let is_variant = |fields: &Map<String, Value>| {
+        fields.len() == 1 && fields.keys().all(|key| key.starts_with(|c: char| c.is_uppercase()))
+    };
+    match value {
+        Value::Object(mut fields) if is_variant(&fields) => {
+            let name = fields.keys().next().cloned().unwrap_or_default();
+            let set = fields.remove(&name).unwrap_or_default();
+            let mut letters = name.chars();
+            let first = letters.next().map(|letter| letter.to_ascii_lowercase());
+            Ok((first.into_iter().chain(letters).collect(), set))
+        }
+        other => Err(other),
     }
 }
 
@@ -156,6 +175,15 @@ mod tests {
         assert_eq!(content.kind, "imageMessage");
         assert_eq!(content.text.as_deref(), Some("the menu"));
         assert_eq!(content.json["imageMessage"]["mediaKey"], STANDARD.encode([1; 32]));
+    }
+
+    #[test]
+    fn the_one_field_that_is_set_stands_where_whatsapp_has_it() {
+        let rust = json!({ "header": { "media": { "ImageMessage": { "media_key": null } } },
+            "interactive_message": { "NativeFlowMessage": { "message_version": 1 } } });
+        let shown = json!({ "header": { "imageMessage": {} },
+            "nativeFlowMessage": { "messageVersion": 1 } });
+        assert_eq!(camel(rust), shown);
     }
 
     #[test]

@@ -21,6 +21,9 @@ pub(crate) fn of(event: &Event) -> Option<Happening> {
         Event::ChatPresence(update) => typing(update),
         Event::Presence(update) => presence(update),
         Event::ContactUpdate(update) if !update.from_full_sync => contact(update),
+        Event::PictureUpdate(update) => {
+            Happening::PictureChanged { who: person(&update.jid, None) }
+        }
         Event::ArchiveUpdate(update) if !update.from_full_sync => chat_changed(&update.jid),
         Event::PinUpdate(update) if !update.from_full_sync => chat_changed(&update.jid),
         Event::MuteUpdate(update) if !update.from_full_sync => chat_changed(&update.jid),

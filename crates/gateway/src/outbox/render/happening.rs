@@ -68,6 +68,16 @@ pub(crate) fn happened(
             data.insert("instanceId".into(), json!(id.text()));
             (EventKind::ContactsUpdate, phone_first(who), json!([data]))
         }
+        Happening::PictureChanged { who } if who.jid.is_group() => {
+            let data = json!([{ "id": who.jid, "pictureUrl": null }]);
+            (EventKind::GroupsUpdate, &who.jid, data)
+        }
+        Happening::PictureChanged { who } => {
+            let mut data = pair("remoteJid", who);
+            data.insert("profilePicUrl".into(), Value::Null);
+            data.insert("instanceId".into(), json!(id.text()));
+            (EventKind::ContactsUpdate, phone_first(who), json!([data]))
+        }
         Happening::ChatChanged { chat, .. } => {
             let data = json!([{ "remoteJid": chat, "instanceId": id.text() }]);
             (EventKind::ChatsUpdate, chat, data)

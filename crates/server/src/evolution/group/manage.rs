@@ -1,4 +1,5 @@
-//! What admins do to a group.
+//! What admins do to a group. Each route names the group, says in its body what is to be, and is told that it
+//! is so; [`Asked`] is what they have in common.
 
 use super::{MEMBERS, Which, change_of, failed, switch_of};
 use crate::app::AppState;
@@ -8,11 +9,52 @@ use crate::evolution::refusal::Refusal;
 use crate::evolution::schema::{Field, Kind, required};
 use crate::evolution::{Answer, Held, number};
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::{FromRequest, FromRequestParts as _, Query, Request, State};
 use axum::http::StatusCode;
 use flowcore_domain::engine::GroupSwitch;
+use flowcore_domain::jid::Jid;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+
+/// A change that is asked for, of which group.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    held: Held,
+    id: Jid,
+    body: Posted,
+}
+
+impl FromRequest<AppState> for Asked {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Refusal> {
+        let (mut parts, body) = request.into_parts();
+        let held = Held::from_request_parts(&mut parts, state).await?;
+        let Ok(Query(which)) = Query::<Which>::try_from_uri(&parts.uri) else {
+            return Err(Refusal::bad("The query can't be read"));
+        };
+        let body = Posted::from_request(Request::from_parts(parts, body), state).await?;
+        let id = which.group(Some(&body.0))?;
+        Ok(Self { held, id, body })
+    }
+}
+
+impl Asked {
+    /// What the body says.
+    fn read<T: DeserializeOwned>(self, fields: &[Field]) -> Result<(Held, Jid, T), Refusal> {
+        Ok((self.held, self.id, self.body.read_of_group(fields)?))
+    }
+}
+
+async fn switch(
+    state: &AppState,
+    (held, id): (&Held, &Jid),
+    wanted: GroupSwitch,
+) -> Result<(), Refusal> {
+    let done = state.gateway.groups().switch(&held.caller, &held.name, (id, wanted)).await;
+    done.map_err(failed("Error updating setting"))
+}
 
 fn updated() -> (StatusCode, Json<Value>) {
     (StatusCode::CREATED, Json(json!({ "update": "success" })))
@@ -26,16 +68,10 @@ struct Subject {
 pub(in crate::evolution) const SUBJECT: [Field; 1] = [required("subject", SHORT)];
 
 /// `POST /group/updateGroupSubject/{name}`
-pub(in crate::evolution) async fn subject(
-    State(state): State<AppState>,
-    held: Held,
-    Query(which): Query<Which>,
-    body: Posted,
-) -> Answer {
-    let id = which.group(Some(&body.0))?;
-    let asked: Subject = body.read_of_group(&SUBJECT)?;
+pub(in crate::evolution) async fn subject(State(state): State<AppState>, asked: Asked) -> Answer {
+    let (held, id, new) = asked.read::<Subject>(&SUBJECT)?;
     let groups = state.gateway.groups();
-    let done = groups.set_subject(&held.caller, &held.name, (&id, &asked.subject)).await;
+    let done = groups.set_subject(&held.caller, &held.name, (&id, &new.subject)).await;
     done.map_err(failed("Error updating group subject"))?;
     Ok(updated())
 }
@@ -48,16 +84,10 @@ struct Description {
 pub(in crate::evolution) const DESCRIPTION: [Field; 1] = [required("description", TEXT)];
 
 /// `POST /group/updateGroupDescription/{name}`
-pub(in crate::evolution) async fn describe(
-    State(state): State<AppState>,
-    held: Held,
-    Query(which): Query<Which>,
-    body: Posted,
-) -> Answer {
-    let id = which.group(Some(&body.0))?;
-    let asked: Description = body.read_of_group(&DESCRIPTION)?;
+pub(in crate::evolution) async fn describe(State(state): State<AppState>, asked: Asked) -> Answer {
+    let (held, id, new) = asked.read::<Description>(&DESCRIPTION)?;
     let groups = state.gateway.groups();
-    let done = groups.set_description(&held.caller, &held.name, (&id, &asked.description)).await;
+    let done = groups.set_description(&held.caller, &held.name, (&id, &new.description)).await;
     done.map_err(failed("Error updating group description"))?;
     Ok(updated())
 }
@@ -70,16 +100,9 @@ struct Picture {
 pub(in crate::evolution) const PICTURE: [Field; 1] = [required("image", FILE)];
 
 /// `POST /group/updateGroupPicture/{name}`
-pub(in crate::evolution) async fn picture(
-    State(state): State<AppState>,
-    held: Held,
-    Query(which): Query<Which>,
-    body: Posted,
-) -> Answer {
-    let id = which.group(Some(&body.0))?;
-    let asked: Picture = body.read_of_group(&PICTURE)?;
-    let image =
-        source(Some(asked.image), None, "Error update group picture: give a url or base64")?;
+pub(in crate::evolution) async fn picture(State(state): State<AppState>, asked: Asked) -> Answer {
+    let (held, id, new) = asked.read::<Picture>(&PICTURE)?;
+    let image = source(Some(new.image), None, "Error update group picture: give a url or base64")?;
     let groups = state.gateway.groups();
     let done = groups.set_picture(&held.caller, &held.name, (&id, &image)).await;
     done.map_err(failed("Error update group picture"))?;
@@ -97,16 +120,10 @@ struct Change {
 }
 
 /// `POST /group/updateParticipant/{name}`
-pub(in crate::evolution) async fn members(
-    State(state): State<AppState>,
-    held: Held,
-    Query(which): Query<Which>,
-    body: Posted,
-) -> Answer {
-    let id = which.group(Some(&body.0))?;
-    let asked: Change = body.read_of_group(&CHANGE)?;
-    let change = change_of(&asked.action).ok_or_else(|| Refusal::bad("Unknown action"))?;
-    let people: Vec<String> = asked.participants.iter().map(|one| number::wanted(one)).collect();
+pub(in crate::evolution) async fn members(State(state): State<AppState>, asked: Asked) -> Answer {
+    let (held, id, new) = asked.read::<Change>(&CHANGE)?;
+    let change = change_of(&new.action).ok_or_else(|| Refusal::bad("Unknown action"))?;
+    let people: Vec<String> = new.participants.iter().map(|one| number::wanted(one)).collect();
     let groups = state.gateway.groups();
     let done = groups.change_members(&held.caller, &held.name, &id, (change, &people)).await;
     let outcomes = done.map_err(failed("Error updating participants"))?;
@@ -127,18 +144,10 @@ struct Setting {
 pub(in crate::evolution) const SETTING: [Field; 1] = [required("action", Kind::OneOf(&SWITCHES))];
 
 /// `POST /group/updateSetting/{name}`
-pub(in crate::evolution) async fn setting(
-    State(state): State<AppState>,
-    held: Held,
-    Query(which): Query<Which>,
-    body: Posted,
-) -> Answer {
-    let id = which.group(Some(&body.0))?;
-    let asked: Setting = body.read_of_group(&SETTING)?;
-    let switch = switch_of(&asked.action).ok_or_else(|| Refusal::bad("Unknown action"))?;
-    let groups = state.gateway.groups();
-    let done = groups.switch(&held.caller, &held.name, (&id, switch)).await;
-    done.map_err(failed("Error updating setting"))?;
+pub(in crate::evolution) async fn setting(State(state): State<AppState>, asked: Asked) -> Answer {
+    let (held, id, new) = asked.read::<Setting>(&SETTING)?;
+    let wanted = switch_of(&new.action).ok_or_else(|| Refusal::bad("Unknown action"))?;
+    switch(&state, (&held, &id), wanted).await?;
     Ok((StatusCode::CREATED, Json(json!({}))))
 }
 
@@ -154,24 +163,35 @@ pub(in crate::evolution) const EPHEMERAL: [Field; 1] =
     [required("expiration", Kind::Whole(0, 7_776_000))];
 
 /// `POST /group/toggleEphemeral/{name}`
-pub(in crate::evolution) async fn ephemeral(
-    State(state): State<AppState>,
-    held: Held,
-    Query(which): Query<Which>,
-    body: Posted,
-) -> Answer {
-    let id = which.group(Some(&body.0))?;
-    let asked: Ephemeral = body.read_of_group(&EPHEMERAL)?;
-    if !DURATIONS.contains(&asked.expiration) {
+pub(in crate::evolution) async fn ephemeral(State(state): State<AppState>, asked: Asked) -> Answer {
+    let (held, id, new) = asked.read::<Ephemeral>(&EPHEMERAL)?;
+    if !DURATIONS.contains(&new.expiration) {
         let message = "expiration is not one of enum values: 0,86400,604800,7776000";
         let fault = json!([{ "property": "expiration", "message": message }]);
         return Err(Refusal::bad_list(fault));
     }
-    let switch = GroupSwitch::Ephemeral(asked.expiration);
-    let groups = state.gateway.groups();
-    let done = groups.switch(&held.caller, &held.name, (&id, switch)).await;
-    done.map_err(failed("Error updating setting"))?;
+    switch(&state, (&held, &id), GroupSwitch::Ephemeral(new.expiration)).await?;
     Ok((StatusCode::CREATED, Json(json!({ "success": true }))))
+}
+
+/// Who may let people in.
+const MODES: [&str; 2] = ["all_member_add", "admin_add"];
+
+#[derive(Debug, Deserialize)]
+struct Mode {
+    mode: String,
+}
+
+pub(in crate::evolution) const MODE: [Field; 1] = [required("mode", Kind::OneOf(&MODES))];
+
+/// `POST /group/updateMemberAddMode/{name}`, of 2.4.
+pub(in crate::evolution) async fn member_add_mode(
+    State(state): State<AppState>,
+    asked: Asked,
+) -> Answer {
+    let (held, id, new) = asked.read::<Mode>(&MODE)?;
+    switch(&state, (&held, &id), GroupSwitch::Closed(new.mode == MODES[1])).await?;
+    Ok(updated())
 }
 
 /// `DELETE /group/leaveGroup/{name}`

@@ -82,7 +82,7 @@ fn entry(view: &InstanceView, details: &InstanceDetails, expose_tokens: bool) ->
         "connectionStatus": view.status.evolution(),
         "ownerJid": owner,
         "profileName": view.profile_name,
-        "profilePicUrl": null,
+        "profilePicUrl": details.picture,
         "integration": LINKED_DEVICE,
         "number": view.number,
         "businessId": null,

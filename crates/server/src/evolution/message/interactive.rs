@@ -171,6 +171,56 @@ fn check(buttons: &[ButtonBlock]) -> Result<(), Refusal> {
     Ok(())
 }
 
+const CARD: [Field; 5] = [
+    optional("title", SHORT),
+    required("body", TEXT),
+    optional("footer", SHORT),
+    optional("imageUrl", Kind::Text(2048)),
+    required("buttons", Kind::List(&Kind::Object(&BUTTON), 1, 3)),
+];
+pub(in crate::evolution) const CAROUSEL: [Field; 2] =
+    [required("body", TEXT), required("cards", Kind::List(&Kind::Object(&CARD), 1, 10))];
+
+#[derive(Debug, Deserialize)]
+struct Carousel {
+    body: String,
+    cards: Vec<CardBlock>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CardBlock {
+    title: Option<String>,
+    body: String,
+    footer: Option<String>,
+    image_url: Option<String>,
+    buttons: Vec<ButtonBlock>,
+}
+
+impl CardBlock {
+    fn card(self) -> Result<NewButtons, Refusal> {
+        let buttons = self.buttons.into_iter().map(ButtonBlock::button);
+        Ok(NewButtons {
+            title: self.title.unwrap_or_default(),
+            description: Some(self.body),
+            footer: self.footer,
+            image: self.image_url.filter(|url| !url.is_empty()).map(MediaSource::Url),
+            buttons: buttons.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// `POST /message/sendCarousel/{name}`, of 2.4.
+pub(in crate::evolution) async fn send_carousel(
+    State(state): State<AppState>,
+    held: Held,
+    body: Posted,
+) -> Answer {
+    let (options, own): (Options, Carousel) = read(body, &CAROUSEL)?;
+    let cards = own.cards.into_iter().map(CardBlock::card).collect::<Result<_, _>>()?;
+    send(&state, &held, (options, NewContent::Carousel { text: own.body, cards })).await
+}
+
 /// `POST /message/sendButtons/{name}`
 pub(in crate::evolution) async fn send_buttons(
     State(state): State<AppState>,

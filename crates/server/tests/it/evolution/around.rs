@@ -1,42 +1,18 @@
 //! What is around messages: numbers, marks, presence, profiles, privacy, labels. What a route changes is read
 //! where others see it.
 
-use super::{ask, delete, get, linked, post, settled};
-use crate::harness::{ADMIN_KEY, DEADLINE, TestServer, answer, text};
+use super::{ask, delete, get, linked, listen, owner_sees, phone_shows, post, received, settled};
+use crate::harness::{ADMIN_KEY, TestServer, answer};
 use flowcore_gateway::png_data_url;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use std::time::Instant;
-
-/// What a contact's phone shows.
-async fn contact(server: &TestServer, phone: &str) -> Value {
-    let url = format!("{}/admin/contacts/{phone}", server.network.base_url(false));
-    answer(server.http.get(url)).await.1
-}
-
-/// The key of a message that came in.
-async fn received(server: &TestServer, from: &str, to: &str, said: &str) -> Value {
-    let path = format!("/admin/contacts/{from}/messages");
-    server.phones(&path, json!({ "to": to, "text": said })).await;
-    let asked = json!({ "where": { "key": { "remoteJid": from, "fromMe": false } } });
-    let began = Instant::now();
-    loop {
-        let (_, found) = post(server, "/chat/findMessages/shop", asked.clone()).await;
-        if let Some(first) = found["messages"]["records"].get(0) {
-            let key = &first["key"];
-            return json!({ "id": key["id"], "remoteJid": key["remoteJid"], "fromMe": false });
-        }
-        assert!(began.elapsed() < DEADLINE, "{found}");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-}
 
 #[tokio::test]
 async fn numbers_marks_and_presence() {
     let server = TestServer::start().await;
     let (_, phone) = linked(&server, "shop").await;
     let ana = server.contact("Ana").await;
-    let key = received(&server, &ana, &phone, "Hello").await;
+    let key = received(&server, (&ana, &phone), json!({ "text": "Hello" })).await;
     let mut seen = Vec::new();
     let mut add = |name: &str, (status, answer): (StatusCode, Value)| {
         let answer = settled(answer);
@@ -74,19 +50,96 @@ async fn a_read_message_is_read_for_its_writer() {
     let server = TestServer::start().await;
     let (_, phone) = linked(&server, "shop").await;
     let ana = server.contact("Ana").await;
-    let key = received(&server, &ana, &phone, "Hello").await;
+    let key = received(&server, (&ana, &phone), json!({ "text": "Hello" })).await;
     let read = json!({ "readMessages": [key] });
     assert_eq!(post(&server, "/chat/markMessageAsRead/shop", read).await.0, StatusCode::CREATED);
-    let id = text(&key["id"]);
-    let began = Instant::now();
-    loop {
-        let shown = contact(&server, &ana).await.to_string();
-        if shown.contains(&id) && shown.contains("read") {
-            break;
-        }
-        assert!(began.elapsed() < DEADLINE, "{shown}");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    let told = json!({ "id": key["id"], "type": "read" });
+    phone_shows(&server, &ana, |shown| has(&shown["receipts"], &told)).await;
+    server.stop().await;
+}
+
+fn has(list: &Value, entry: &Value) -> bool {
+    list.as_array().is_some_and(|list| list.contains(entry))
+}
+
+/// The account of the owner as the network keeps it.
+async fn account(server: &TestServer, phone: &str) -> Value {
+    let url = format!("{}/admin/mock-phone", server.network.base_url(false));
+    let (_, shown) = answer(server.http.get(url)).await;
+    let phones = shown["phones"].as_array().expect("phones").clone();
+    phones.into_iter().find(|one| one["phone"] == phone).expect("the owner's phone")
+}
+
+#[tokio::test]
+async fn what_is_done_to_a_chat_is_done_on_the_owners_phone() {
+    let server = TestServer::start().await;
+    let (_, phone) = linked(&server, "shop").await;
+    let ana = server.contact("Ana").await;
+    let key = received(&server, (&ana, &phone), json!({ "text": "Hello" })).await;
+    let jid = format!("{ana}@s.whatsapp.net");
+    let mut effects = Vec::new();
+    for (archive, kind) in [(true, "archive"), (false, "archive")] {
+        let body = json!({ "lastMessage": { "key": key }, "chat": jid, "archive": archive });
+        let (status, answer) = post(&server, "/chat/archiveChat/shop", body).await;
+        assert_eq!((status, &answer["archived"]), (StatusCode::CREATED, &json!(archive)));
+        let entry = owner_sees(&server, &phone, kind).await.expect("an entry");
+        assert_eq!(entry["value"]["archive_chat_action"]["archived"], archive, "{entry}");
+        effects.push(shown_entry(entry));
     }
+    let body = json!({ "lastMessage": { "key": key }, "chat": jid });
+    let (status, answer) = post(&server, "/chat/markChatUnread/shop", body).await;
+    assert_eq!((status, &answer["markedChatUnread"]), (StatusCode::CREATED, &json!(true)));
+    let entry = owner_sees(&server, &phone, "markChatAsRead").await.expect("an entry");
+    assert_eq!(entry["value"]["mark_chat_as_read_action"]["read"], false, "{entry}");
+    effects.push(shown_entry(entry));
+    for (action, labeled) in [("add", true), ("remove", false)] {
+        let body = json!({ "number": ana, "labelId": "7", "action": action });
+        let (status, answer) = post(&server, "/label/handleLabel/shop", body).await;
+        assert_eq!((status, &answer[action]), (StatusCode::OK, &json!(true)), "{answer}");
+        let entry = owner_sees(&server, &phone, "label_jid").await.expect("an entry");
+        let now = &entry["value"]["label_association_action"]["labeled"];
+        assert_eq!(now, &json!(labeled), "{entry}");
+        effects.push(shown_entry(entry));
+    }
+    insta::assert_json_snapshot!("effects_on_the_owners_phone", effects);
+    server.stop().await;
+}
+
+/// Without the clock, which differs, and the messages around it.
+fn shown_entry(entry: Value) -> Value {
+    let mut entry = settled(entry);
+    let fields = entry["value"].as_object_mut().expect("an object");
+    fields.remove("timestamp");
+    for action in fields.values_mut() {
+        action.as_object_mut().map(|action| action.remove("message_range"));
+    }
+    entry
+}
+
+#[tokio::test]
+async fn typing_and_blocking_are_seen_by_the_other_side() {
+    let server = TestServer::start().await;
+    let (_, phone) = linked(&server, "shop").await;
+    let ana = server.contact("Ana").await;
+    received(&server, (&ana, &phone), json!({ "text": "Hello" })).await;
+    let typing = json!({ "number": ana, "presence": "composing", "delay": 1500 });
+    let sending = post(&server, "/chat/sendPresence/shop", typing);
+    let watching = phone_shows(&server, &ana, |shown| has(&shown["typing"], &json!(phone)));
+    let ((status, _), shown) = tokio::join!(sending, watching);
+    assert_eq!((status, &shown["typing"]), (StatusCode::CREATED, &json!([phone])));
+    phone_shows(&server, &ana, |shown| shown["typing"] == json!([])).await;
+    let mut news = listen(&server, "shop").await;
+    let block = json!({ "number": ana, "status": "block" });
+    assert_eq!(post(&server, "/chat/updateBlockStatus/shop", block).await.0, StatusCode::CREATED);
+    assert_eq!(account(&server, &phone).await["blocked"], json!([ana]), "WhatsApp keeps it");
+    let write = format!("/admin/contacts/{ana}/messages");
+    server.phones(&write, json!({ "to": phone, "text": "can you hear me?" })).await;
+    let unblock = json!({ "number": ana, "status": "unblock" });
+    assert_eq!(post(&server, "/chat/updateBlockStatus/shop", unblock).await.0, StatusCode::CREATED);
+    assert_eq!(account(&server, &phone).await["blocked"], json!([]));
+    let id = server.phones(&write, json!({ "to": phone, "text": "and now?" })).await["id"].clone();
+    let first = news.told("messages.upsert", |_| true).await;
+    assert_eq!(first["key"]["id"], id, "what a blocked one wrote does not come: {first}");
     server.stop().await;
 }
 

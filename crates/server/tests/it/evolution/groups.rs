@@ -1,11 +1,10 @@
 //! `/group/*`: from making to leaving. What a route changes is read from WhatsApp.
 
-use super::{ask, delete, get, linked, post, settled};
-use crate::harness::{ADMIN_KEY, DEADLINE, TestServer, answer, text};
+use super::{ask, delete, get, inbox, linked, post, settled};
+use crate::harness::{ADMIN_KEY, TestServer, text};
 use flowcore_gateway::png_data_url;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use std::time::Instant;
 
 struct Seen(Vec<Value>);
 
@@ -68,16 +67,7 @@ async fn a_group_is_made_managed_and_left() {
     assert_eq!(seen.add("inviteInfo", found)["id"], jid);
     let invite = json!({ "groupJid": jid, "description": "Come in", "numbers": [ana] });
     seen.add("sendInvite", post(&server, "/group/sendInvite/shop", invite).await);
-    let began = Instant::now();
-    loop {
-        let url = format!("{}/admin/contacts/{ana}/messages", server.network.base_url(false));
-        let (_, inbox) = answer(server.http.get(url)).await;
-        if inbox["messages"].as_array().is_some_and(|all| all.len() == 1) {
-            break;
-        }
-        assert!(began.elapsed() < DEADLINE, "no invitation arrived: {inbox}");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    assert_eq!(inbox(&server, &ana, 1).await.len(), 1, "an invitation");
     let renewed =
         seen.add("revokeInviteCode", post(&server, &on("revokeInviteCode"), json!({})).await);
     assert_ne!(renewed["inviteCode"], code);

@@ -1,43 +1,24 @@
 //! Questions about what is stored.
 
-use super::{get, linked, post, settled};
+use super::{get, linked, listen, post, received, settled};
 use crate::harness::{DEADLINE, TestServer, text};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use std::time::Instant;
-
-/// What was asked for, once there is as much of it as expected.
-async fn until(
-    server: &TestServer,
-    path: &str,
-    body: Value,
-    done: impl Fn(&Value) -> bool,
-) -> Value {
-    let began = Instant::now();
-    loop {
-        let (status, answer) = post(server, path, body.clone()).await;
-        assert_eq!(status, StatusCode::OK, "{path}: {answer}");
-        if done(&answer) {
-            return answer;
-        }
-        assert!(began.elapsed() < DEADLINE, "{path}: {answer}");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-}
 
 #[tokio::test]
 async fn messages_chats_and_contacts_are_found() {
     let server = TestServer::start().await;
     let (_, phone) = linked(&server, "shop").await;
     let ana = server.contact("Ana").await;
-    let write = format!("/admin/contacts/{ana}/messages");
     for text in ["one", "two", "three"] {
-        server.phones(&write, json!({ "to": phone, "text": text })).await;
+        received(&server, (&ana, &phone), json!({ "text": text })).await;
     }
     let jid = format!("{ana}@s.whatsapp.net");
     let all = json!({ "where": { "key": { "remoteJid": jid } }, "offset": 2 });
     let path = "/chat/findMessages/shop";
-    let found = until(&server, path, all.clone(), |answer| answer["messages"]["total"] == 3).await;
+    let (_, found) = post(&server, path, all.clone()).await;
+    assert_eq!(found["messages"]["total"], 3, "{found}");
     let page = &found["messages"];
     assert_eq!((&page["pages"], &page["currentPage"]), (&json!(2), &json!(1)));
     assert_eq!(page["records"].as_array().map(Vec::len), Some(2));
@@ -89,13 +70,15 @@ async fn how_far_a_message_got_is_found() {
     let server = TestServer::start().await;
     linked(&server, "shop").await;
     let ana = server.contact("Ana").await;
+    let mut news = listen(&server, "shop").await;
     let body = json!({ "instanceName": "shop", "number": ana, "message": "hello" });
     let (_, sent) = server.post("/api/whatsapp/send", body).await;
+    let arrived =
+        |data: &Value| data["keyId"] == sent["messageId"] && data["status"] == "DELIVERY_ACK";
+    news.told("messages.update", arrived).await;
     let asked = json!({ "where": { "id": sent["messageId"] } });
-    let read = |answer: &Value| {
-        answer[0]["status"].as_str() != Some("SERVER_ACK") && answer[0]["status"].is_string()
-    };
-    let found = until(&server, "/chat/findStatusMessage/shop", asked, read).await;
+    let (_, found) = post(&server, "/chat/findStatusMessage/shop", asked).await;
+    assert_eq!(found[0]["status"], "DELIVERY_ACK", "{found}");
     assert_eq!(text(&found[0]["keyId"]), text(&sent["messageId"]));
     assert_eq!(found[0]["remoteJid"], format!("{ana}@s.whatsapp.net"));
     server.stop().await;
@@ -133,6 +116,7 @@ async fn labels_are_listed_as_the_owner_made_them() {
     let label = json!({ "label": { "id": "7", "name": "VIP", "color": 5 } });
     server.phones(&format!("/admin/mock-phone/{phone}/app-state"), label).await;
     let expected = json!([{ "id": "7", "name": "VIP", "color": "5", "predefinedId": null }]);
+    // What comes with the first sync is no event: there is nothing to wait for.
     let began = Instant::now();
     while get(&server, "/label/findLabels/shop").await.1 != expected {
         assert!(began.elapsed() < DEADLINE, "{:?}", get(&server, "/label/findLabels/shop").await);
