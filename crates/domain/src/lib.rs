@@ -21,4 +21,5 @@ pub mod network;
 pub mod proxy;
 pub mod quota;
 pub mod session_store;
+pub mod support;
 pub mod webhook;

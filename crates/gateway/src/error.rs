@@ -87,6 +87,12 @@ pub enum ServiceError {
     /// No conversation of that id that the caller may see.
     #[error("there is no such conversation")]
     ConversationNotFound,
+    /// No escalation of that id that the caller may see.
+    #[error("there is no such escalation")]
+    EscalationNotFound,
+    /// No keyword of that id at this instance.
+    #[error("there is no such keyword")]
+    KeywordNotFound,
     /// The conversation is over, or its chat has a newer one.
     #[error("the conversation is over")]
     ConversationOver,

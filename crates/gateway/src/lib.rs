@@ -66,7 +66,9 @@ pub use outbox::render::record;
 pub use people::{OwnProfile, People, PersonView};
 pub use polls::PollAnswer;
 pub use qr::png_data_url;
-pub use support::{ConversationQuery, ConversationView, Support};
+pub use support::{
+    ConversationQuery, ConversationView, EscalationQuery, EscalationView, Support, SupportPatch,
+};
 pub use trace::{PassedOver, Trace, Traces};
 
 use clock::SystemClock;
@@ -263,6 +265,9 @@ impl Gateway {
         events::delivery::start(Arc::clone(&gateway.shared), poster);
         jobs::release(&gateway.shared).await?;
         jobs::start(&gateway.shared, turns::Turns { shared: Arc::clone(&gateway.shared) });
+        let errands = support::errands::Errands { shared: Arc::clone(&gateway.shared) };
+        jobs::start(&gateway.shared, errands);
+        support::timer::start(Arc::clone(&gateway.shared));
         gateway.instances.bring_back().await?;
         housekeeping::start(Arc::clone(&gateway.shared), config.keep_events);
         Ok(Started { gateway, new_admin })

@@ -1,9 +1,18 @@
 //! People who help: a conversation goes to one of them and comes back.
 //!
-//! [`moves`] is the only way in which the owner of a conversation changes. [`Support`] is what callers may do:
-//! see conversations, take one over, write in it, give it back.
+//! [`moves`] is the only way in which the owner of a conversation changes; [`escalations`] hands customers over,
+//! [`errands`] tells who has to know, [`relay`] passes on what customer and support contact write to each
+//! other, [`timer`] sees to conversations in which nobody writes. [`Support`] is what callers may do.
 
+pub(crate) mod errands;
+pub(crate) mod escalations;
 pub(crate) mod moves;
+pub(crate) mod relay;
+mod settings;
+pub(crate) mod timer;
+
+pub use escalations::{EscalationQuery, EscalationView};
+pub use settings::SupportPatch;
 
 use crate::accounts::Caller;
 use crate::conversations::MAX_ENTRIES;
@@ -13,6 +22,7 @@ use crate::{Instances, Shared, fresh_id};
 use flowcore_domain::conversation::{ConversationStatus, Owner, Role, Step};
 use flowcore_domain::id::{ConversationId, InstanceId, SaidId};
 use flowcore_domain::instance::{Instance, InstanceName};
+use flowcore_domain::message::Content;
 use flowcore_storage::{
     Conversation, ConversationFilter, Moved, Page, Said, StorageError, StoredMessage, Transition,
     Turn,
@@ -73,19 +83,11 @@ impl Support {
         };
         let page = Page { take: page.take.min(MAX_ENTRIES), ..page };
         let found = self.shared.store.find_conversations(&filter, page).await?;
-        let mut names: HashMap<InstanceId, InstanceName> = HashMap::new();
+        let mut names = HashMap::new();
         let mut shown = Vec::with_capacity(found.len());
         for conversation in found {
-            let id = conversation.instance_id;
-            if !names.contains_key(&id)
-                && let Some(instance) = self.shared.store.instance(id).await?
-            {
-                names.insert(id, instance.name);
-            }
-            // One whose instance is deleted at this moment is gone with it.
-            if let Some(name) = names.get(&id) {
-                shown.push(ConversationView { conversation, instance: name.clone() });
-            }
+            let name = self.name_of(conversation.instance_id, &mut names).await?;
+            shown.extend(name.map(|instance| ConversationView { conversation, instance }));
         }
         Ok(shown)
     }
@@ -181,7 +183,7 @@ impl Support {
         let spoken = Spoken {
             to: conversation.chat,
             alternative: None,
-            text: text.to_owned(),
+            content: Content::Text { text: text.to_owned(), preview: None },
             key: None,
             turn: Some(turn),
         };
@@ -196,6 +198,20 @@ impl Support {
             Err(StorageError::Conflict(_)) => Err(ServiceError::ConversationOver),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The name of an instance; `None` when it is deleted at this moment, with all that is of it.
+    async fn name_of(
+        &self,
+        id: InstanceId,
+        known: &mut HashMap<InstanceId, InstanceName>,
+    ) -> Result<Option<InstanceName>, ServiceError> {
+        if !known.contains_key(&id)
+            && let Some(instance) = self.shared.store.instance(id).await?
+        {
+            known.insert(id, instance.name);
+        }
+        Ok(known.get(&id).cloned())
     }
 
     async fn find(

@@ -2,19 +2,24 @@
 //!
 //! A message of an instance that has an assistant or support switched on is stored with a job `turn`. The
 //! job notes it in the conversation, once, and then: what the owner wrote on the phone takes the conversation
-//! over. The owner's own messages and the customers' are chains of their own, so that a takeover waits for
-//! nothing that is made of a customer's message.
+//! over; a support contact's words go to the customer whom they are about; a customer who waits for a person
+//! is passed on, and one who needs a person is handed over. The owner's own messages and the customers' are
+//! chains of their own, so that a takeover waits for nothing that is made of a customer's message.
 
 use crate::jobs::{Failure, Work};
+use crate::support::escalations::{self, Trigger};
 use crate::support::moves::{self, Move};
+use crate::support::relay;
 use crate::{Shared, fresh_id};
 use async_trait::async_trait;
 use flowcore_domain::clock::Millis;
-use flowcore_domain::conversation::{Role, Step};
+use flowcore_domain::conversation::{ConversationStatus, Owner, Role, Step};
 use flowcore_domain::id::{InstanceId, MessageRowId};
 use flowcore_domain::instance::Instance;
 use flowcore_domain::jid::{Jid, Server};
 use flowcore_domain::message::InboundMessage;
+use flowcore_domain::support::keyword::Keywords;
+use flowcore_domain::support::{Reason, SupportConfig, is_repeated};
 use flowcore_storage::{
     Attention, ClaimedJob, Conversation, NewJob, Said, StorageError, Store, StoredMessage,
 };
@@ -27,6 +32,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 const TURN: &str = "turn";
 /// How many are under way at once.
 const AT_ONCE: usize = 16;
+/// So many of the last messages tell whether the same is asked again.
+const LOOK_BACK: usize = 20;
 /// How many instances' switches are at hand.
 const AT_HAND: NonZeroUsize = NonZeroUsize::new(10_000).expect("not zero");
 /// What is sent as a message and says nothing to anybody.
@@ -42,7 +49,13 @@ const SILENT: [&str; 8] = [
 ];
 
 /// What is switched on, at hand: every message asks for it.
-pub(crate) struct Attentions(Mutex<LruCache<InstanceId, Attention>>);
+pub(crate) struct Attentions(Mutex<Known>);
+
+struct Known {
+    of: LruCache<InstanceId, Attention>,
+    /// How often something changed: what was read before a change is not kept after it.
+    changes: u64,
+}
 
 impl std::fmt::Debug for Attentions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -52,7 +65,7 @@ impl std::fmt::Debug for Attentions {
 
 impl Default for Attentions {
     fn default() -> Self {
-        Self(Mutex::new(LruCache::new(AT_HAND)))
+        Self(Mutex::new(Known { of: LruCache::new(AT_HAND), changes: 0 }))
     }
 }
 
@@ -63,15 +76,29 @@ impl Attentions {
         store: &Store,
         id: InstanceId,
     ) -> Result<Attention, StorageError> {
-        if let Some(known) = self.lock().get(&id) {
-            return Ok(*known);
-        }
+        let changes = {
+            let mut known = self.lock();
+            if let Some(known) = known.of.get(&id) {
+                return Ok(*known);
+            }
+            known.changes
+        };
         let found = store.attention(id).await?;
-        self.lock().put(id, found);
+        let mut known = self.lock();
+        if known.changes == changes {
+            known.of.put(id, found);
+        }
         Ok(found)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, LruCache<InstanceId, Attention>> {
+    /// It has changed.
+    pub(crate) fn forget(&self, id: InstanceId) {
+        let mut known = self.lock();
+        known.changes += 1;
+        known.of.pop(&id);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -130,27 +157,84 @@ impl Work for Turns {
         if is_own_chat(&instance, &message) {
             return Ok(());
         }
+        let config = store.support_config(instance.id).await?.filter(|one| one.is_active);
+        if let Some(config) = &config
+            && let Some(phone) = relay::phone_of(&self.shared, config, &message).await?
+        {
+            if message.from_me {
+                return Ok(());
+            }
+            if let Some(about) = relay::subject(&self.shared, &phone, &message).await? {
+                let said = (phone.as_str(), &message);
+                return relay::from_support(&self.shared, &instance, said, &about).await;
+            }
+        }
         let conversation = store.open_conversation(&message, self.shared.now()).await?;
         let heard = Heard { instance, conversation, message };
-        if heard.message.from_me { self.owner_wrote(heard).await } else { self.note(&heard).await }
+        if heard.message.from_me {
+            self.owner_wrote(&heard).await
+        } else {
+            self.customer_wrote(&heard, config.as_ref()).await
+        }
     }
 }
 
 impl Turns {
     /// The owner wrote on the phone: the conversation is a person's from now on.
-    async fn owner_wrote(&self, heard: Heard) -> Result<(), Failure> {
+    async fn owner_wrote(&self, heard: &Heard) -> Result<(), Failure> {
         let change = Move::of(heard.conversation.id, Step::TakeOver, "phone");
         moves::make(&self.shared, &heard.instance, change).await?;
-        self.note(&heard).await
+        self.note(heard).await?;
+        Ok(())
     }
 
-    async fn note(&self, heard: &Heard) -> Result<(), Failure> {
-        let message = &heard.message;
-        let (role, by) = if message.from_me {
-            (Role::Human, json!("phone"))
-        } else {
-            (Role::User, json!("customer"))
+    async fn customer_wrote(
+        &self,
+        heard: &Heard,
+        config: Option<&SupportConfig>,
+    ) -> Result<(), Failure> {
+        let is_new = self.note(heard).await?;
+        let Some(config) = config else { return Ok(()) };
+        let standing = heard.conversation.standing;
+        let trigger = self.trigger(heard).await?;
+        if standing.status == ConversationStatus::Escalated {
+            // What called the person is in what they were told.
+            if is_new || trigger.is_none() {
+                relay::to_support(&self.shared, heard, config).await?;
+            }
+        } else if let Some(trigger) = trigger
+            && standing.owner != Owner::Human
+        {
+            let (instance, conversation) = (&heard.instance, &heard.conversation);
+            escalations::escalate(&self.shared, instance, conversation, trigger).await?;
+        }
+        Ok(())
+    }
+
+    /// Why the customer needs a person, as far as their words tell.
+    async fn trigger(&self, heard: &Heard) -> Result<Option<Trigger>, Failure> {
+        let store = &self.shared.store;
+        let text = heard.message.text.as_deref().unwrap_or_default();
+        let all = store.support_keywords(heard.instance.id).await?;
+        let keywords = Keywords::new(all.iter().map(|one| one.keyword.as_str()));
+        let trigger = |reason, keyword: Option<String>| Trigger {
+            reason,
+            keyword,
+            cause: "customer".to_owned(),
         };
+        if let Some(keyword) = keywords.find(text) {
+            return Ok(Some(trigger(Reason::Keyword, Some(keyword.to_owned()))));
+        }
+        let said = store.said(heard.conversation.id, None, LOOK_BACK).await?;
+        let repeated = is_repeated(said.iter().map(|one| (one.role, one.content.as_str())));
+        Ok(repeated.then(|| trigger(Reason::Repeated, None)))
+    }
+
+    /// Notes the message; false when it is noted already.
+    async fn note(&self, heard: &Heard) -> Result<bool, Failure> {
+        let message = &heard.message;
+        let (role, by) =
+            if message.from_me { (Role::Human, "phone") } else { (Role::User, "customer") };
         let said = Said {
             id: fresh_id(),
             message: Some(message.row_id),
@@ -159,8 +243,7 @@ impl Turns {
             metadata: json!({ "by": by, "kind": message.kind }),
             at: message.created_at,
         };
-        self.shared.store.append_said(&heard.conversation, said).await?;
-        Ok(())
+        Ok(self.shared.store.append_said(&heard.conversation, said).await?)
     }
 }
 

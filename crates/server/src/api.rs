@@ -2,7 +2,9 @@
 //! the shapes of `docs/api.md`. No rules live here.
 
 pub(crate) mod audit;
+pub(crate) mod conversations;
 pub(crate) mod deliveries;
+pub(crate) mod escalations;
 pub(crate) mod events;
 pub(crate) mod instances;
 pub(crate) mod keys;
@@ -11,6 +13,7 @@ pub(crate) mod media;
 pub(crate) mod messages;
 pub(crate) mod settings;
 pub(crate) mod socket_io;
+pub(crate) mod support;
 pub(crate) mod trace;
 pub(crate) mod users;
 pub(crate) mod webhooks;

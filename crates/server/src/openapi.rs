@@ -13,6 +13,7 @@ mod page;
 mod problems;
 mod server;
 mod shape;
+mod support;
 mod webhooks;
 
 pub(crate) use operation::{Operation, op};
@@ -84,6 +85,7 @@ fn operations() -> Vec<Operation> {
     let mut all = server::operations();
     all.extend(instances::operations());
     all.extend(webhooks::operations());
+    all.extend(support::operations());
     all.extend(accounts::operations());
     all.extend(evolution::operations());
     all
@@ -93,6 +95,7 @@ fn schemas() -> Map<String, Value> {
     let named = instances::SCHEMAS
         .iter()
         .chain(webhooks::SCHEMAS)
+        .chain(support::SCHEMAS)
         .chain(accounts::SCHEMAS)
         .chain(problems::SCHEMAS)
         .chain(server::SCHEMAS);

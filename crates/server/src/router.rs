@@ -63,6 +63,7 @@ fn all(surface: Surface, behind: Router) -> Surface {
         .get("/docs", OPEN, openapi::page)
         .with(api_routes)
         .with(webhook_routes)
+        .with(support_routes)
         .with(account_routes)
         .with(dashboard_routes)
         .with(evolution::routes)
@@ -125,6 +126,29 @@ fn webhook_routes(surface: Surface) -> Surface {
         .delete("/api/webhooks/{id}", ADMIN, api::webhooks::delete)
         .post("/api/webhooks/{id}/test", ADMIN, api::webhooks::test)
         .post("/api/webhooks/{id}/rotate", ADMIN, api::webhooks::rotate)
+}
+
+fn support_routes(surface: Surface) -> Surface {
+    use api::{conversations, escalations, support};
+    surface
+        .get("/api/instances/{name}/support", READ, support::get)
+        .put("/api/instances/{name}/support", SETTINGS, support::put)
+        .get("/api/instances/{name}/support/keywords", READ, support::keywords)
+        .post("/api/instances/{name}/support/keywords", SETTINGS, support::add_keyword)
+        .post("/api/instances/{name}/support/keywords/test", READ, support::test_keywords)
+        .delete("/api/instances/{name}/support/keywords/{id}", SETTINGS, support::delete_keyword)
+        .get("/api/escalations", READ, escalations::list)
+        .get("/api/escalations/export", READ, escalations::export)
+        .get("/api/escalations/{id}", READ, escalations::get)
+        .post("/api/escalations/{id}/resolve", SEND, escalations::resolve)
+        .post("/api/escalations/{id}/reopen", SEND, escalations::reopen)
+        .get("/api/conversations", READ, conversations::list)
+        .get("/api/conversations/{id}", READ, conversations::get)
+        .get("/api/conversations/{id}/messages", READ, conversations::messages)
+        .post("/api/conversations/{id}/messages", SEND, conversations::say)
+        .post("/api/conversations/{id}/takeover", SEND, conversations::take_over)
+        .post("/api/conversations/{id}/release", SEND, conversations::release)
+        .post("/api/conversations/{id}/escalate", SEND, conversations::escalate)
 }
 
 fn account_routes(surface: Surface) -> Surface {

@@ -10,7 +10,7 @@ mod sqlite;
 
 pub(crate) use batch::Batch;
 pub(crate) use postgres::{PgTarget, instant, json_text, uuid_text};
-pub(crate) use query::{Instant, Json, Query, Value, query};
+pub(crate) use query::{Id, Instant, Json, Query, Value, query};
 
 use crate::error::StorageError;
 use flowcore_domain::id::{InstanceId, UserId};

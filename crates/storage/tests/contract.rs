@@ -87,7 +87,8 @@ suite! {
         a_chat_has_one_open_conversation_with_each_message_once
         an_owner_changes_once_and_all_that_it_causes_is_stored_with_it
         the_assistant_speaks_only_while_it_is_its_turn
-        two_people_that_are_one_keep_the_conversation_that_waits;
+        two_people_that_are_one_keep_the_conversation_that_waits
+        who_may_speak_is_kept_over_every_interleaving;
     deliveries:
         a_chat_is_delivered_in_order_and_holds_up_no_other
         only_wanted_kinds_are_delivered_to_each_endpoint

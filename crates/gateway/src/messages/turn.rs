@@ -3,11 +3,11 @@
 //! however often the work that sends it is done.
 
 use super::{Extras, dispatch, drafts};
-use crate::Shared;
 use crate::error::ServiceError;
 use crate::instances::online_now;
+use crate::{Shared, numbers};
 use flowcore_domain::instance::Instance;
-use flowcore_domain::jid::Jid;
+use flowcore_domain::jid::{Jid, Number};
 use flowcore_domain::message::{Content, Draft};
 use flowcore_storage::{StoredMessage, Turn};
 use sha2::{Digest as _, Sha256};
@@ -18,7 +18,8 @@ pub(crate) struct Spoken {
     pub(crate) to: Jid,
     /// Their other address.
     pub(crate) alternative: Option<Jid>,
-    pub(crate) text: String,
+    /// A text, or a message that is passed on.
+    pub(crate) content: Content,
     /// Two with the same key are one.
     pub(crate) key: Option<String>,
     /// Its part in a conversation.
@@ -35,10 +36,16 @@ pub(crate) async fn speak(
     instance: &Instance,
     spoken: Spoken,
 ) -> Result<StoredMessage, ServiceError> {
-    drafts::check_text(&spoken.text)?;
+    let hash: [u8; 32] = match &spoken.content {
+        Content::Text { text, .. } => {
+            drafts::check_text(text)?;
+            Sha256::digest(text).into()
+        }
+        Content::Forward(proto) => Sha256::digest(proto).into(),
+        _ => return Err(ServiceError::Invalid("only texts and what is passed on".into())),
+    };
     let online = online_now(shared, instance.clone())?;
-    let hash: [u8; 32] = Sha256::digest(&spoken.text).into();
-    let draft = Draft::plain(spoken.to, Content::Text { text: spoken.text, preview: None });
+    let draft = Draft::plain(spoken.to, spoken.content);
     let extras = Extras {
         alternative: spoken.alternative,
         idempotency: spoken.key.map(|key| (key, hash)),
@@ -46,4 +53,17 @@ pub(crate) async fn speak(
         ..Extras::default()
     };
     dispatch(shared, &online, &draft, extras).await
+}
+
+/// The address behind a number, with the other one when known.
+///
+/// # Errors
+/// [`ServiceError::NumberNotOnWhatsApp`] when nobody is.
+pub(crate) async fn address_of(
+    shared: &Shared,
+    instance: &Instance,
+    digits: &str,
+) -> Result<(Jid, Option<Jid>), ServiceError> {
+    let online = online_now(shared, instance.clone())?;
+    numbers::resolve(shared, &*online.session, Number::Phone(digits.to_owned())).await
 }

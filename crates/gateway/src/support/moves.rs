@@ -3,7 +3,7 @@
 use crate::Shared;
 use crate::outbox::render;
 use flowcore_domain::conversation::Step;
-use flowcore_domain::id::ConversationId;
+use flowcore_domain::id::{ConversationId, EscalationId};
 use flowcore_domain::instance::Instance;
 use flowcore_storage::{Caused, Moved, Moving, NewEscalation, NewJob, Said, StorageError};
 
@@ -18,6 +18,8 @@ pub(crate) struct Move {
     pub(crate) expected: Option<i64>,
     /// What goes into the list of those who wait.
     pub(crate) escalation: Option<NewEscalation>,
+    /// Which one begins again.
+    pub(crate) reopened: Option<EscalationId>,
     pub(crate) note: Option<String>,
     /// Stored with it.
     pub(crate) jobs: Vec<NewJob>,
@@ -33,6 +35,7 @@ impl Move {
             cause: cause.into(),
             expected: None,
             escalation: None,
+            reopened: None,
             note: None,
             jobs: Vec::new(),
             said: Vec::new(),
@@ -50,7 +53,8 @@ pub(crate) async fn make(
     change: Move,
 ) -> Result<Moved, StorageError> {
     let now = shared.now();
-    let Move { conversation, step, cause, expected, escalation, note, jobs, said } = change;
+    let Move { conversation, step, cause, expected, escalation, reopened, note, jobs, said } =
+        change;
     let told = render::Why {
         step,
         cause: cause.clone(),
@@ -63,6 +67,7 @@ pub(crate) async fn make(
         step,
         cause,
         escalation,
+        reopened,
         note,
         causing: Box::new(move |after, before, escalation| Caused {
             events: render::moved_conversation(after, before, (escalation, &told), now),

@@ -40,6 +40,8 @@ impl From<ServiceError> for Problem {
                 "Nothing is posted to a webhook that is switched off. PUT {\"enabled\": true} first.",
             ),
             error @ (ServiceError::ConversationNotFound
+            | ServiceError::EscalationNotFound
+            | ServiceError::KeywordNotFound
             | ServiceError::ConversationOver
             | ServiceError::ConversationTaken) => super::support::problem(&error),
             ServiceError::Forbidden => Self::new(
@@ -215,6 +217,8 @@ mod tests {
             ServiceError::DeliveryNotFound,
             ServiceError::WebhookDisabled,
             ServiceError::ConversationNotFound,
+            ServiceError::EscalationNotFound,
+            ServiceError::KeywordNotFound,
             ServiceError::ConversationOver,
             ServiceError::ConversationTaken,
             ServiceError::LimitReached { what: "instances", limit: 5 },

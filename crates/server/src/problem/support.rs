@@ -13,6 +13,18 @@ pub(super) fn problem(error: &ServiceError) -> Problem {
             "No such conversation",
             "There is no conversation of this id. GET /api/conversations for those there are.",
         ),
+        ServiceError::EscalationNotFound => Problem::new(
+            StatusCode::NOT_FOUND,
+            "escalation_not_found",
+            "No such escalation",
+            "There is no escalation of this id. GET /api/escalations for those there are.",
+        ),
+        ServiceError::KeywordNotFound => Problem::new(
+            StatusCode::NOT_FOUND,
+            "keyword_not_found",
+            "No such keyword",
+            "This instance has no keyword of this id. GET the list for those it has.",
+        ),
         ServiceError::ConversationOver => Problem::new(
             StatusCode::CONFLICT,
             "conversation_over",

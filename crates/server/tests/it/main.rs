@@ -18,6 +18,7 @@ mod openapi;
 mod settings;
 mod socket_io;
 mod stopping;
+mod support;
 mod surface;
 mod traces;
 mod walk;

@@ -28,6 +28,7 @@ CREATE TABLE whatsapp_conversation_transitions (
 );
 
 ALTER TABLE whatsapp_escalated_conversations ADD COLUMN first_answer_at BIGINT;
+ALTER TABLE whatsapp_escalated_conversations ADD COLUMN alert TEXT;
 ALTER TABLE whatsapp_escalated_conversations ADD COLUMN resolved_by TEXT;
 
 -- What was sent to a support phone about a conversation: an answer to it goes to the customer.

@@ -104,9 +104,26 @@ pub(crate) async fn note(
     .bind(Json(json_text(&said.metadata)?))
     .bind(Instant(said.at))
     .bind(said.message.map(|row| row.text()))
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
+    if added > 0 && said.role == Role::Human {
+        answered(connection, conversation, said.at).await?;
+    }
     Ok(added > 0)
+}
+
+/// A person answers a customer who waits, for the first time.
+async fn answered(
+    connection: &mut Connection,
+    conversation: ConversationId,
+    at: Millis,
+) -> Result<(), StorageError> {
+    let first = query(
+        "UPDATE whatsapp_escalated_conversations SET first_answer_at = $2 \
+         WHERE conversation_id = $1 AND resolved_at IS NULL AND first_answer_at IS NULL",
+    );
+    first.bind(conversation).bind(Instant(at)).execute(connection).await?;
+    Ok(())
 }
 
 fn read_said(record: &Record<'_>) -> Result<Said, StorageError> {

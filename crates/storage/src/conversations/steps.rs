@@ -57,6 +57,8 @@ pub struct Moving {
     pub cause: String,
     /// What goes into the list of those who wait, when it escalates.
     pub escalation: Option<NewEscalation>,
+    /// Which one begins again, when it is reopened; else the latest.
+    pub reopened: Option<EscalationId>,
     /// What the person noted, when it is resolved.
     pub note: Option<String>,
     /// What it causes.
@@ -203,6 +205,7 @@ pub(crate) async fn supersede(
         step: Step::Expire,
         cause: "merged".to_owned(),
         escalation: None,
+        reopened: None,
         note: None,
         causing: Box::new(|_, _, _| Caused::default()),
         now,
@@ -276,14 +279,15 @@ async fn settle_escalation(
     let sql = if waits {
         "UPDATE whatsapp_escalated_conversations SET resolved_at = NULL, resolved_by = NULL \
          WHERE id = (SELECT id FROM whatsapp_escalated_conversations WHERE conversation_id = $1 \
-         ORDER BY created_at DESC, id DESC LIMIT 1) RETURNING id"
+         ORDER BY CASE WHEN id = $2 THEN 0 ELSE 1 END, created_at DESC, id DESC LIMIT 1) \
+         RETURNING id"
     } else {
         "UPDATE whatsapp_escalated_conversations SET resolved_at = $2, resolved_by = $3, \
          note = COALESCE($4, note) WHERE conversation_id = $1 AND resolved_at IS NULL RETURNING id"
     };
     let change = query(sql).bind(after.id);
     let change = if waits {
-        change
+        change.bind(moving.reopened)
     } else {
         change.bind(Instant(moving.now)).bind(&moving.cause).bind(moving.note.as_deref())
     };

@@ -29,6 +29,10 @@ pub(crate) enum Value {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Instant(pub(crate) Millis);
 
+/// An id for a `uuid` column.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Id(pub(crate) Uuid);
+
 /// A text for a `jsonb` column.
 #[derive(Debug, Clone)]
 pub(crate) struct Json(pub(crate) String);
@@ -65,6 +69,7 @@ values! {
     };
     Instant => Instant, instant => instant.0;
     Json => Json, json => json.0;
+    Id => Id, id => id.0;
     ConversationId => Id, id => id.0;
     EscalationId => Id, id => id.0;
     SaidId => Id, id => id.0;

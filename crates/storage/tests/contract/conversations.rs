@@ -38,6 +38,7 @@ fn moving(conversation: ConversationId, step: Step) -> Moving {
         step,
         cause: "test".to_owned(),
         escalation,
+        reopened: None,
         note: None,
         causing: Box::new(|_, _, _| Caused::default()),
         now: NOW,
@@ -178,4 +179,86 @@ pub(crate) async fn two_people_that_are_one_keep_the_conversation_that_waits(kin
     let other = harness.store.conversation(by_phone.id).await.expect("read").expect("there");
     assert_eq!(other.standing.status, ConversationStatus::Expired);
     assert_eq!(harness.store.transitions(by_phone.id, 10).await.expect("read").len(), 1);
+}
+
+/// What somebody does next.
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    CustomerWrites,
+    AssistantThinks,
+    AssistantSpeaks,
+    Moves(Step),
+    Restart,
+}
+
+const ACTS: [Act; 12] = [
+    Act::CustomerWrites,
+    Act::AssistantThinks,
+    Act::AssistantSpeaks,
+    Act::AssistantThinks,
+    Act::AssistantSpeaks,
+    Act::Moves(Step::TakeOver),
+    Act::Moves(Step::Escalate),
+    Act::Moves(Step::Release),
+    Act::Moves(Step::Resolve { hand_back: true }),
+    Act::Moves(Step::Resolve { hand_back: false }),
+    Act::Moves(Step::Reopen),
+    Act::Restart,
+];
+
+/// Everybody acts in an order that a seed tells; what the assistant began before somebody else had the
+/// conversation is never said, who waits has a person, and every change has its row.
+pub(crate) async fn who_may_speak_is_kept_over_every_interleaving(kind: Kind) {
+    let mut harness = Harness::new(kind).await;
+    let mut seed = 0x5eed_u64;
+    let mut next = move || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(seed >> 33).expect("31 bits")
+    };
+    for round in 0..12 {
+        let id = harness.instance(&format!("shop{round}")).await;
+        let one = opened(&harness, id, ALICE, "first").await;
+        let (mut begun_at, mut moves) = (None, 0);
+        for step in 0..30 {
+            let before = harness.store.conversation(one.id).await.expect("read").expect("there");
+            let act = ACTS[next() % ACTS.len()];
+            match act {
+                Act::CustomerWrites => {
+                    let message = arrived(&harness, id, ALICE, &format!("c{step}")).await;
+                    let same = harness.store.open_conversation(&message, NOW).await.expect("found");
+                    assert_eq!(same.id, one.id);
+                }
+                Act::AssistantThinks => begun_at = Some(before.standing.version),
+                Act::AssistantSpeaks => {
+                    let Some(version) = begun_at.take() else { continue };
+                    let mut row = outgoing(id, ALICE, &format!("a{step}"));
+                    row.turn = Some(Turn {
+                        conversation: one.id,
+                        only_at: Some(version),
+                        id: fresh(),
+                        role: Role::Assistant,
+                        metadata: json!({}),
+                    });
+                    let said = harness.store.insert_outgoing(row).await.expect("no error");
+                    let may = before.standing.owner == Owner::Ai && before.standing.version == version;
+                    let expected =
+                        if may { OutgoingInsert::Inserted } else { OutgoingInsert::NotYourTurn };
+                    assert_eq!(said, expected, "{:?}", before.standing);
+                }
+                Act::Moves(step) => {
+                    let moved = harness.store.move_conversation(moving(one.id, step)).await;
+                    moves += i64::from(matches!(moved.expect("no error"), Moved::Done { .. }));
+                }
+                Act::Restart => harness = harness.reopen().await,
+            }
+            let now = harness.store.conversation(one.id).await.expect("read").expect("there");
+            assert_eq!(now.standing.version, moves, "after {act:?}");
+            if now.standing.status == ConversationStatus::Escalated {
+                assert_eq!(now.standing.owner, Owner::Human, "after {act:?}");
+            }
+        }
+        let rows = harness.store.transitions(one.id, 100).await.expect("read");
+        assert_eq!(i64::try_from(rows.len()).expect("few"), moves);
+        assert!(rows.windows(2).all(|two| two[0].owners.1 == two[1].owners.0));
+    }
 }

@@ -25,7 +25,7 @@ const DANGER: &str = "features that switch TLS checks off are named in crates/si
 const SIMULATOR: &str = "`simulator` is a dev-dependency everywhere except in `sandbox`";
 
 /// What `domain` may depend on.
-const PURE: [&str; 11] = [
+const PURE: [&str; 12] = [
     "serde",
     "serde_json",
     "thiserror",
@@ -34,6 +34,7 @@ const PURE: [&str; 11] = [
     "base64",
     "hmac",
     "sha2",
+    "rust-stemmers",
     "unicode-normalization",
     "async-trait",
     "jiff",

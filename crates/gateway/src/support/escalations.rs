@@ -1,0 +1,275 @@
+//! Customers who are handed over: what happens then, and what people do with them.
+//!
+//! An escalation is one transaction: the conversation is a person's, the row is in the list, the audit row
+//! and the events are written, and so are the errands that tell the customer and each support phone. From
+//! then on everything is done once, whatever becomes of the process.
+
+use super::errands::Errand;
+use super::moves::{self, Move};
+use super::{Support, by};
+use crate::accounts::Caller;
+use crate::error::ServiceError;
+use crate::{Shared, fresh_id};
+use flowcore_domain::clock::Millis;
+use flowcore_domain::conversation::{Role, Step};
+use flowcore_domain::id::{ConversationId, EscalationId};
+use flowcore_domain::instance::{Instance, InstanceName};
+use flowcore_domain::support::template::{Values, fill};
+use flowcore_domain::support::{Reason, SupportConfig, summary};
+use flowcore_storage::{
+    Conversation, Escalation, EscalationFilter, Moved, NewEscalation, Page, Said, StorageError,
+};
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// So many of the last messages are looked at.
+pub(super) const LOOK_BACK: usize = 30;
+/// A customer is told so often within this time that a person comes: a machine that answers would hear it
+/// for ever.
+const TOLD: usize = 3;
+const TOLD_WITHIN: Duration = Duration::from_secs(3600);
+/// Most rows of an export.
+const MAX_EXPORT: usize = 10_000;
+
+/// Why a customer is handed over.
+#[derive(Debug)]
+pub(crate) struct Trigger {
+    pub(crate) reason: Reason,
+    pub(crate) keyword: Option<String>,
+    /// By what or whom.
+    pub(crate) cause: String,
+}
+
+/// Which escalations a caller asks for.
+#[derive(Debug, Clone, Default)]
+pub struct EscalationQuery {
+    /// Those of this number.
+    pub instance: Option<InstanceName>,
+    /// Those that are over, or are not; `None` for both.
+    pub resolved: Option<bool>,
+    /// Those with this reason.
+    pub reason: Option<String>,
+    /// Not before this time.
+    pub from: Option<Millis>,
+    /// Not after this time.
+    pub to: Option<Millis>,
+}
+
+/// An escalation with the name of its instance.
+#[derive(Debug, Clone)]
+pub struct EscalationView {
+    /// The escalation.
+    pub escalation: Escalation,
+    /// The name.
+    pub instance: InstanceName,
+}
+
+/// Hands a customer over; false when that is so already.
+pub(crate) async fn escalate(
+    shared: &Shared,
+    instance: &Instance,
+    conversation: &Conversation,
+    trigger: Trigger,
+) -> Result<bool, StorageError> {
+    let store = &shared.store;
+    let config = store.support_config(instance.id).await?.unwrap_or_default();
+    let said = store.said(conversation.id, None, LOOK_BACK).await?;
+    let id: EscalationId = fresh_id();
+    let told = Telling { config: &config, conversation, said: &said, now: shared.now() };
+    let jobs = told.errands(id, &trigger).into_iter().map(|one| one.job(instance.id, told.now));
+    let change = Move {
+        escalation: Some(NewEscalation {
+            id,
+            reason: trigger.reason.as_str(),
+            keyword: trigger.keyword.clone(),
+            summary: told.summary(),
+        }),
+        jobs: jobs.collect(),
+        ..Move::of(conversation.id, Step::Escalate, trigger.cause.clone())
+    };
+    let moved = moves::make(shared, instance, change).await?;
+    let Moved::Done { .. } = moved else { return Ok(false) };
+    if told.phones().next().is_none() {
+        tracing::warn!(instance = %instance.id, "a customer waits and no support phone can be told");
+        store.alert_escalation(id, "there is no support phone to be told".to_owned()).await?;
+    }
+    Ok(true)
+}
+
+/// What the customer and the phones are told.
+struct Telling<'a> {
+    config: &'a SupportConfig,
+    conversation: &'a Conversation,
+    /// The latest first.
+    said: &'a [Said],
+    now: Millis,
+}
+
+impl Telling<'_> {
+    fn summary(&self) -> String {
+        summary(self.said.iter().map(|one| (one.role, one.content.as_str())))
+    }
+
+    /// The support phones but the customer's own.
+    fn phones(&self) -> impl Iterator<Item = &str> {
+        let others = self.config.phones.iter().map(|phone| phone.number.as_str());
+        others.filter(|phone| !super::relay::has_number(&self.conversation.addresses, phone))
+    }
+
+    fn errands(&self, id: EscalationId, trigger: &Trigger) -> Vec<Errand> {
+        let last = self.said.iter().find(|one| one.role == Role::User);
+        let phone = self.conversation.phone().unwrap_or_default();
+        let link = if phone.is_empty() { String::new() } else { format!("https://wa.me/{phone}") };
+        let (summary, reason) =
+            (self.summary(), trigger.reason.sentence(trigger.keyword.as_deref()));
+        let values = Values {
+            customer_name: self.conversation.name.as_deref().unwrap_or(phone),
+            customer_phone: phone,
+            last_message: last.map_or("", |one| one.content.as_str()),
+            summary: &summary,
+            reason: &reason,
+            link: &link,
+        };
+        let mut errands = Vec::new();
+        if !self.was_told_enough() {
+            let text = fill(self.customer_text(), &values);
+            errands.push(Errand::to_customer(self.conversation.id, text, format!("told:{id}")));
+        }
+        let text = fill(&self.config.support_template, &values);
+        errands.extend(self.phones().map(|phone| Errand {
+            escalation: Some(id),
+            ..Errand::to_phone(
+                self.conversation.id,
+                phone,
+                text.clone(),
+                format!("told:{id}:{phone}"),
+            )
+        }));
+        errands
+    }
+
+    fn customer_text(&self) -> &str {
+        match &self.config.business_hours {
+            Some(hours) if !hours.message.trim().is_empty() && !hours.is_open(self.now) => {
+                &hours.message
+            }
+            _ => &self.config.customer_template,
+        }
+    }
+
+    fn was_told_enough(&self) -> bool {
+        let told = self
+            .said
+            .iter()
+            .filter(|one| one.metadata["by"] == "template" && one.at.plus(TOLD_WITHIN) > self.now);
+        told.count() >= TOLD
+    }
+}
+
+impl Support {
+    /// A page of the escalations that a caller may see, the latest first.
+    ///
+    /// # Errors
+    /// [`ServiceError::InstanceNotFound`] when one is asked for that they may not see.
+    pub async fn escalations(
+        &self,
+        caller: &Caller,
+        asked: EscalationQuery,
+        page: Page,
+    ) -> Result<Vec<EscalationView>, ServiceError> {
+        let filter = EscalationFilter {
+            user: caller.user_of_lists(),
+            instances: self.scope(caller, asked.instance.as_ref()).await?,
+            resolved: asked.resolved,
+            reason: asked.reason,
+            from: asked.from,
+            to: asked.to,
+        };
+        let page = Page { take: page.take.min(MAX_EXPORT), ..page };
+        let found = self.shared.store.find_escalations(&filter, page).await?;
+        let mut names = HashMap::new();
+        let mut shown = Vec::with_capacity(found.len());
+        for escalation in found {
+            let name = self.name_of(escalation.conversation.instance_id, &mut names).await?;
+            shown.extend(name.map(|instance| EscalationView { escalation, instance }));
+        }
+        Ok(shown)
+    }
+
+    /// One escalation.
+    ///
+    /// # Errors
+    /// [`ServiceError::EscalationNotFound`] also for those of others.
+    pub async fn escalation(
+        &self,
+        caller: &Caller,
+        id: EscalationId,
+    ) -> Result<EscalationView, ServiceError> {
+        let (escalation, instance) = self.find_escalation(caller, id).await?;
+        Ok(EscalationView { escalation, instance: instance.name })
+    }
+
+    /// The person is done. A second time changes nothing.
+    ///
+    /// # Errors
+    /// [`ServiceError::EscalationNotFound`] also for those of others.
+    pub async fn resolve(
+        &self,
+        caller: &Caller,
+        id: EscalationId,
+        (note, hand_back): (Option<String>, bool),
+    ) -> Result<EscalationView, ServiceError> {
+        let (escalation, instance) = self.find_escalation(caller, id).await?;
+        if escalation.resolved_at.is_none() {
+            let step = Step::Resolve { hand_back };
+            let change = Move { note, ..Move::of(escalation.conversation.id, step, by(caller)) };
+            self.step(&instance, change).await?;
+        }
+        self.escalation(caller, id).await
+    }
+
+    /// The person was not done. A second time changes nothing.
+    ///
+    /// # Errors
+    /// [`ServiceError::EscalationNotFound`] also for those of others; [`ServiceError::ConversationOver`]
+    /// when the customer has another conversation by now.
+    pub async fn reopen(
+        &self,
+        caller: &Caller,
+        id: EscalationId,
+    ) -> Result<EscalationView, ServiceError> {
+        let (escalation, instance) = self.find_escalation(caller, id).await?;
+        if escalation.resolved_at.is_some() {
+            let change = Move::of(escalation.conversation.id, Step::Reopen, by(caller));
+            self.step(&instance, Move { reopened: Some(id), ..change }).await?;
+        }
+        self.escalation(caller, id).await
+    }
+
+    /// Hands a customer over. A second time changes nothing.
+    ///
+    /// # Errors
+    /// [`ServiceError::ConversationNotFound`] also for those of others; [`ServiceError::ConversationOver`].
+    pub async fn escalate(
+        &self,
+        caller: &Caller,
+        id: ConversationId,
+    ) -> Result<super::ConversationView, ServiceError> {
+        let (conversation, instance) = self.find(caller, id).await?;
+        let trigger = Trigger { reason: Reason::Api, keyword: None, cause: by(caller) };
+        escalate(&self.shared, &instance, &conversation, trigger).await?;
+        self.conversation(caller, id).await
+    }
+
+    async fn find_escalation(
+        &self,
+        caller: &Caller,
+        id: EscalationId,
+    ) -> Result<(Escalation, Instance), ServiceError> {
+        let found = self.shared.store.escalation(id).await?;
+        let escalation = found.ok_or(ServiceError::EscalationNotFound)?;
+        let instance = self.shared.store.instance(escalation.conversation.instance_id).await?;
+        let instance = instance.filter(|one| caller.sees(one));
+        Ok((escalation, instance.ok_or(ServiceError::EscalationNotFound)?))
+    }
+}
