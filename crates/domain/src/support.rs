@@ -139,6 +139,34 @@ pub fn is_repeated<'a>(said: impl IntoIterator<Item = (Role, &'a str)>) -> bool 
     more.len() == SAME - 1 && more.iter().all(|earlier| *earlier == last)
 }
 
+/// How an answer of the assistant turned out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Answered {
+    /// It understood that the customer asks for a person.
+    pub wants_person: bool,
+    /// It had nothing to say to the question.
+    pub unknown: bool,
+    /// The model or what it needs failed.
+    pub failed: bool,
+}
+
+/// So many answers in a row without knowing call a person.
+const UNKNOWN: usize = 2;
+
+/// Why a customer needs a person after what the assistant answered, the latest first.
+#[must_use]
+pub fn after_answers(answers: &[Answered]) -> Option<Reason> {
+    let last = answers.first()?;
+    if last.wants_person {
+        Some(Reason::Asked)
+    } else if last.failed {
+        Some(Reason::Failure)
+    } else {
+        let unknown = answers.iter().take(UNKNOWN).filter(|one| one.unknown).count();
+        (unknown == UNKNOWN).then_some(Reason::Unanswered)
+    }
+}
+
 /// So many characters of each of the last messages are in a summary.
 const EXCERPT: usize = 200;
 /// So many of the last messages are.
@@ -183,6 +211,17 @@ mod tests {
         assert!(is_repeated(thrice));
         assert!(!is_repeated(thrice[..3].iter().copied()));
         assert!(!is_repeated([user("ok"), user("ok"), user("ok")]), "one word is no question");
+    }
+
+    #[test]
+    fn an_assistant_that_does_not_know_twice_calls_a_person() {
+        let fine = Answered::default();
+        let unknown = Answered { unknown: true, ..fine };
+        assert_eq!(after_answers(&[unknown, fine, unknown]), None);
+        assert_eq!(after_answers(&[unknown, unknown, fine]), Some(Reason::Unanswered));
+        assert_eq!(after_answers(&[Answered { failed: true, ..fine }]), Some(Reason::Failure));
+        let asked = Answered { wants_person: true, ..unknown };
+        assert_eq!((after_answers(&[asked]), after_answers(&[])), (Some(Reason::Asked), None));
     }
 
     #[test]

@@ -47,8 +47,8 @@ pub use flowcore_engines::{crash_points, verifies_certificates};
 pub use flowcore_storage::{
     ApiKey, AuditEntry, AuditFilter, ChatFilter, ChatOverview, Contact, ContactFilter,
     Conversation, DatabaseOptions, Delivery, DeliveryAttempt, DeliveryFilter, DeliveryState,
-    InstanceCounts, Label, LoginSession, Mark, MasterKey, Media, MessageFilter, Note, Page,
-    Receipt, Retention, Said, StoredEvent, StoredMessage, Transition, User,
+    Escalation, InstanceCounts, Label, LoginSession, Mark, MasterKey, Media, MessageFilter, Note,
+    Page, Receipt, Retention, Said, StoredEvent, StoredKeyword, StoredMessage, Transition, User,
 };
 pub use groups::{Groups, NewGroup};
 pub use instances::linking::Linking;

@@ -193,10 +193,10 @@ impl Turns {
         heard: &Heard,
         config: Option<&SupportConfig>,
     ) -> Result<(), Failure> {
-        let is_new = self.note(heard).await?;
+        let (is_new, text) = self.note(heard).await?;
         let Some(config) = config else { return Ok(()) };
         let standing = heard.conversation.standing;
-        let trigger = self.trigger(heard).await?;
+        let trigger = self.trigger(heard, &text).await?;
         if standing.status == ConversationStatus::Escalated {
             // What called the person is in what they were told.
             if is_new || trigger.is_none() {
@@ -212,9 +212,8 @@ impl Turns {
     }
 
     /// Why the customer needs a person, as far as their words tell.
-    async fn trigger(&self, heard: &Heard) -> Result<Option<Trigger>, Failure> {
+    async fn trigger(&self, heard: &Heard, text: &str) -> Result<Option<Trigger>, Failure> {
         let store = &self.shared.store;
-        let text = heard.message.text.as_deref().unwrap_or_default();
         let all = store.support_keywords(heard.instance.id).await?;
         let keywords = Keywords::new(all.iter().map(|one| one.keyword.as_str()));
         let trigger = |reason, keyword: Option<String>| Trigger {
@@ -230,20 +229,22 @@ impl Turns {
         Ok(repeated.then(|| trigger(Reason::Repeated, None)))
     }
 
-    /// Notes the message; false when it is noted already.
-    async fn note(&self, heard: &Heard) -> Result<bool, Failure> {
+    /// Notes the message: whether it was not noted before, and what it says.
+    async fn note(&self, heard: &Heard) -> Result<(bool, String), Failure> {
         let message = &heard.message;
         let (role, by) =
             if message.from_me { (Role::Human, "phone") } else { (Role::User, "customer") };
+        let content = message.text.clone().unwrap_or_default();
         let said = Said {
             id: fresh_id(),
             message: Some(message.row_id),
             role,
-            content: message.text.clone().unwrap_or_default(),
+            content: content.clone(),
             metadata: json!({ "by": by, "kind": message.kind }),
             at: message.created_at,
         };
-        Ok(self.shared.store.append_said(&heard.conversation, said).await?)
+        let is_new = self.shared.store.append_said(&heard.conversation, said).await?;
+        Ok((is_new, content))
     }
 }
 

@@ -126,7 +126,8 @@ fn exact_at(text: &Text, words: &[String], start: usize) -> Option<usize> {
     same.then_some(end)
 }
 
-/// The end of the phrase that begins at a word.
+/// The end of the phrase that begins at a word. Its small words may be missing; others that stand between its
+/// words are counted.
 fn words_at(text: &Text, wanted: &[Want], start: usize) -> Option<usize> {
     let alone = wanted.len() == 1;
     let mut between = match wanted.len() {
@@ -134,27 +135,33 @@ fn words_at(text: &Text, wanted: &[Want], start: usize) -> Option<usize> {
         2 => BETWEEN_TWO,
         _ => BETWEEN_MORE,
     };
+    let last = wanted.len() - 1;
+    let is_small =
+        |number: usize| (1..last).contains(&number) && wanted[number].word.length() <= SMALL;
     let mut at = start;
+    let mut small: Vec<&Want> = Vec::new();
     for (number, want) in wanted.iter().enumerate() {
+        if is_small(number) {
+            small.push(want);
+            continue;
+        }
         loop {
             let word = text.words.get(at)?;
             if word.sentence != text.words[start].sentence {
                 return None;
             }
+            at += 1;
             if fits(word, want, alone) {
-                at += 1;
                 break;
             }
             if number == 0 {
                 return None;
             }
-            let inner = number + 1 < wanted.len();
-            if inner && want.word.length() <= SMALL {
-                break;
+            if !small.iter().any(|want| fits(word, want, alone)) {
+                between = between.checked_sub(1)?;
             }
-            between = between.checked_sub(1)?;
-            at += 1;
         }
+        small.clear();
     }
     Some(at)
 }

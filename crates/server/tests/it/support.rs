@@ -51,7 +51,8 @@ async fn until(server: &TestServer, path: &str, holds: impl Fn(&Value) -> bool) 
 }
 
 async fn set_up(server: &TestServer, phones: &[&str]) {
-    let phones: Vec<Value> = phones.iter().map(|one| json!({ "number": one, "name": "Tom" })).collect();
+    let phones: Vec<Value> =
+        phones.iter().map(|one| json!({ "number": one, "name": "Tom" })).collect();
     let body = json!({
         "isActive": true,
         "phones": phones,
@@ -77,7 +78,8 @@ async fn a_customer_reaches_a_person_and_comes_back() {
     server.post("/api/instances/shop/webhooks", webhook).await;
     set_up(&server, &[&tom]).await;
 
-    writes(&server, &ana, json!({ "to": shop, "text": "I don't need a human, just blue ones" })).await;
+    writes(&server, &ana, json!({ "to": shop, "text": "I don't need a human, just blue ones" }))
+        .await;
     writes(&server, &ana, json!({ "to": shop, "text": "Humann please!" })).await;
     got(&server, &ana, "One moment, Ana.").await;
     let notice = got(&server, &tom, &format!("https://wa.me/{ana}")).await;
@@ -86,7 +88,10 @@ async fn a_customer_reaches_a_person_and_comes_back() {
     assert_eq!((&event["event"], &event["data"]["reason"]), (&json!(events[0]), &json!("keyword")));
     assert_eq!(receiver.next().await["data"]["owner"], "human");
     let open = until(&server, "/api/escalations?instanceName=shop", |_| true).await;
-    assert_eq!((open["contact"]["phone"].as_str(), &open["keyword"]), (Some(&*ana), &json!("human")));
+    assert_eq!(
+        (open["contact"]["phone"].as_str(), &open["keyword"]),
+        (Some(&*ana), &json!("human"))
+    );
     let one = until(&server, "/api/conversations?status=escalated&owner=human", |_| true).await;
     assert_eq!(one["id"], open["conversationId"]);
 
@@ -96,7 +101,8 @@ async fn a_customer_reaches_a_person_and_comes_back() {
     writes(&server, &tom, reply).await;
     got(&server, &ana, "It leaves today").await;
     let path = format!("/api/conversations/{}/messages", text(&one["id"]));
-    until(&server, &path, |said| said["role"] == "human" && said["content"] == "It leaves today").await;
+    until(&server, &path, |said| said["role"] == "human" && said["content"] == "It leaves today")
+        .await;
     let answered = until(&server, "/api/escalations", |row| row["firstAnswerAt"].is_string()).await;
     assert_eq!(answered["id"], open["id"]);
 

@@ -240,7 +240,8 @@ pub(crate) async fn who_may_speak_is_kept_over_every_interleaving(kind: Kind) {
                         metadata: json!({}),
                     });
                     let said = harness.store.insert_outgoing(row).await.expect("no error");
-                    let may = before.standing.owner == Owner::Ai && before.standing.version == version;
+                    let may =
+                        before.standing.owner == Owner::Ai && before.standing.version == version;
                     let expected =
                         if may { OutgoingInsert::Inserted } else { OutgoingInsert::NotYourTurn };
                     assert_eq!(said, expected, "{:?}", before.standing);

@@ -1,9 +1,10 @@
-//! Whether what is said is refused: "I don't need …", "não preciso de …", "sin …", "… brauche ich nicht".
+//! Whether what is said is refused: "I don't need …", "não preciso de …", "sin …", "… brauche ich nicht",
+//! "… is not needed".
 //!
 //! A refusal reaches from its word to the end of its clause. It also ends at a word that turns the sentence
-//! ("but", "só"), where somebody begins anew ("I", "ich") after it has had its object, and where the word
-//! that follows it comes again ("não quero robô quero …"). Who can't do something has not refused it, and a
-//! question with "not" in it is a question.
+//! ("but", "só"), where somebody begins anew ("I", "ich") or wants something after it has had its object, and
+//! where the word that follows it comes again ("não quero robô quero …"). Who can't do something has not
+//! refused it, and a question with "not" in it is a question.
 
 use super::text::{Text, Word};
 
@@ -76,6 +77,40 @@ const TURNING: [&str; 17] = [
 ];
 /// Who speaks.
 const SPEAKING: [&str; 6] = ["i", "im", "eu", "yo", "ich", "wir"];
+/// Wanting: it is refused where it follows at once ("don't want"), and begins anew later.
+const WANTING: [&str; 12] = [
+    "want",
+    "wanna",
+    "need",
+    "get",
+    "give",
+    "quero",
+    "queria",
+    "preciso",
+    "quiero",
+    "quisiera",
+    "necesito",
+    "necesitaba",
+];
+/// The same in German, where a refusal follows what it refuses.
+const WANTING_ANEW: [&str; 5] = ["brauche", "mochte", "moechte", "benotige", "benoetige"];
+/// What is refused of a thing that was named before: "… is not needed".
+const NEEDED: [&str; 14] = [
+    "needed",
+    "necessary",
+    "required",
+    "preciso",
+    "precisa",
+    "necessario",
+    "necessaria",
+    "necesario",
+    "necesaria",
+    "falta",
+    "notig",
+    "noetig",
+    "notwendig",
+    "erforderlich",
+];
 /// Function words that only Portuguese has, where "no" is "in the".
 const PORTUGUESE: [&str; 24] = [
     "um", "uma", "uns", "umas", "nao", "em", "com", "voce", "voces", "vcs", "vc", "meu", "minha",
@@ -134,7 +169,10 @@ fn reaches(words: &[Word], at: usize, start: usize) -> bool {
         let word = word.plain();
         let anew = SPEAKING.contains(&word) && number != 1;
         let again = number > 1 && Some(word) == verb;
-        TURNING.contains(&word) || anew || again
+        let told = number.checked_sub(1).is_some_and(|at| SPEAKING.contains(&between[at].plain()));
+        let imperative = matches!(word, "get" | "give");
+        let wants = WANTING.contains(&word) && !told && (number > 1 || (imperative && number > 0));
+        TURNING.contains(&word) || anew || again || wants || WANTING_ANEW.contains(&word)
     })
 }
 
@@ -145,6 +183,10 @@ fn refused_behind(text: &Text, first: usize, start: usize, end: usize) -> bool {
     }
     let clause = text.words[start].clause;
     let behind = text.words[end..].iter().take_while(|word| word.clause == clause).count();
-    let last = end + behind;
-    behind > 0 && behind <= BACK && is_refusing(text, last - 1)
+    if behind == 0 || behind > BACK {
+        return false;
+    }
+    let last = end + behind - 1;
+    let needed = NEEDED.contains(&text.words[last].plain());
+    is_refusing(text, last) || (needed && (end..last).any(|at| is_refusing(text, at)))
 }
