@@ -67,7 +67,8 @@ pub use people::{OwnProfile, People, PersonView};
 pub use polls::PollAnswer;
 pub use qr::png_data_url;
 pub use support::{
-    ConversationQuery, ConversationView, EscalationQuery, EscalationView, Support, SupportPatch,
+    ConversationQuery, ConversationView, EscalationQuery, EscalationView, Held, Support,
+    SupportPatch,
 };
 pub use trace::{PassedOver, Trace, Traces};
 

@@ -12,7 +12,7 @@ mod settings;
 pub(crate) mod timer;
 
 pub use escalations::{EscalationQuery, EscalationView};
-pub use settings::SupportPatch;
+pub use settings::{Held, SupportPatch};
 
 use crate::accounts::Caller;
 use crate::conversations::MAX_ENTRIES;

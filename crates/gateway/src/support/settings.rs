@@ -29,9 +29,28 @@ pub struct SupportPatch {
     /// What the phones are told.
     pub support_template: Option<String>,
     /// When somebody is there.
-    pub business_hours: Option<Option<BusinessHours>>,
+    pub business_hours: Held<BusinessHours>,
     /// After how long nobody wrote the assistant goes on.
-    pub auto_return_minutes: Option<Option<i64>>,
+    pub auto_return_minutes: Held<i64>,
+}
+
+/// Something that can be taken away.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Held<T> {
+    /// It stays.
+    #[default]
+    Kept,
+    /// It is this from now on, or nothing.
+    Set(Option<T>),
+}
+
+impl<T> Held<T> {
+    fn over(self, now: Option<T>) -> Option<T> {
+        match self {
+            Self::Kept => now,
+            Self::Set(value) => value,
+        }
+    }
 }
 
 impl Support {
@@ -70,8 +89,8 @@ impl Support {
             phones,
             customer_template: patch.customer_template.unwrap_or(now.customer_template),
             support_template: patch.support_template.unwrap_or(now.support_template),
-            business_hours: patch.business_hours.unwrap_or(now.business_hours),
-            auto_return_minutes: patch.auto_return_minutes.unwrap_or(now.auto_return_minutes),
+            business_hours: patch.business_hours.over(now.business_hours),
+            auto_return_minutes: patch.auto_return_minutes.over(now.auto_return_minutes),
         };
         check(&config)?;
         let put =

@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use flowcore_domain::support::hours::BusinessHours;
 use flowcore_domain::support::{SupportConfig, SupportPhone};
-use flowcore_gateway::{ServiceError, StoredKeyword, SupportPatch};
+use flowcore_gateway::{Held, ServiceError, StoredKeyword, SupportPatch};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
@@ -22,16 +22,14 @@ pub(crate) struct Fields {
     customer_template: Option<String>,
     support_template: Option<String>,
     #[serde(deserialize_with = "named")]
-    business_hours: Option<Option<BusinessHours>>,
+    business_hours: Held<BusinessHours>,
     #[serde(deserialize_with = "named")]
-    auto_return_minutes: Option<Option<i64>>,
+    auto_return_minutes: Held<i64>,
 }
 
 /// Tells `null` from nothing.
-fn named<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
-    value: D,
-) -> Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(value).map(Some)
+fn named<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result<Held<T>, D::Error> {
+    Option::deserialize(value).map(Held::Set)
 }
 
 /// `GET /api/instances/{name}/support`

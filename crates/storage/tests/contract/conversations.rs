@@ -218,7 +218,7 @@ pub(crate) async fn who_may_speak_is_kept_over_every_interleaving(kind: Kind) {
     for round in 0..12 {
         let id = harness.instance(&format!("shop{round}")).await;
         let one = opened(&harness, id, ALICE, "first").await;
-        let (mut begun_at, mut moves) = (None, 0);
+        let (mut begun_at, mut changes) = (None, 0);
         for step in 0..30 {
             let before = harness.store.conversation(one.id).await.expect("read").expect("there");
             let act = ACTS[next() % ACTS.len()];
@@ -248,18 +248,18 @@ pub(crate) async fn who_may_speak_is_kept_over_every_interleaving(kind: Kind) {
                 }
                 Act::Moves(step) => {
                     let moved = harness.store.move_conversation(moving(one.id, step)).await;
-                    moves += i64::from(matches!(moved.expect("no error"), Moved::Done { .. }));
+                    changes += i64::from(matches!(moved.expect("no error"), Moved::Done { .. }));
                 }
                 Act::Restart => harness = harness.reopen().await,
             }
             let now = harness.store.conversation(one.id).await.expect("read").expect("there");
-            assert_eq!(now.standing.version, moves, "after {act:?}");
+            assert_eq!(now.standing.version, changes, "after {act:?}");
             if now.standing.status == ConversationStatus::Escalated {
                 assert_eq!(now.standing.owner, Owner::Human, "after {act:?}");
             }
         }
         let rows = harness.store.transitions(one.id, 100).await.expect("read");
-        assert_eq!(i64::try_from(rows.len()).expect("few"), moves);
+        assert_eq!(i64::try_from(rows.len()).expect("few"), changes);
         assert!(rows.windows(2).all(|two| two[0].owners.1 == two[1].owners.0));
     }
 }
