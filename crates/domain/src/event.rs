@@ -219,6 +219,12 @@ pub struct Envelope<'a> {
     pub server_url: &'a str,
     /// Always null: a secret has no place in a body that is forwarded and logged.
     pub apikey: Option<String>,
+    /// The event's id, the same in each copy and each attempt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Its place among the events of its instance; a gap is what was filtered out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seq: Option<i64>,
 }
 
 #[cfg(test)]

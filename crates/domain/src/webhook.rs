@@ -44,7 +44,7 @@ pub const MAX_PREVIOUS_SECRETS: usize = 3;
 pub enum Scope {
     /// Those of one instance.
     Instance(InstanceId),
-    /// Those of every instance that this user has or will have.
+    /// Those of every instance that this user has or will have; of all there are, while they are an admin.
     User(UserId),
 }
 

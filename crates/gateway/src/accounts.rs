@@ -43,6 +43,7 @@ use passwords::Passwords;
 use std::net::IpAddr;
 use std::sync::Arc;
 use throttle::Throttle;
+use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 /// How accounts are set up.
@@ -145,6 +146,8 @@ struct Parts {
     foreign: Option<Foreign>,
     foreign_quotas: Quotas,
     limits: Option<Limits>,
+    /// Counts what was done that is noted.
+    changes: watch::Sender<u64>,
 }
 
 impl Accounts {
@@ -162,8 +165,16 @@ impl Accounts {
             foreign: foreign.map_err(|error| StartError::Http(error.to_string()))?,
             foreign_quotas: Quotas::default().patched(&config.foreign_quotas),
             limits: config.rate.map(Limits::new),
+            changes: watch::Sender::new(0),
         };
         Ok(Self { shared, admin, parts: Arc::new(parts) })
+    }
+
+    /// Wakes who holds on to a credential after each change that goes to the audit log: it may be about
+    /// theirs.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.parts.changes.subscribe()
     }
 
     /// Who comes with this credential as Bearer: a key, or a token of ours or of others.

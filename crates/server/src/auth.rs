@@ -5,6 +5,10 @@
 //! [`guard`] stands before every route (see `surface`) and leaves who was recognised in the request, from
 //! where [`Authenticated`] and the dashboard's `Viewer` take them.
 
+mod standing;
+
+pub(crate) use standing::{Doubt, Standing};
+
 use crate::app::AppState;
 use crate::client::Arrival;
 use crate::dashboard::session::Viewer;

@@ -117,23 +117,26 @@ pub(crate) const TABLE_EXISTS: [&str; 2] = [
 ];
 
 /// Takes `$2` numbers for the events of an instance; returns the last, and the enabled webhooks with the
-/// kinds of events that each wants. On PostgreSQL this holds the row of the instance until the commit, so
+/// kinds of events that each wants: those of the instance, of its owner, and of admins. On PostgreSQL this holds the row of the instance until the commit, so
 /// its numbers are in the order of commits, tells [`EVENTS_SETTLED`] that events are on their way, and keeps
 /// the pauses of these webhooks from ending before the commit: what is parked now would not be seen then.
 pub(crate) const TAKE_EVENT_NUMBERS: [&str; 2] = [
     "UPDATE whatsapp_instances SET event_seq = event_seq + $2 \
      WHERE id = $1 AND retired_at IS NULL RETURNING event_seq, \
      (SELECT string_agg(webhook_endpoints.id || ' ' || events, '|') FROM webhook_endpoints \
-     WHERE enabled AND (instance_id = $1 OR user_id = \
-     (SELECT owned.user_id FROM whatsapp_instances owned WHERE owned.id = $1))) AS targets",
+     WHERE enabled AND (instance_id = $1 OR (user_id > '' AND (user_id = \
+     (SELECT owned.user_id FROM whatsapp_instances owned WHERE owned.id = $1) \
+     OR (SELECT role FROM profiles WHERE id = user_id) = 'admin')))) AS targets",
     "UPDATE whatsapp_instances SET event_seq = event_seq + $2 \
      WHERE id = $1 AND retired_at IS NULL RETURNING event_seq, \
      (SELECT string_agg(webhook_endpoints.id || ' ' || events, '|') FROM webhook_endpoints \
-     WHERE enabled AND (instance_id = $1 OR user_id = \
-     (SELECT owned.user_id FROM whatsapp_instances owned WHERE owned.id = $1))) AS targets, \
+     WHERE enabled AND (instance_id = $1 OR (user_id IS NOT NULL AND (user_id = \
+     (SELECT owned.user_id FROM whatsapp_instances owned WHERE owned.id = $1) \
+     OR (SELECT role FROM profiles WHERE id = user_id) = 'admin')))) AS targets, \
      (SELECT COUNT(*) FROM (SELECT 1 FROM webhook_endpoints \
-     WHERE enabled AND paused_until IS NOT NULL AND (instance_id = $1 OR user_id = \
-     (SELECT owned.user_id FROM whatsapp_instances owned WHERE owned.id = $1)) FOR SHARE) held) AS held, \
+     WHERE enabled AND paused_until IS NOT NULL AND (instance_id = $1 OR (user_id IS NOT NULL \
+     AND (user_id = (SELECT owned.user_id FROM whatsapp_instances owned WHERE owned.id = $1) \
+     OR (SELECT role FROM profiles WHERE id = user_id) = 'admin'))) FOR SHARE) held) AS held, \
      pg_advisory_xact_lock_shared(hashtext('flowcore events'), hashtext(current_schema()))",
 ];
 

@@ -88,14 +88,16 @@ impl Store {
         self.read_webhooks(ask.bind(scope)).await
     }
 
-    /// The endpoints that get an instance's events: its own, and those of all its owner's instances.
+    /// The endpoints that get an instance's events: its own, those of all its owner's instances, and
+    /// those of admins.
     pub async fn webhooks_hearing(
         &self,
         instance: InstanceId,
     ) -> Result<Vec<Webhook>, StorageError> {
         let ask = query(
             "SELECT * FROM webhook_endpoints WHERE instance_id = $1 OR user_id = \
-             (SELECT user_id FROM whatsapp_instances WHERE id = $1) ORDER BY id",
+             (SELECT owned.user_id FROM whatsapp_instances owned WHERE owned.id = $1) \
+             OR (SELECT role FROM profiles WHERE id = user_id) = 'admin' ORDER BY id",
         );
         self.read_webhooks(ask.bind(instance)).await
     }

@@ -103,7 +103,8 @@ suite! {
         chats_that_are_left_out_are_not_delivered
         an_endpoint_with_much_to_do_leaves_room_for_others
         what_waits_for_twenty_hours_arrives_in_order_and_costs_few_attempts
-        an_endpoint_of_a_user_hears_all_their_instances_and_orders_each;
+        an_endpoint_of_a_user_hears_all_their_instances_and_orders_each
+        an_endpoint_of_an_admin_hears_the_instances_of_everybody;
     durability:
         many_writers_commit_together_and_the_failing_ones_fail_alone
         a_store_that_was_dropped_without_being_closed_has_lost_nothing

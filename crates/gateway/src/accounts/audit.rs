@@ -37,6 +37,7 @@ impl Accounts {
             let Deed { action, target, data } = deed;
             let entry = AuditEntry { action, target, data, ..under_way.entry().clone() };
             tell(self.shared.store.complete_audit(entry).await);
+            self.parts.changes.send_modify(|count| *count += 1);
         }
     }
 

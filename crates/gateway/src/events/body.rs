@@ -64,6 +64,8 @@ impl Bodies {
             sender: delivery.sender.as_ref().map(ToString::to_string),
             server_url: &poster.server_url,
             apikey: None,
+            id: Some(event.id.text()),
+            seq: Some(delivery.event.seq),
         })?;
         Ok(Body { bytes, _room: room })
     }

@@ -45,6 +45,7 @@ pub(crate) async fn run(
     } else {
         webhook.url.clone()
     };
+    let id: EventId = crate::fresh_id();
     let envelope = Envelope {
         event: SAMPLE,
         instance: name,
@@ -54,10 +55,11 @@ pub(crate) async fn run(
         sender: None,
         server_url: &poster.server_url,
         apikey: None,
+        id: Some(id.text()),
+        seq: None,
     };
     let body = serde_json::to_string(&envelope)
         .map_err(|error| ServiceError::Internal(error.to_string()))?;
-    let id: EventId = crate::fresh_id();
     let signed = Poster::sign(webhook, &id.text(), now, body.as_bytes());
     let outcome = poster.post(webhook, &url, &signed, (body.clone().into_bytes(), now)).await;
     let own = webhook.sent_headers(now).into_keys().map(|name| (name, HIDDEN.to_owned()));

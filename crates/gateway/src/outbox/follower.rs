@@ -143,10 +143,9 @@ impl Follower {
             sender: sender.as_ref().map(ToString::to_string),
             server_url: &self.server_url,
             apikey: None,
+            id: Some(event.id.text()),
+            seq: Some(stored.seq),
         };
-        let mut body = json!(envelope);
-        body["id"] = json!(event.id.text());
-        body["seq"] = json!(stored.seq);
-        Seen::Event { id: event.id, kind: event.kind, body }
+        Seen::Event { id: event.id, kind: event.kind, body: json!(envelope) }
     }
 }

@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, broadcast};
 const MAX_FOLLOWERS: usize = 1000;
 
 /// Which events a stream has.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FollowFilter {
     /// Only those of this instance.
     pub instance: Option<InstanceName>,

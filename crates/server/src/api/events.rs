@@ -1,10 +1,11 @@
 //! Events as they happen, over SSE and over WebSocket: the same ones, with the same ids to come back with.
 //!
-//! Both end when the server stops; a client comes back with the last id that it saw and misses nothing.
+//! Both end when the server stops; a client comes back with the last id that it saw and misses nothing. They
+//! also end when the credential that opened them does.
 
 use super::webhooks::unknown_event;
 use crate::app::AppState;
-use crate::auth::Authenticated;
+use crate::auth::{Authenticated, Standing};
 use crate::extract::{Asked, instance_name};
 use crate::problem::Problem;
 use axum::extract::State;
@@ -89,6 +90,7 @@ pub(crate) async fn stream(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
     Asked(query): Asked<Query>,
+    standing: Standing,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let follower = follow(&state, &caller, query, &headers).await?;
@@ -101,6 +103,7 @@ pub(crate) async fn stream(
         };
         Some((Ok(event), follower))
     });
+    let events = events.take_until(Box::pin(standing.ends()));
     let events = events.take_until(state.stopping.clone().cancelled_owned());
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
@@ -110,6 +113,7 @@ pub(crate) async fn socket(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
     Asked(query): Asked<Query>,
+    standing: Standing,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Problem> {
@@ -117,7 +121,7 @@ pub(crate) async fn socket(
     let follower = follow(&state, &caller, query, &headers).await?;
     let stopping = state.stopping.clone();
     let upgrade = upgrade.max_message_size(MAX_FROM_CLIENT).max_frame_size(MAX_FROM_CLIENT);
-    Ok(upgrade.on_upgrade(async move |socket| talk(socket, follower, stopping).await))
+    Ok(upgrade.on_upgrade(async move |socket| talk(socket, follower, (stopping, standing)).await))
 }
 
 /// Browsers let any site open a WebSocket here and send the dashboard's cookie along.
@@ -136,12 +140,22 @@ fn same_origin(headers: &HeaderMap) -> Result<(), Problem> {
     ))
 }
 
-async fn talk(mut socket: WebSocket, mut follower: Follower, stopping: CancellationToken) {
+async fn talk(
+    mut socket: WebSocket,
+    mut follower: Follower,
+    (stopping, standing): (CancellationToken, Standing),
+) {
+    let mut goodbye = (close_code::AWAY, "come back with the last id");
+    let mut ended = std::pin::pin!(standing.ends());
     let mut ping = interval(KEEP_ALIVE);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let message = tokio::select! {
             () = stopping.cancelled() => break,
+            () = &mut ended => {
+                goodbye = (close_code::POLICY, "the credential has ended");
+                break;
+            }
             seen = next(&mut follower) => match seen {
                 Some(Seen::Event { body, .. }) => Message::Text(body.to_string().into()),
                 Some(Seen::Missed) => Message::Text(missed().to_string().into()),
@@ -157,8 +171,8 @@ async fn talk(mut socket: WebSocket, mut follower: Follower, stopping: Cancellat
             return;
         }
     }
-    let code = close_code::AWAY;
-    let goodbye = CloseFrame { code, reason: "come back with the last id".into() };
+    let (code, reason) = goodbye;
+    let goodbye = CloseFrame { code, reason: reason.into() };
     // Who is gone needs no goodbye.
     let _ = timeout(SEND_WITHIN, socket.send(Message::Close(Some(goodbye)))).await;
 }

@@ -7,6 +7,7 @@
 //! too slow is cut off and sees it.
 
 use crate::app::AppState;
+use crate::auth::Doubt;
 use crate::client::Arrival;
 use axum::http::header;
 use axum::http::request::Parts;
@@ -63,11 +64,12 @@ async fn admit(socket: SocketRef, State(state): State<AppState>) -> Result<(), R
 }
 
 async fn serve(socket: SocketRef, State(state): State<AppState>) {
-    let follower = match asked(&socket, &state).await {
-        Ok((caller, filter)) => follow(&state, &caller, filter).await,
-        Err(refused) => Err(refused),
+    let asked = asked(&socket, &state).await;
+    let follower = match &asked {
+        Ok((caller, filter)) => follow(&state, caller, filter.clone()).await,
+        Err(_) => Err(Refused::Unauthorized),
     };
-    let Ok(follower) = follower else {
+    let (Ok(asked), Ok(follower)) = (asked, follower) else {
         // It was admitted a moment ago: the key or the instance is gone.
         let _ = socket.disconnect();
         return;
@@ -78,7 +80,32 @@ async fn serve(socket: SocketRef, State(state): State<AppState>) {
         told.cancel();
         std::future::ready(())
     });
-    state.tasks.spawn(tell(socket, follower, gone, state.stopping.clone()));
+    let ends = ends(socket.clone(), state.clone(), asked);
+    let stopping = state.stopping.clone();
+    state.tasks.spawn(async move {
+        tokio::select! {
+            () = gone.cancelled() => return,
+            () = stopping.cancelled() => return,
+            () = tell(&socket, follower) => {}
+            () = ends => {}
+        }
+        // Fails only when it is gone already.
+        let _ = socket.disconnect();
+    });
+}
+
+/// Resolves when the key, or what its owner chose to be told, is not what it was when the namespace was
+/// joined: the client comes back to the new state, or is refused.
+async fn ends(socket: SocketRef, state: AppState, joined: (Caller, FollowFilter)) {
+    let mut doubt = Doubt::new(&state);
+    loop {
+        doubt.arises().await;
+        match asked(&socket, &state).await {
+            Ok(now) if now == joined => {}
+            Err(Refused::Unavailable) => {}
+            Ok(_) | Err(_) => return,
+        }
+    }
 }
 
 /// Who asks, and for what: the namespace is the instance.
@@ -135,19 +162,10 @@ fn key_of(parts: &Parts) -> Option<String> {
     query.split('&').find_map(|pair| pair.strip_prefix("apikey=")).map(str::to_owned)
 }
 
-async fn tell(
-    socket: SocketRef,
-    mut follower: Follower,
-    gone: CancellationToken,
-    stopping: CancellationToken,
-) {
+/// Tells what is seen until nothing more can be told.
+async fn tell(socket: &SocketRef, mut follower: Follower) {
     loop {
-        let seen = tokio::select! {
-            () = gone.cancelled() => return,
-            () = stopping.cancelled() => return,
-            seen = follower.next() => seen,
-        };
-        let sent = match seen {
+        let sent = match follower.next().await {
             Ok(Some(Seen::Event { kind, mut body, .. })) => {
                 // Who listens here speaks Evolution's dialect.
                 BytesForm::Objects.write(&mut body["data"]);
@@ -157,13 +175,11 @@ async fn tell(
             Ok(None) => return,
             Err(error) => {
                 tracing::warn!(%error, "a socket's events end");
-                break;
+                return;
             }
         };
         if sent.is_err() {
-            break;
+            return;
         }
     }
-    // Fails only when it is gone already.
-    let _ = socket.disconnect();
 }

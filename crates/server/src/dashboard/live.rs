@@ -9,6 +9,7 @@ use super::pages::HomeQuery;
 use super::session::Viewer;
 use super::view::{Card, CardFragment, CardsFragment, Link, LinkFragment};
 use crate::app::AppState;
+use crate::auth::Doubt;
 use crate::extract::Asked;
 use crate::problem::Problem;
 use askama::Template;
@@ -24,10 +25,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
-use tokio::time::{Interval, MissedTickBehavior, interval};
 
-/// How often the stream looks whether its session still stands.
-const SESSION_CHECK: Duration = Duration::from_secs(30);
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 type Events = Vec<Result<Event, Infallible>>;
@@ -47,7 +45,7 @@ struct Tab {
     viewer: Viewer,
     query: HomeQuery,
     live: Receiver<Arc<LiveEvent>>,
-    check: Interval,
+    doubt: Doubt,
     begun: bool,
 }
 
@@ -61,11 +59,9 @@ pub(crate) async fn stream(
         return Err(Problem::unauthorized("The session has ended. Sign in again."));
     };
     let live = state.gateway.live().subscribe();
-    let mut check = interval(SESSION_CHECK);
-    check.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    check.reset();
+    let doubt = Doubt::new(&state);
     let stopping = state.stopping.clone();
-    let tab = Tab { state, viewer, query, live, check, begun: false };
+    let tab = Tab { state, viewer, query, live, doubt, begun: false };
     let events = stream::unfold(tab, next).flat_map(stream::iter);
     let events = events.take_until(stopping.cancelled_owned());
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
@@ -81,7 +77,7 @@ async fn next(mut tab: Tab) -> Option<(Events, Tab)> {
     loop {
         let received = tokio::select! {
             received = tab.live.recv() => received,
-            _ = tab.check.tick() => {
+            () = tab.doubt.arises() => {
                 if !tab.session_stands().await {
                     return None;
                 }

@@ -165,6 +165,40 @@ async fn a_websocket_has_the_same_events() {
 }
 
 #[tokio::test]
+async fn streams_end_with_the_key_that_opened_them() {
+    let server = TestServer::start().await;
+    let (status, made) = server.post("/api/keys", json!({ "name": "screen" })).await;
+    assert_eq!(status, StatusCode::CREATED, "{made}");
+    let key = text(&made["key"]);
+    let request = server.plain(Method::GET, "/api/events").header("apikey", &key);
+    let response = request.send().await.expect("an answer");
+    let mut stream = Listener { response, read: String::new() };
+    let mut request = socket_request(&server, "");
+    request.headers_mut().insert("apikey", key.parse().expect("a header"));
+    let (mut socket, _) = tokio_tungstenite::connect_async(request).await.expect("a socket");
+    let mut others = Listener::open(&server, "").await;
+    server.connect("shop").await;
+    stream.until("instance.create").await;
+
+    let gone = server.api(Method::DELETE, &format!("/api/keys/{}", text(&made["id"])));
+    assert!(answer(gone).await.0.is_success());
+    while stream.next().await.is_some() {}
+    let goodbye = async {
+        loop {
+            if let Message::Close(Some(frame)) = socket.next().await.expect("a frame").expect("it")
+            {
+                return u16::from(frame.code);
+            }
+        }
+    };
+    assert_eq!(timeout(DEADLINE, goodbye).await.expect("in time"), 1008);
+    server.connect("other").await;
+    others.until("instance.create").await;
+    others.until("instance.create").await;
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn pages_of_other_sites_open_no_websocket() {
     let server = TestServer::start().await;
     let mut request = socket_request(&server, "");

@@ -1,14 +1,16 @@
 //! Deliveries: in order per chat, leased, retried, never lost.
 
+use crate::accounts;
 use crate::harness::{ALICE, BOB, Harness, Kind, NOW, event, fresh, inbound, webhook};
 use flowcore_domain::clock::Millis;
 use flowcore_domain::event::{EventKind, NewEvent};
 use flowcore_domain::id::{InstanceId, WebhookId};
+use flowcore_domain::quota::Quotas;
 use flowcore_domain::webhook::{
     Attempt, BREAK_AFTER, ChatFilter, NextStep, OffBecause, Scope, Turn, Webhook, after_attempt,
 };
 use flowcore_storage::{
-    Again, Claim, ClaimedDelivery, DeliveryFilter, DeliveryState, PassedOver, Settlement,
+    Again, Claim, ClaimedDelivery, DeliveryFilter, DeliveryState, NewInstance, PassedOver, Settlement,
 };
 use std::time::{Duration, Instant};
 
@@ -363,6 +365,25 @@ pub(crate) async fn an_endpoint_with_much_to_do_leaves_room_for_others(kind: Kin
     };
     assert_eq!(due(&[]).await.expect("read"), Some(NOW));
     assert_eq!(due(&no).await.expect("read"), Some(NOW.plus(LEASE)), "what the other one has");
+}
+
+pub(crate) async fn an_endpoint_of_an_admin_hears_the_instances_of_everybody(kind: Kind) {
+    let harness = Harness::new(kind).await;
+    let anna = accounts::user(&harness, "anna", Quotas::default()).await.id;
+    let bert = accounts::user(&harness, "bert", Quotas::default()).await.id;
+    let of_anna = NewInstance { user_id: anna, ..harness.new_instance("one") };
+    let one = harness.store.create_instance(of_anna, vec![]).await.expect("made").id;
+    let endpoint = |user| Webhook { scope: Scope::User(user), ..webhook(one, &[]) };
+    let (of_admin, of_bert) = (endpoint(harness.user), endpoint(bert));
+    for made in [&of_admin, &of_bert] {
+        assert!(harness.store.create_webhook(made.clone()).await.expect("stored"));
+    }
+    let hearing = harness.store.webhooks_hearing(one).await.expect("read");
+    assert_eq!(hearing, std::slice::from_ref(&of_admin), "bert hears only his own");
+    write(&harness, one, ALICE, "1").await;
+    let claimed = claim(&harness, NOW).await;
+    assert_eq!(chats(&claimed), [(1, ALICE)]);
+    assert_eq!(claimed[0].webhook.id, of_admin.id);
 }
 
 pub(crate) async fn an_endpoint_of_a_user_hears_all_their_instances_and_orders_each(kind: Kind) {
