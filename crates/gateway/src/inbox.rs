@@ -19,6 +19,7 @@ use flowcore_domain::message::{Inbound, InboundMessage, MessageChange};
 use flowcore_storage::{Attention, InboundRow};
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::mpsc;
 
 /// Where the session of one instance hands in what it saw.
@@ -76,9 +77,13 @@ impl Inbox {
         let now = self.shared.now();
         let works = rows.iter().any(|row| !row.jobs.is_empty());
         let ids: Vec<_> = rows.iter().map(|row| (row.event.id, row.message.id.clone())).collect();
+        let began = Instant::now();
         let stored = self.shared.store.commit_inbound(self.instance_id, rows, now).await;
         let stored = stored.map_err(|error| CommitError(error.to_string()))?;
+        metrics::histogram!("flowcore_inbox_commit_seconds").record(began.elapsed());
         let told = stored.iter().filter(|one| one.event.kind == EventKind::MessagesUpsert).count();
+        metrics::counter!("flowcore_messages_received_total").increment(told as u64);
+        metrics::counter!("flowcore_messages_repeated_total").increment((ids.len() - told) as u64);
         if told < ids.len() {
             let known = ids.iter().filter(|(id, _)| stored.iter().all(|one| one.event.id != *id));
             for (_, message) in known {

@@ -31,6 +31,7 @@ mod qr;
 mod support;
 mod trace;
 mod turns;
+mod vitals;
 
 pub use accounts::{
     AccountError, Accounts, AccountsConfig, AdminKey, Allowance, BrowserSession, Caller, Client,
@@ -71,6 +72,7 @@ pub use support::{
     SupportPatch,
 };
 pub use trace::{PassedOver, Trace, Traces};
+pub use vitals::Vitals;
 
 use clock::SystemClock;
 use events::post::Poster;

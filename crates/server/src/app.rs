@@ -11,7 +11,7 @@ use crate::evolution::{self, EvolutionSettings};
 use crate::replay::Replays;
 use crate::surface::Route;
 use crate::tls::{Tls, TlsError};
-use crate::{listener, router};
+use crate::{listener, metrics, router};
 use flowcore_domain::network::Network;
 use flowcore_gateway::{
     AccountsConfig, Gateway, GatewayConfig, Mark, NewAdmin, StartError, Started,
@@ -103,6 +103,7 @@ impl std::fmt::Debug for Running {
 /// # Errors
 /// [`ServeError`] when the port or the data directory can't be used.
 pub async fn serve(config: ServerConfig, mark: Mark) -> Result<Running, ServeError> {
+    metrics::begin();
     let (listener, addr) = bind(&config.host, config.port).await?;
     let access = config.access;
     let tls = access.tls.as_ref().map(Tls::open).transpose()?;

@@ -48,7 +48,7 @@ use std::collections::BTreeMap;
 pub struct EvolutionSettings {
     /// Lists of instances show their tokens.
     pub expose_tokens: bool,
-    /// `/metrics` is served, to whom.
+    /// Who reads `/metrics` besides those with a key.
     pub metrics: Option<MetricsAccess>,
     /// Where the events of all the admin's instances go; without an address, nowhere any more. `None`
     /// leaves what there is.

@@ -29,6 +29,7 @@ mod functions;
 mod health;
 mod ledger;
 mod listener;
+mod metrics;
 mod openapi;
 mod problem;
 mod qr;

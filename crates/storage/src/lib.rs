@@ -39,6 +39,7 @@ mod statuses;
 mod support;
 mod trace;
 mod vault;
+mod vitals;
 mod webhooks;
 
 pub use accounts::{

@@ -12,6 +12,7 @@ use super::under_way::UnderWay;
 use crate::Shared;
 use crate::outbox::render;
 use flowcore_domain::backoff::Backoff;
+use flowcore_domain::clock::Millis;
 use flowcore_domain::webhook::{Attempt, after_attempt};
 use flowcore_storage::{ClaimedDelivery, Settlement, StorageError, StoredEvent};
 use std::sync::Arc;
@@ -118,6 +119,7 @@ impl Worker {
         let now = self.shared.now();
         let Posted { status, wait, answer, duration_ms } = posted;
         let attempt = status.as_ref().map_or(Attempt::Unreachable, |code| Attempt::Answered(*code));
+        count(&delivery, attempt, (now, duration_ms));
         let dice = (rand::random(), wait);
         let settlement = Settlement {
             step: after_attempt(attempt, delivery.attempts + 1, delivery.since, now, dice),
@@ -179,5 +181,21 @@ impl Worker {
         };
         let signed = Poster::sign(webhook, &event.id.text(), now, &body.bytes);
         self.poster.post(webhook, &destination, &signed, (body.bytes, now)).await
+    }
+}
+
+/// An attempt is over: how it went, how long it took, and how old the event was when it arrived.
+fn count(delivery: &ClaimedDelivery, attempt: Attempt, (now, duration_ms): (Millis, u64)) {
+    let word = match attempt {
+        Attempt::Answered(200..=299) => "delivered",
+        Attempt::Answered(_) => "refused",
+        Attempt::Unreachable => "unreachable",
+    };
+    metrics::counter!("flowcore_webhook_attempts_total", "outcome" => word).increment(1);
+    let took = Duration::from_millis(duration_ms);
+    metrics::histogram!("flowcore_webhook_attempt_seconds").record(took);
+    if word == "delivered" {
+        let age = u64::try_from(now.0 - delivery.event.event.at.0).unwrap_or(0);
+        metrics::histogram!("flowcore_webhook_lag_seconds").record(Duration::from_millis(age));
     }
 }

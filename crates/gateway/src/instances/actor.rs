@@ -475,6 +475,7 @@ impl Actor {
                 picture,
             };
             events.push(render::connection(self.id, &self.name, &news, now));
+            count(state.status(), state.reason());
         }
         let stopped = matches!(state, State::Stopped { .. });
         // A stop that was asked for is none that needs to be told: it may be half of a restart.
@@ -507,4 +508,10 @@ fn wanted(state: &State, started: bool) -> Option<bool> {
 fn stored_state(instance: &Instance) -> State {
     let ever_started = instance.status != Status::Created;
     State::stored(instance.identity.clone(), instance.reason, ever_started)
+}
+
+fn count(status: Status, reason: Option<Reason>) {
+    let labels =
+        [("status", status.as_str()), ("reason", reason.map_or("none", Reason::as_str))];
+    metrics::counter!("flowcore_connection_changes_total", &labels).increment(1);
 }

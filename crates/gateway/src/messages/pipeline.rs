@@ -134,7 +134,14 @@ async fn send_stored(
         recipients: message.recipients.clone(),
         proto: message.proto.clone(),
     };
-    match session.send(&outgoing).await {
+    let outcome = session.send(&outgoing).await;
+    let word = match &outcome {
+        Ok(_) => "written",
+        Err(error) if error.is_retryable() => "waits",
+        Err(_) => "refused",
+    };
+    metrics::counter!("flowcore_messages_sent_total", "outcome" => word).increment(1);
+    match outcome {
         Ok(sent) => {
             let events = vec![render::sent(message, sent.at)];
             let record = || shared.store.record_sent(message.row_id, sent.at, events.clone());

@@ -75,16 +75,15 @@ impl MetricsAccess {
     }
 }
 
-/// `GET /metrics`: names of instances are in them, so not for everybody unless the operator says so.
+/// `GET /metrics`: names of instances are in them, so not for everybody unless the operator says so. The
+/// server's own numbers are for its admins.
 pub(super) async fn metrics(
     State(state): State<AppState>,
     Extension(arrival): Extension<Arrival>,
     headers: HeaderMap,
 ) -> Response {
-    let Some(admitted) = &state.evolution.metrics else {
-        return super::unknown(&axum::http::Method::GET, "/metrics");
-    };
-    let caller = if admitted.admits(&headers) {
+    let opened = state.evolution.metrics.as_ref();
+    let caller = if opened.is_some_and(|opened| opened.admits(&headers)) {
         state.gateway.accounts().admin()
     } else if let Ok(caller) =
         access::recognise(&state, (&headers, &arrival.client), Scope::Read).await
@@ -97,7 +96,11 @@ pub(super) async fn metrics(
     match instance::visible(&state, &caller).await {
         Ok(views) => {
             let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-            (kind, exposition(&state.url, &views)).into_response()
+            let mut text = exposition(&state.url, &views);
+            if caller.is_admin() {
+                text.push_str(&crate::metrics::page(&state).await);
+            }
+            (kind, text).into_response()
         }
         Err(refusal) => refusal.into_response(),
     }

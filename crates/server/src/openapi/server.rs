@@ -28,10 +28,9 @@ pub(super) fn operations() -> Vec<Operation> {
         op(TAG, "GET /", "The welcome of Evolution API, for who does not accept text/html")
             .answers(200, "{status: integer, message: string, version: string, clientName: string}"),
         op(TAG, "GET /openapi.json", "This document").answers(200, "{openapi: string}").answers_nothing(304),
-        op(TAG, "GET /metrics", "Numbers for Prometheus, when the operator has switched them on")
+        op(TAG, "GET /metrics", "Numbers for Prometheus")
             .answers_with(200, "text/plain", shape("string"))
-            .answers_with(401, "text/plain", shape("string"))
-            .answers(404, "EvolutionRefusal"),
+            .answers_with(401, "text/plain", shape("string")),
         op(TAG, "GET /api/events", "Events as they happen, as server-sent events")
             .query(events)
             .answers_with(200, "text/event-stream", shape("string"))

@@ -10,7 +10,8 @@ use flowcore_domain::webhook::{
     Attempt, BREAK_AFTER, ChatFilter, NextStep, OffBecause, Scope, Turn, Webhook, after_attempt,
 };
 use flowcore_storage::{
-    Again, Claim, ClaimedDelivery, DeliveryFilter, DeliveryState, NewInstance, PassedOver, Settlement,
+    Again, Claim, ClaimedDelivery, DeliveryFilter, DeliveryState, NewInstance, PassedOver,
+    Settlement,
 };
 use std::time::{Duration, Instant};
 

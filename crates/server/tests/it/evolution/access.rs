@@ -86,8 +86,10 @@ async fn lists_show_tokens_only_when_the_operator_opens_it() {
 #[tokio::test]
 async fn metrics_are_for_who_may_read_them() {
     let server = TestServer::start().await;
-    let (status, _) = get(&server, "/metrics").await;
-    assert_eq!(status, StatusCode::NOT_FOUND, "not unless the operator wants them");
+    let response = server.plain(Method::GET, "/metrics").send().await.expect("an answer");
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "not unless the operator opens them");
+    let response = server.api(Method::GET, "/metrics").send().await.expect("an answer");
+    assert_eq!(response.status(), StatusCode::OK);
     let TestServer { server: running, network, http, folder } = server;
     running.stop().await;
     let mut config = config(folder.path(), &network);
