@@ -11,7 +11,7 @@ use crate::evolution::{self, EvolutionSettings};
 use crate::replay::Replays;
 use crate::surface::Route;
 use crate::tls::{Tls, TlsError};
-use crate::{listener, metrics, router};
+use crate::{limits, listener, metrics, router};
 use flowcore_domain::network::Network;
 use flowcore_gateway::{
     AccountsConfig, Gateway, GatewayConfig, Mark, NewAdmin, StartError, Started,
@@ -104,6 +104,7 @@ impl std::fmt::Debug for Running {
 /// [`ServeError`] when the port or the data directory can't be used.
 pub async fn serve(config: ServerConfig, mark: Mark) -> Result<Running, ServeError> {
     metrics::begin();
+    limits::raise_open_files();
     let (listener, addr) = bind(&config.host, config.port).await?;
     let access = config.access;
     let tls = access.tls.as_ref().map(Tls::open).transpose()?;

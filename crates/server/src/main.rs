@@ -10,7 +10,7 @@ use flowcore_gateway::Mark;
 use flowcore_gateway::operator::Data;
 use flowcore_server::app::{self, Running};
 use flowcore_server::config::{self, Flags};
-use flowcore_server::logging;
+use flowcore_server::{healthcheck, logging};
 use flowcore_server::signals::StopSignals;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -38,6 +38,8 @@ enum Command {
     Serve,
     /// Print the example of the settings file
     Config,
+    /// Ask the running server whether it is well, and exit with 0 when it is
+    Healthcheck,
     /// Print the OpenAPI document of the API
     Openapi,
     /// Bring the database's schema up to date, as a start does by itself
@@ -128,6 +130,9 @@ fn main() -> ExitCode {
             print!("{}", flowcore_server::openapi());
             Ok(())
         }
+        Some(Command::Healthcheck) => config::load(line.flags, line.config.as_deref())
+            .map_err(anyhow::Error::from)
+            .and_then(|(config, _)| healthcheck::ask(&config)),
         Some(Command::Serve) | None => serve(line.flags, line.config.as_deref()),
         Some(command) => operate(command, line.flags, line.config.as_deref()),
     };
@@ -170,7 +175,7 @@ fn operate(command: Command, flags: Flags, file: Option<&Path>) -> anyhow::Resul
                 data.restore(&file).await?;
                 println!("Restored. It needs the master key that it was made with.");
             }
-            Command::Serve | Command::Config | Command::Openapi => {}
+            Command::Serve | Command::Config | Command::Openapi | Command::Healthcheck => {}
         }
         Ok(())
     })
