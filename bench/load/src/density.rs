@@ -28,7 +28,7 @@ pub(crate) async fn run(sandbox: &Path, options: &Options) -> anyhow::Result<()>
     tokio::time::sleep(Duration::from_secs(options.rest)).await;
     let base = stage.product.memory()?;
     println!("no number: resident {} KiB, anonymous {} KiB", base.resident, base.anonymous);
-    let people = stage.people(PEOPLE).await?;
+    let people = stage.phones.people(PEOPLE).await?;
     let mut linked = 0;
     for &wanted in &options.numbers {
         let more = wanted.saturating_sub(linked);
@@ -42,7 +42,7 @@ pub(crate) async fn run(sandbox: &Path, options: &Options) -> anyhow::Result<()>
             let seconds = more as f64 * f64::from(options.history) / HISTORY_RATE;
             let load =
                 json!({ "from": people, "to": phones, "rate": HISTORY_RATE, "seconds": seconds });
-            stage.phones("/admin/traffic", &load).await?;
+            stage.phones.order("/admin/traffic", &load).await?;
         }
         tokio::time::sleep(Duration::from_secs(options.rest)).await;
         let now = stage.product.memory()?;

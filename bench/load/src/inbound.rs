@@ -38,7 +38,7 @@ pub(crate) async fn run(sandbox: &Path, options: &Options) -> anyhow::Result<()>
     let receiver = Receiver::start(&tasks).await?;
     let stage = Stage::set(sandbox).await?;
     let phones = stage.numbers(0, options.numbers).await?;
-    let people = stage.people(options.people).await?;
+    let people = stage.phones.people(options.people).await?;
     let mut urls = vec![receiver.url.clone()];
     if options.deaf {
         urls.push(receiver::deaf(&tasks).await?);
@@ -50,7 +50,7 @@ pub(crate) async fn run(sandbox: &Path, options: &Options) -> anyhow::Result<()>
     }
     // Sessions between all who will write are made before the clock runs.
     let warm = json!({ "from": people, "to": phones, "rate": 400, "seconds": 5 });
-    let warmed = stage.phones("/admin/traffic", &warm).await?;
+    let warmed = stage.phones.order("/admin/traffic", &warm).await?;
     let before = usize::try_from(warmed["sent"].as_u64().context("sent")?)?;
     anyhow::ensure!(receiver.until(before, PATIENCE).await == before, "the warm-up is lost");
     receiver.reset();
@@ -64,12 +64,13 @@ async fn measure(
     (people, phones): (&[String], &[String]),
     options: &Options,
 ) -> anyhow::Result<()> {
-    let busy = || -> anyhow::Result<_> { Ok((stage.network.busy()?, stage.product.busy()?)) };
+    let busy =
+        || -> anyhow::Result<_> { Ok((stage.phones.process.busy()?, stage.product.busy()?)) };
     let before = busy()?;
     let start = Instant::now();
     let load =
         json!({ "from": people, "to": phones, "rate": options.rate, "seconds": options.seconds });
-    let written = stage.phones("/admin/traffic", &load).await?;
+    let written = stage.phones.order("/admin/traffic", &load).await?;
     let sent = usize::try_from(written["sent"].as_u64().context("sent")?)?;
     let arrived = receiver.until(sent, PATIENCE).await;
     let took = start.elapsed();

@@ -6,6 +6,7 @@
 mod density;
 mod inbound;
 mod outbound;
+mod peer;
 mod process;
 mod receiver;
 mod stage;
@@ -29,6 +30,8 @@ enum Work {
     Inbound(inbound::Options),
     /// Sends by the API, as fast as it goes or at a rate
     Outbound(outbound::Options),
+    /// Sends and memory of Baileys, in one Node process
+    Peer(peer::Options),
     /// Memory per idle linked number, and the way back after a restart
     Density(density::Options),
 }
@@ -48,6 +51,7 @@ fn main() -> anyhow::Result<()> {
         match line.work {
             Work::Inbound(options) => inbound::run(&sandbox, &options).await,
             Work::Outbound(options) => outbound::run(&sandbox, &options).await,
+            Work::Peer(options) => peer::run(&sandbox, &options).await,
             Work::Density(options) => density::run(&sandbox, &options).await,
         }
     })

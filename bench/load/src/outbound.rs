@@ -1,18 +1,14 @@
 //! Sends by the API, each counted when the recipient's own client has decrypted it to the right text.
 
 use crate::receiver;
-use crate::stage::Stage;
+use crate::stage::{self, Stage};
 use crate::times::Times;
-use anyhow::Context as _;
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::time::{MissedTickBehavior, interval_at};
-
-/// After the last send was answered.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -39,10 +35,10 @@ struct Sent {
 pub(crate) async fn run(sandbox: &Path, options: &Options) -> anyhow::Result<()> {
     let stage = Stage::set(sandbox).await?;
     stage.numbers(0, options.pairs).await?;
-    let people = stage.people(options.pairs).await?;
+    let people = stage.phones.people(options.pairs).await?;
     // Sessions are made before the clock runs.
     try_join_all((0..options.pairs).map(|pair| warm(&stage, pair, &people[pair]))).await?;
-    let before = (stage.network.busy()?, stage.product.busy()?);
+    let before = (stage.phones.process.busy()?, stage.product.busy()?);
     let start = Instant::now();
     let end = start + Duration::from_secs_f64(options.seconds);
     let lanes = (0..options.pairs).flat_map(|pair| {
@@ -52,14 +48,16 @@ pub(crate) async fn run(sandbox: &Path, options: &Options) -> anyhow::Result<()>
     });
     let sent = try_join_all(lanes).await?;
     let took = start.elapsed();
-    let after = (stage.network.busy()?, stage.product.busy()?);
+    let after = (stage.phones.process.busy()?, stage.product.busy()?);
     let mut all = Sent::default();
     for one in sent {
         all.failed += one.failed;
         all.texts.extend(one.texts);
         all.times.extend(one.times.into_inner());
     }
-    let decrypted = decrypted(&stage, &people, &all.texts).await?;
+    let decrypted =
+        stage::decrypted(&stage.phones, &people, all.texts.len(), |text| all.texts.contains(text))
+            .await?;
     #[expect(clippy::cast_precision_loss, reason = "thousands")]
     let a_second = decrypted as f64 / took.as_secs_f64();
     let a_message = |busy: Duration| busy / u32::try_from(decrypted.max(1)).unwrap_or(u32::MAX);
@@ -126,27 +124,4 @@ async fn send_on(
         }
     }
     Ok(sent)
-}
-
-/// How many of the texts their recipients have, once all have or patience is over.
-async fn decrypted(
-    stage: &Stage,
-    people: &[String],
-    texts: &HashSet<String>,
-) -> anyhow::Result<usize> {
-    let deadline = Instant::now() + PATIENCE;
-    let mut look = tokio::time::interval(Duration::from_millis(500));
-    loop {
-        look.tick().await;
-        let mut seen = HashSet::new();
-        for phone in people {
-            let inbox = stage.phone(&format!("/admin/contacts/{phone}/messages")).await?;
-            let messages = inbox["messages"].as_array().context("messages")?;
-            let of_ours = messages.iter().filter_map(|message| message["text"].as_str());
-            seen.extend(of_ours.filter(|text| texts.contains(*text)).map(str::to_owned));
-        }
-        if seen.len() == texts.len() || Instant::now() > deadline {
-            return Ok(seen.len());
-        }
-    }
 }

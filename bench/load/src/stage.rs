@@ -4,8 +4,9 @@ use crate::process::Process;
 use anyhow::Context as _;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::{Value, json};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -14,54 +15,110 @@ const KEY: &str = "1d0f6a3c9b7e4852a6c1f09d8e7b5a432c1f";
 const LANES: usize = 16;
 /// How often the product is asked how many are connected.
 const LOOK: Duration = Duration::from_millis(100);
+/// How long messages may be under way after the last one was sent.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The simulated network in a process of its own, and its people.
+pub(crate) struct Phones {
+    folder: TempDir,
+    pub(crate) process: Process,
+    pub(crate) url: String,
+    http: reqwest::Client,
+}
+
+impl Phones {
+    pub(crate) async fn start(sandbox: &Path) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("flowcore-bench-").tempdir()?;
+        let mut command = Command::new(sandbox);
+        command
+            .args(["--network-only", "--json", "--network-port", "0", "--data-dir"])
+            .arg(folder.path().join("phones"));
+        let process = Process::start(command).await?;
+        let url = process.address("networkUrl")?;
+        Ok(Self { folder, process, url, http: client()? })
+    }
+
+    /// Asks the network to do something.
+    pub(crate) async fn order(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let answer = self.http.post(format!("{}{path}", self.url)).json(body).send().await?;
+        Ok(answer.error_for_status()?.json().await?)
+    }
+
+    async fn scan(&self, qr: String) -> anyhow::Result<String> {
+        let url = format!("{}/admin/mock-phone/scan-qr", self.url);
+        let scanned = self.http.post(url).body(qr).send().await?.error_for_status()?;
+        let scanned: Value = scanned.json().await?;
+        Ok(scanned["phone"].as_str().context("no phone")?.to_owned())
+    }
+
+    /// The texts that a person has.
+    async fn texts(&self, phone: &str) -> anyhow::Result<Vec<String>> {
+        let url = format!("{}/admin/contacts/{phone}/messages", self.url);
+        let inbox: Value = self.http.get(url).send().await?.error_for_status()?.json().await?;
+        let messages = inbox["messages"].as_array().context("messages")?;
+        Ok(messages.iter().filter_map(|one| one["text"].as_str()).map(str::to_owned).collect())
+    }
+
+    /// Makes people with phones; their numbers.
+    pub(crate) async fn people(&self, count: usize) -> anyhow::Result<Vec<String>> {
+        stream::iter(0..count)
+            .map(|number| async move {
+                let body = json!({ "name": format!("Customer {number}") });
+                let contact = self.order("/admin/contacts", &body).await?;
+                Ok(contact["phone"].as_str().context("no phone")?.to_owned())
+            })
+            .buffered(LANES)
+            .try_collect()
+            .await
+    }
+}
+
+/// How many different texts that are wanted people have decrypted, once there are `count` or patience is
+/// over.
+pub(crate) async fn decrypted(
+    phones: &Phones,
+    people: &[String],
+    count: usize,
+    wanted: impl Fn(&str) -> bool,
+) -> anyhow::Result<usize> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut look = tokio::time::interval(Duration::from_millis(500));
+    loop {
+        look.tick().await;
+        let mut seen = HashSet::new();
+        for phone in people {
+            seen.extend(phones.texts(phone).await?.into_iter().filter(|text| wanted(text)));
+        }
+        if seen.len() >= count || Instant::now() > deadline {
+            return Ok(seen.len());
+        }
+    }
+}
 
 /// What everything happens on.
 pub(crate) struct Stage {
     sandbox: PathBuf,
-    folder: TempDir,
-    pub(crate) network: Process,
+    pub(crate) phones: Phones,
     pub(crate) product: Process,
-    pub(crate) http: reqwest::Client,
-    network_url: String,
+    http: reqwest::Client,
     url: String,
 }
 
 impl Stage {
     /// The network and the product, without a number.
     pub(crate) async fn set(sandbox: &Path) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("flowcore-bench-").tempdir()?;
-        let mut command = Command::new(sandbox);
-        command.args(["--network-only", "--json", "--network-port", "0", "--data-dir"]);
-        let network = Process::start({
-            command.arg(folder.path().join("phones"));
-            command
-        })
-        .await?;
-        let product = start_product(sandbox, &network, folder.path()).await?;
-        let http = client()?;
-        let (network_url, url) = (network.address("networkUrl")?, product.address("url")?);
-        let sandbox = sandbox.to_owned();
-        Ok(Self { sandbox, folder, network, product, http, network_url, url })
+        let phones = Phones::start(sandbox).await?;
+        let product = start_product(sandbox, &phones).await?;
+        let url = product.address("url")?;
+        Ok(Self { sandbox: sandbox.to_owned(), phones, product, http: client()?, url })
     }
 
-    /// The product once more, on the same data.
+    /// The product once more, on the same data; how long the stop took.
     pub(crate) async fn restart(self) -> anyhow::Result<(Self, Duration)> {
         let stopped = self.product.stop().await?;
-        let product = start_product(&self.sandbox, &self.network, self.folder.path()).await?;
+        let product = start_product(&self.sandbox, &self.phones).await?;
         let url = product.address("url")?;
         Ok((Self { product, url, ..self }, stopped))
-    }
-
-    /// Asks the network.
-    pub(crate) async fn phones(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
-        let url = format!("{}{path}", self.network_url);
-        let answer = self.http.post(url).json(body).send().await?;
-        Ok(answer.error_for_status()?.json().await?)
-    }
-
-    pub(crate) async fn phone(&self, path: &str) -> anyhow::Result<Value> {
-        let url = format!("{}{path}", self.network_url);
-        Ok(self.http.get(url).send().await?.error_for_status()?.json().await?)
     }
 
     /// Asks the product; the status, too.
@@ -75,11 +132,8 @@ impl Stage {
     async fn link(&self, name: &str) -> anyhow::Result<String> {
         let (status, body) =
             self.api("/api/whatsapp/connect?wait=60", &json!({ "instanceName": name })).await?;
-        let qr = body["qrcode"].as_str().with_context(|| format!("{status} {body}"))?.to_owned();
-        let scan = format!("{}/admin/mock-phone/scan-qr", self.network_url);
-        let scanned = self.http.post(scan).body(qr).send().await?.error_for_status()?;
-        let scanned: Value = scanned.json().await?;
-        Ok(scanned["phone"].as_str().context("no phone")?.to_owned())
+        let qr = body["qrcode"].as_str().with_context(|| format!("{status} {body}"))?;
+        self.phones.scan(qr.to_owned()).await
     }
 
     /// Links numbers, named n0, n1, …, from `first`, and waits until all are connected.
@@ -96,58 +150,40 @@ impl Stage {
     /// Waits until so many are connected.
     pub(crate) async fn connected(&self, count: usize) -> anyhow::Result<()> {
         let mut look = tokio::time::interval(LOOK);
-        let path = "/api/whatsapp/instances?status=connected&limit=1000";
-        loop {
+        while self.count_connected().await? < count {
             look.tick().await;
-            let mut seen = 0;
-            let mut cursor = String::new();
-            loop {
-                let request = self.http.get(format!("{}{path}{cursor}", self.url));
-                let answer = request.header("apikey", KEY).send().await?.error_for_status()?;
-                let next = answer.headers().get("x-next-cursor").cloned();
-                let page: Vec<Value> = answer.json().await?;
-                seen += page.len();
-                match next {
-                    Some(next) => cursor = format!("&cursor={}", next.to_str()?),
-                    None => break,
-                }
-            }
-            if seen >= count {
-                return Ok(());
+        }
+        Ok(())
+    }
+
+    async fn count_connected(&self) -> anyhow::Result<usize> {
+        let list = format!("{}/api/whatsapp/instances?status=connected&limit=1000", self.url);
+        let (mut seen, mut cursor) = (0, String::new());
+        loop {
+            let request = self.http.get(format!("{list}{cursor}")).header("apikey", KEY);
+            let answer = request.send().await?.error_for_status()?;
+            let next = answer.headers().get("x-next-cursor").cloned();
+            seen += answer.json::<Vec<Value>>().await?.len();
+            match next {
+                Some(next) => cursor = format!("&cursor={}", next.to_str()?),
+                None => return Ok(seen),
             }
         }
     }
 
-    /// People with phones; their numbers.
-    pub(crate) async fn people(&self, count: usize) -> anyhow::Result<Vec<String>> {
-        stream::iter(0..count)
-            .map(|number| async move {
-                let body = json!({ "name": format!("Customer {number}") });
-                let contact = self.phones("/admin/contacts", &body).await?;
-                Ok(contact["phone"].as_str().context("no phone")?.to_owned())
-            })
-            .buffered(LANES)
-            .try_collect()
-            .await
-    }
-
     pub(crate) async fn end(self) -> anyhow::Result<()> {
         self.product.stop().await?;
-        self.network.stop().await?;
+        self.phones.process.stop().await?;
         Ok(())
     }
 }
 
-async fn start_product(
-    sandbox: &Path,
-    network: &Process,
-    folder: &Path,
-) -> anyhow::Result<Process> {
+async fn start_product(sandbox: &Path, phones: &Phones) -> anyhow::Result<Process> {
     let mut command = Command::new(sandbox);
     command
-        .args(["--network-url", &network.address("socketUrl")?, "--json", "--port", "0"])
+        .args(["--network-url", &phones.process.address("socketUrl")?, "--json", "--port", "0"])
         .args(["--admin-key", KEY, "--data-dir"])
-        .arg(folder.join("product"))
+        .arg(phones.folder.path().join("product"))
         .env("FLOWCORE_RATE_LIMIT", "off");
     Process::start(command).await
 }

@@ -511,7 +511,6 @@ fn stored_state(instance: &Instance) -> State {
 }
 
 fn count(status: Status, reason: Option<Reason>) {
-    let labels =
-        [("status", status.as_str()), ("reason", reason.map_or("none", Reason::as_str))];
+    let labels = [("status", status.as_str()), ("reason", reason.map_or("none", Reason::as_str))];
     metrics::counter!("flowcore_connection_changes_total", &labels).increment(1);
 }
