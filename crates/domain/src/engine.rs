@@ -26,7 +26,7 @@ use crate::happening::Happening;
 use crate::id::InstanceId;
 use crate::instance::{Identity, Reason};
 use crate::jid::Jid;
-use crate::message::{DeliveryStatus, Inbound};
+use crate::message::{DeliveryStatus, Inbound, Past};
 use crate::proxy::Proxy;
 use crate::session_store::SessionStore;
 use async_trait::async_trait;
@@ -42,7 +42,7 @@ pub struct SessionSpec {
     pub device: DeviceProfile,
     /// Where its protocol state is kept.
     pub store: Arc<dyn SessionStore>,
-    /// What its chat socket goes through.
+    /// What the chat socket and the media hosts are reached through.
     pub proxy: Option<Proxy>,
 }
 
@@ -140,6 +140,13 @@ pub trait SessionSink: Send + Sync {
     /// # Errors
     /// [`CommitError`] when not all was stored; WhatsApp then keeps the messages.
     async fn commit(&self, messages: Vec<Inbound>) -> Result<(), CommitError>;
+
+    /// Stores a part of what was before the link, and tells of it as such. What is stored already is not stored
+    /// twice.
+    ///
+    /// # Errors
+    /// [`CommitError`] when it was not stored.
+    async fn recall(&self, past: Past) -> Result<(), CommitError>;
 
     /// Whether a message of that WhatsApp id is stored.
     ///

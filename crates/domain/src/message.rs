@@ -5,12 +5,14 @@
 
 mod change;
 mod outgoing;
+mod past;
 
 pub use change::{Inbound, MessageChange, Outcome};
 pub use outgoing::{
     Button, Buttons, Composed, ContactCard, Content, Draft, GroupInvite, LinkPreview, List,
     ListRow, ListSection, Media, MediaKind, MessageKey, Outgoing, Quoted, Sent, UploadedFile,
 };
+pub use past::Past;
 
 use crate::jid::Jid;
 use bytes::Bytes;

@@ -1,7 +1,7 @@
 //! One linked device on `whatsapp-rust`, thousands of times in one process.
 //!
-//! What all sessions share lives here: TLS roots, the client for media hosts, the runtime adapter. A
-//! session of its own has a socket, two tasks and the client's caches; see [`session`].
+//! What all sessions share lives here: TLS roots, the client for media hosts (of those without a proxy), the
+//! runtime adapter. A session of its own has a socket, two tasks and the client's caches; see [`session`].
 
 mod chats;
 mod compose;
@@ -14,6 +14,7 @@ mod hook;
 mod mail;
 mod media_hosts;
 mod orphans;
+mod past;
 mod people;
 mod proxy;
 mod reports;

@@ -15,8 +15,8 @@ use flowcore_domain::engine::{CommitError, Report, SessionSink};
 use flowcore_domain::event::{EventKind, NewEvent};
 use flowcore_domain::id::{EventId, InstanceId, MessageRowId, UserId};
 use flowcore_domain::instance::InstanceName;
-use flowcore_domain::message::{Inbound, InboundMessage, MessageChange};
-use flowcore_storage::{Attention, InboundRow};
+use flowcore_domain::message::{Inbound, InboundMessage, MessageChange, Past};
+use flowcore_storage::{Attention, InboundRow, StoredMessage};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Instant;
@@ -132,6 +132,22 @@ impl SessionSink for Inbox {
         }
         self.store(rows).await?;
         manners::mark_read(&self.shared, self.instance_id, unread);
+        Ok(())
+    }
+
+    async fn recall(&self, past: Past) -> Result<(), CommitError> {
+        let (instance, now) = (self.instance_id, self.shared.now());
+        let Past { chat, name, messages } = past;
+        let rows = messages.into_iter().map(|message| (fresh_id(), message)).collect();
+        let tell = Box::new(move |new: &[StoredMessage]| {
+            vec![
+                render::chats_set(instance, (&chat, name.as_deref()), now),
+                render::messages_set(instance, &chat, new, now),
+            ]
+        });
+        let stored = self.shared.store.commit_past(instance, (rows, now), tell).await;
+        let stored = stored.map_err(|error| CommitError(error.to_string()))?;
+        self.shared.outbox.published(self.user_id, &self.name, &stored);
         Ok(())
     }
 

@@ -7,6 +7,7 @@ pub(crate) mod actor;
 mod history;
 pub(crate) mod linking;
 pub(crate) mod manners;
+mod noted;
 pub(crate) mod options;
 mod owed;
 pub(crate) mod registry;

@@ -63,7 +63,7 @@ pub use messages::{
 pub use numbers::CheckedNumber;
 pub use outbox::follower::{Follower, Seen};
 pub use outbox::live::{FollowFilter, Live, LiveEvent};
-pub use outbox::render::record;
+pub use outbox::render::{group_record, record};
 pub use people::{OwnProfile, People, PersonView};
 pub use polls::PollAnswer;
 pub use qr::png_data_url;

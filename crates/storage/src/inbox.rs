@@ -2,9 +2,9 @@
 
 use crate::Store;
 use crate::contacts::{self, Acquaintance, Arrival, Sighting};
-use crate::dialect::{Batch, Connection};
+use crate::dialect::{self, Batch, Connection};
 use crate::error::StorageError;
-use crate::events::{Appending, StoredEvent};
+use crate::events::{self, Appending, StoredEvent};
 use crate::jobs::{self, NewJob};
 use crate::media;
 use crate::messages::{self, StoredMessage};
@@ -59,7 +59,9 @@ impl Store {
                 let mut news = Vec::with_capacity(rows.len());
                 for row in rows {
                     let message = stored(instance, row.row_id, row.message, now);
-                    if let Some((mut batch, known)) = storing(connection, &message, now).await? {
+                    if let Some((mut batch, known)) =
+                        storing(connection, &message, (now, true)).await?
+                    {
                         let before = match known {
                             Acquaintance::New => row.introduction,
                             Acquaintance::Renamed => {
@@ -119,12 +121,46 @@ async fn pictured(
     Ok(vec![event])
 }
 
+/// Renders the events about messages of the past, from those that were not stored before.
+pub type TellPast = Box<dyn FnOnce(&[StoredMessage]) -> Vec<NewEvent> + Send>;
+
+impl Store {
+    /// Stores messages of the time before a link, and the events that tell of those that are new. Nothing of it
+    /// is unread.
+    ///
+    /// # Errors
+    /// `NotFound` when the instance was deleted.
+    pub async fn commit_past(
+        &self,
+        instance: InstanceId,
+        (past, now): (Vec<(MessageRowId, InboundMessage)>, Millis),
+        tell: TellPast,
+    ) -> Result<Vec<StoredEvent>, StorageError> {
+        self.write(move |connection| {
+            Box::pin(async move {
+                dialect::lock_instance(connection, instance).await?;
+                let mut new = Vec::with_capacity(past.len());
+                for (row_id, message) in past {
+                    let message = stored(instance, row_id, message, now);
+                    if let Some((batch, _)) = storing(connection, &message, (now, false)).await? {
+                        batch.execute(connection).await?;
+                        new.push(message);
+                    }
+                }
+                let events = if new.is_empty() { Vec::new() } else { tell(&new) };
+                events::append(connection, instance, now, events).await
+            })
+        })
+        .await
+    }
+}
+
 /// What stores one message and moves its chat up, and how well its writer was known; `None` when it is
 /// there already. Its contact is stored at once.
 async fn storing(
     connection: &mut Connection,
     message: &StoredMessage,
-    now: Millis,
+    (now, unread): (Millis, bool),
 ) -> Result<Option<(Batch, Acquaintance)>, StorageError> {
     let instance = message.instance_id;
     // The name in a stanza is the writer's; in one's own message it says nothing about the other side.
@@ -149,7 +185,7 @@ async fn storing(
         instance,
         chat_key: &chat_key,
         address: &message.chat,
-        unread: !message.from_me,
+        unread: unread && !message.from_me,
         at: message.at,
     }));
     Ok(Some((batch, known)))

@@ -58,7 +58,7 @@ pub use deliveries::{
 pub use error::{OpenError, StorageError};
 pub use events::{Followed, FollowedEvent, Place, StoredEvent};
 pub use history::Retention;
-pub use inbox::InboundRow;
+pub use inbox::{InboundRow, TellPast};
 pub use instances::options::{InstanceCounts, InstanceOptions, InstanceToken};
 pub use instances::{InstanceChange, InstanceFilter, NewInstance};
 pub use jobs::{ClaimedJob, JobOutcome, NewJob};

@@ -5,6 +5,7 @@
 //! not among the reports: they go through the durability hook. The exceptions, which the hook never
 //! sees (newsletters, placeholders recovered from the phone), are committed from here.
 
+use super::past;
 use super::translate::{self, OwnAddresses};
 use crate::crash_points::{self, CrashPoint};
 use flowcore_domain::backoff::Backoff;
@@ -17,8 +18,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wacore::types::events::{
-    ConnectFailureReason, Event, EventHandler, EventInterest, EventKind, MessageBatch, Receipt,
-    ServerAck,
+    ConnectFailureReason, Event, EventHandler, EventInterest, EventKind, LazyHistorySync,
+    MessageBatch, Receipt, ServerAck,
 };
 use wacore::types::presence::ReceiptType;
 use whatsapp_rust::Client;
@@ -42,6 +43,8 @@ pub(super) enum News {
     /// A phone confirmed the link. The client keeps the fresh identity in memory for up to its saving
     /// interval; a crash in that time would leave the phone with a link that nobody holds.
     Paired(Arc<Client>, Identity),
+    /// What was before the link.
+    Past(Box<LazyHistorySync>, OwnAddresses),
 }
 
 /// The session's end of the queue.
@@ -69,6 +72,11 @@ pub(super) async fn pump(
                 sink.report(Report::Paired(identity)).await;
             }
             News::Messages(messages) => commit(messages, &*sink, &stopping).await,
+            News::Past(chunk, own) => {
+                if let Err(error) = past::hand_over(&chunk, &own, &*sink).await {
+                    tracing::error!(%error, "a part of the history was not stored");
+                }
+            }
         }
     }
 }
@@ -230,6 +238,10 @@ impl EventHandler for Listener {
                 crash_points::pass(CrashPoint::AfterAck);
             }
             Event::Messages(batch) => self.unhooked(batch),
+            Event::HistorySync(chunk) => {
+                let Some(client) = self.client() else { return };
+                self.queue(News::Past(chunk.clone(), OwnAddresses::of(&client)));
+            }
             Event::Receipt(receipt) => self.receipt(receipt),
             Event::ServerAck(ack) => self.server_ack(ack),
             Event::LoggedOut(gone) => self.end(refused_login(gone.reason)),
@@ -255,6 +267,7 @@ impl EventHandler for Listener {
             EventKind::Connected,
             EventKind::SelfPushNameUpdated,
             EventKind::Messages,
+            EventKind::HistorySync,
             EventKind::Receipt,
             EventKind::ServerAck,
             EventKind::LoggedOut,

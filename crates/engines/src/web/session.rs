@@ -37,8 +37,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use wacore::store::device::default_history_sync_config;
 use wacore::store::{DeviceCommand, DevicePropsOverride};
-use waproto::whatsapp::device_props::PlatformType;
+use waproto::whatsapp::device_props::{HistorySyncConfig, PlatformType};
 use whatsapp_rust::Client;
 use whatsapp_rust::pair_code::PairCodeOptions;
 use whatsapp_rust::store::persistence_manager::PersistenceManager;
@@ -51,6 +52,8 @@ const STABLE: Duration = Duration::from_secs(30);
 /// WhatsApp restarts a stream once after a link; a server that does it again and again is treated as a
 /// bad line, with waits in between.
 const RESTARTS_IN_A_ROW: u32 = 3;
+/// How far back a phone is asked to tell: as far as WhatsApp's own program for Windows asks.
+const FULL_HISTORY_DAYS: u32 = 365;
 /// How often the client writes its device record when nothing forces it.
 const SAVE_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -254,7 +257,7 @@ impl Supervisor {
             .with_transport_factory_arc(Arc::clone(&self.dialer) as _)
             .with_http_client_arc(self.media_hosts() as _)
             .with_inbound_durability_hook(hook)
-            .with_skip_history_sync(true)
+            .with_skip_history_sync(!self.spec.device.full_history)
             .with_background_saver_interval(SAVE_INTERVAL);
         if let Some(version) = self.shared.version {
             builder = builder.with_version_override(version);
@@ -395,6 +398,18 @@ impl Supervisor {
 /// What the phone is told when it links this device; of a device that is linked already, nothing changes.
 fn announced(device: &DeviceProfile) -> DevicePropsOverride {
     let mut props = DevicePropsOverride::new().with_os(device.name.as_str());
+    if device.full_history {
+        // Phones give all of it to the program for Windows only: the four belong together.
+        return props
+            .with_platform_type(PlatformType::UWP)
+            .with_require_full_sync(true)
+            .with_history_sync_config(HistorySyncConfig {
+                full_sync_days_limit: Some(FULL_HISTORY_DAYS),
+                on_demand_ready: Some(true),
+                complete_on_demand_ready: Some(true),
+                ..default_history_sync_config()
+            });
+    }
     if let Some(browser) = device.browser {
         props = props.with_platform_type(match browser {
             Browser::Chrome => PlatformType::CHROME,

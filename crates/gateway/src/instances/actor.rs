@@ -10,18 +10,18 @@
 
 use super::linking::ShownCodes;
 use super::owed::{self, Debts, Owed};
-use super::{Snapshot, manners};
+use super::{Snapshot, manners, noted};
 use crate::Shared;
 use crate::inbox::Inbox;
 use crate::outbox::render;
 use flowcore_domain::clock::Millis;
 use flowcore_domain::engine::{DeviceProfile, Engine, Report, Session, SessionSink, SessionSpec};
 use flowcore_domain::event::NewEvent;
-use flowcore_domain::happening::{Happening, Person};
+use flowcore_domain::happening::Happening;
 use flowcore_domain::id::{InstanceId, UserId};
 use flowcore_domain::instance::state::{Effect, Input, State};
 use flowcore_domain::instance::{Instance, InstanceName, Reason, Status};
-use flowcore_storage::{ContactFilter, InstanceChange, Label, Page};
+use flowcore_storage::InstanceChange;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -259,56 +259,20 @@ impl Actor {
         if !manners::takes(&self.shared, self.id, happening).await {
             return;
         }
-        self.note(happening).await;
-        if let Happening::PictureChanged { who } = happening {
-            return self.picture_changed(who, now).await;
-        }
+        noted::note(&self.shared, self.id, happening).await;
         if let Happening::ChatChanged { chat, read: Some(read) } = happening {
             let whose = (self.id, self.user_id, &self.name);
             let owed = Owed::Read(chat.clone(), *read);
             self.debts.write(&self.shared, whose, owed).await;
         }
-        let whose = (self.id, &self.name);
-        self.publish(vec![render::happened(whose, happening, now)]).await;
-    }
-
-    /// Somebody has another picture: where it is, is asked for when it comes to that.
-    async fn picture_changed(&mut self, who: &Person, now: Millis) {
-        let filter = ContactFilter { address: Some(who.jid.clone()), ..ContactFilter::default() };
-        let one = Page { skip: 0, take: 1 };
-        let known = self.shared.store.find_contacts(self.id, &filter, one).await;
-        let known = known.unwrap_or_default().into_iter().flat_map(|one| one.addresses);
-        for jid in &known.chain([who.jid.clone()]).collect::<Vec<_>>() {
-            let noted = self.shared.store.note_picture(self.id, jid, (None, now)).await;
-            if let Err(error) = noted {
-                tracing::error!(instance = %self.id, %error, "a picture could not be forgotten");
-            }
+        let event = render::happened((self.id, &self.name), happening, now);
+        if let Happening::GroupMade { group, .. } = happening
+            && self.current_session().is_some()
+        {
+            let whose = (self.id, self.user_id, &self.name);
+            return manners::tell_of_group(&self.shared, whose, (group.clone(), event));
         }
-        manners::own_picture_changed(&self.shared, self.id, &who.jid);
-        let whose = (self.id, &self.name);
-        let happening = Happening::PictureChanged { who: who.clone() };
-        self.publish(vec![render::happened(whose, &happening, now)]).await;
-    }
-
-    /// Keeps what is asked for later.
-    async fn note(&self, happening: &Happening) {
-        let Happening::LabelEdited { id, name, color, deleted, predefined } = happening else {
-            return;
-        };
-        let label = Label {
-            id: id.clone(),
-            name: name.clone().unwrap_or_default(),
-            color: i64::from(color.unwrap_or_default()),
-            predefined: predefined.map(|number| number.to_string()),
-        };
-        let noted = if *deleted {
-            self.shared.store.forget_label(self.id, id).await
-        } else {
-            self.shared.store.note_label(self.id, label).await
-        };
-        if let Err(error) = noted {
-            tracing::error!(instance = %self.id, %error, "a label could not be stored");
-        }
+        self.publish(vec![event]).await;
     }
 
     /// Sends what was accepted and never acknowledged, beside the actor: it may take a while, and the
@@ -363,10 +327,11 @@ impl Actor {
             }
         };
         let linking = &self.shared.linking;
+        let settings = self.shared.switches.of(&self.shared.store, self.id).await;
         let device = DeviceProfile {
             name: linking.device_name.clone(),
             browser: linking.browser,
-            full_history: false,
+            full_history: settings.is_ok_and(|settings| settings.sync_full_history),
         };
         let spec = SessionSpec {
             instance_id: self.id,

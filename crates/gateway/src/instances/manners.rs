@@ -4,17 +4,25 @@
 //! All of it happens beside the actor and the way of messages: neither waits for WhatsApp here.
 
 use super::Online;
+use super::owed::Owed;
 use crate::Shared;
 use crate::messages::send_draft;
+use crate::outbox::render;
 use flowcore_domain::engine::{EngineError, Session};
+use flowcore_domain::event::NewEvent;
 use flowcore_domain::happening::{Call, CallStep, Happening};
-use flowcore_domain::id::InstanceId;
+use flowcore_domain::id::{InstanceId, UserId};
+use flowcore_domain::instance::InstanceName;
 use flowcore_domain::instance::settings::Settings;
 use flowcore_domain::jid::{Jid, Server};
 use flowcore_domain::message::{Content, Draft, Inbound, MessageKey};
 use flowcore_storage::StorageError;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long WhatsApp may take to say what a new group is.
+const GROUP_WITHIN: Duration = Duration::from_secs(10);
 
 /// Whether nothing of a conversation is to be known.
 pub(crate) fn ignores(settings: &Settings, chat: &Jid) -> bool {
@@ -62,15 +70,20 @@ pub(crate) fn mark_read(shared: &Arc<Shared>, id: InstanceId, receipts: Vec<Vec<
     });
 }
 
-/// The number is there or not, as its owner likes: while a linked device is there, phones stay silent.
+/// A number that is logged in.
 pub(crate) fn opened(shared: &Arc<Shared>, id: InstanceId) {
+    shown(shared, id);
+    look_at_own_picture(shared, id);
+}
+
+/// The number is there or not, as its owner likes: while a linked device is there, phones stay silent.
+pub(crate) fn shown(shared: &Arc<Shared>, id: InstanceId) {
     let known = Arc::clone(shared);
     beside(shared, id, move |session| async move {
         let settings = known.switches.of(&known.store, id).await;
         let settings = settings.map_err(|error| EngineError::Store(error.to_string()))?;
         session.set_available(settings.always_online).await
     });
-    look_at_own_picture(shared, id);
 }
 
 /// Notes where the owner's picture is, unless it is known: lists of instances show it.
@@ -86,6 +99,26 @@ fn look_at_own_picture(shared: &Arc<Shared>, id: InstanceId) {
             known.store.note_picture(id, &own, (url, known.now())).await.map_err(stored)?;
         }
         Ok(())
+    });
+}
+
+/// Tells that the number is in a new group, with everything that WhatsApp says of it; with what the notice said
+/// when it says nothing.
+pub(crate) fn tell_of_group(
+    shared: &Arc<Shared>,
+    (id, user, name): (InstanceId, UserId, &InstanceName),
+    (group, otherwise): (Jid, NewEvent),
+) {
+    let (known, name) = (Arc::clone(shared), name.clone());
+    beside(shared, id, move |session| async move {
+        let now = otherwise.at;
+        let asking = tokio::time::timeout(GROUP_WITHIN, session.group(&group));
+        let event = match asking.await {
+            Ok(Ok(found)) => render::grouped(id, &found, now),
+            _ => otherwise,
+        };
+        let told = Owed::Events(vec![event]).write(&known, (id, user, &name)).await;
+        told.map_err(|error| EngineError::Store(error.to_string()))
     });
 }
 

@@ -1,7 +1,7 @@
 //! What the owner of an instance chooses: its switches, a key of its own, the way out, and what Socket.IO
 //! tells of it.
 
-use super::{InstanceView, Instances};
+use super::{InstanceView, Instances, manners};
 use crate::accounts::{AccountError, Caller, credential_hash};
 use crate::error::ServiceError;
 use flowcore_domain::account::Role;
@@ -134,6 +134,7 @@ impl Instances {
         let now = self.shared.now();
         self.shared.store.update_settings(instance.id, settings, now).await?;
         self.shared.switches.forget(instance.id);
+        manners::shown(&self.shared, instance.id);
         Ok(())
     }
 

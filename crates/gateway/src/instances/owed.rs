@@ -73,7 +73,11 @@ impl Debts {
 }
 
 impl Owed {
-    async fn write(&self, shared: &Shared, whose: Whose<'_>) -> Result<(), StorageError> {
+    pub(super) async fn write(
+        &self,
+        shared: &Shared,
+        whose: Whose<'_>,
+    ) -> Result<(), StorageError> {
         let (id, user_id, name) = whose;
         let stored = match self {
             Self::Events(events) => shared.store.append_events(events.clone()).await?,

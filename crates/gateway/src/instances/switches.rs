@@ -11,7 +11,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 const AT_HAND: NonZeroUsize = NonZeroUsize::new(10_000).expect("not zero");
 
 /// The switches, as they are stored.
-pub(crate) struct Switches(Mutex<LruCache<InstanceId, Arc<Settings>>>);
+pub(crate) struct Switches(Mutex<Known>);
+
+struct Known {
+    settings: LruCache<InstanceId, Arc<Settings>>,
+    /// How often something was forgotten: what was read before that may be out of date.
+    forgotten: u64,
+}
 
 impl std::fmt::Debug for Switches {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -21,7 +27,7 @@ impl std::fmt::Debug for Switches {
 
 impl Default for Switches {
     fn default() -> Self {
-        Self(Mutex::new(LruCache::new(AT_HAND)))
+        Self(Mutex::new(Known { settings: LruCache::new(AT_HAND), forgotten: 0 }))
     }
 }
 
@@ -32,21 +38,30 @@ impl Switches {
         store: &Store,
         id: InstanceId,
     ) -> Result<Arc<Settings>, StorageError> {
-        if let Some(known) = self.lock().get(&id) {
-            return Ok(Arc::clone(known));
-        }
+        let before = {
+            let mut known = self.lock();
+            if let Some(settings) = known.settings.get(&id) {
+                return Ok(Arc::clone(settings));
+            }
+            known.forgotten
+        };
         let Some(found) = store.instance(id).await? else { return Ok(Arc::default()) };
         let settings = Arc::new(found.settings);
-        self.lock().put(id, Arc::clone(&settings));
+        let mut known = self.lock();
+        if known.forgotten == before {
+            known.settings.put(id, Arc::clone(&settings));
+        }
         Ok(settings)
     }
 
     /// They have changed.
     pub(crate) fn forget(&self, id: InstanceId) {
-        self.lock().pop(&id);
+        let mut known = self.lock();
+        known.settings.pop(&id);
+        known.forgotten += 1;
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, LruCache<InstanceId, Arc<Settings>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,14 +1,17 @@
 //! The particulars of each event, in the shapes of Evolution API 2.3.7.
 
 mod conversation;
+mod group;
 mod happening;
 
 pub(crate) use conversation::{Why, moved_conversation};
+pub use group::group_record;
 pub(crate) use happening::{changed, happened};
 
 use crate::fresh_id;
 use crate::polls::PollAnswer;
 use flowcore_domain::clock::Millis;
+use flowcore_domain::engine::Group;
 use flowcore_domain::event::{EventKind, NewEvent};
 use flowcore_domain::id::{EventId, InstanceId, MessageRowId, WebhookId};
 use flowcore_domain::instance::pairing::QrCode;
@@ -163,6 +166,33 @@ pub(crate) fn introduction(id: InstanceId, message: &InboundMessage, at: Millis)
         event(id, EventKind::ContactsUpsert, &chat, at, Value::Object(contact)),
         event(id, EventKind::ChatsUpsert, &chat, at, json!([shown])),
     ]
+}
+
+/// A conversation of the time before the link.
+pub(crate) fn chats_set(
+    id: InstanceId,
+    (chat, name): (&Jid, Option<&str>),
+    at: Millis,
+) -> NewEvent {
+    let data = json!([{ "remoteJid": chat, "instanceId": id.text(), "name": name }]);
+    event(id, EventKind::ChatsSet, &chain(chat, None), at, data)
+}
+
+/// Its messages.
+pub(crate) fn messages_set(
+    id: InstanceId,
+    chat: &Jid,
+    messages: &[StoredMessage],
+    at: Millis,
+) -> NewEvent {
+    let data = messages.iter().map(record).collect();
+    event(id, EventKind::MessagesSet, &chain(chat, None), at, data)
+}
+
+/// The number is in a new group, of which WhatsApp told everything.
+pub(crate) fn grouped(id: InstanceId, group: &Group, at: Millis) -> NewEvent {
+    let data = json!([group_record(group)]);
+    event(id, EventKind::GroupsUpsert, &group.id.to_string(), at, data)
 }
 
 /// Somebody calls themselves otherwise than before. What an owner writes says nothing of the other side.

@@ -8,7 +8,7 @@ use flowcore_domain::engine::{
     CommitError, DeviceProfile, Engine, Report, SessionSink, SessionSpec,
 };
 use flowcore_domain::id::{InstanceId, UserId};
-use flowcore_domain::message::Inbound;
+use flowcore_domain::message::{Inbound, Past};
 use flowcore_domain::session_store::{Change, Namespace, SessionStore, SessionStoreError};
 use flowcore_engines::{ProxyGuard, WebEngine, WebEngineConfig};
 use flowcore_storage::{DatabaseOptions, Mark, NewInstance, Store, StoreOptions};
@@ -103,6 +103,10 @@ impl Sink {
 
 #[async_trait]
 impl SessionSink for Sink {
+    async fn recall(&self, _: Past) -> Result<(), CommitError> {
+        Ok(())
+    }
+
     async fn commit(&self, messages: Vec<Inbound>) -> Result<(), CommitError> {
         let mut ids = self.ids.lock().expect("the ids");
         for item in messages {

@@ -9,11 +9,9 @@ use crate::app::AppState;
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
-use flowcore_domain::engine::{
-    CommunityPart, Group, GroupMember, GroupSwitch, MemberChange, MemberRank,
-};
+use flowcore_domain::engine::{Group, GroupSwitch, MemberChange};
 use flowcore_domain::jid::Jid;
-use flowcore_gateway::{NewGroup, ServiceError};
+use flowcore_gateway::{NewGroup, ServiceError, group_record};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -147,47 +145,15 @@ pub(super) async fn participants(
     let id = which.group(None)?;
     let group = state.gateway.groups().get(&held.caller, &held.name, &id).await;
     let group = group.map_err(failed("No participants"))?;
-    let members: Vec<Value> = group.members.iter().map(shown_member).collect();
+    let members = &shown(&group, true)["participants"];
     Ok((StatusCode::OK, Json(json!({ "participants": members }))))
-}
-
-fn shown_member(member: &GroupMember) -> Value {
-    let admin = match member.rank {
-        MemberRank::Member => None,
-        MemberRank::Admin => Some("admin"),
-        MemberRank::SuperAdmin => Some("superadmin"),
-    };
-    let mut shown = json!({ "id": member.jid, "admin": admin });
-    if let Some(phone) = &member.phone {
-        shown["phoneNumber"] = json!(phone);
-    }
-    if let Some(lid) = &member.lid {
-        shown["lid"] = json!(lid);
-    }
-    shown
 }
 
 /// A group as clients know it.
 pub(super) fn shown(group: &Group, with_members: bool) -> Value {
-    let mut shown = json!({
-        "id": group.id,
-        "subject": group.subject,
-        "subjectOwner": group.subject_owner,
-        "subjectTime": group.subject_time,
-        "pictureUrl": null,
-        "size": group.size,
-        "creation": group.creation,
-        "owner": group.owner,
-        "desc": group.description,
-        "descId": group.description_id,
-        "restrict": group.locked,
-        "announce": group.announcement,
-        "isCommunity": group.part == CommunityPart::Whole,
-        "isCommunityAnnounce": group.part == CommunityPart::Announcements,
-        "linkedParent": group.parent,
-    });
-    if with_members {
-        shown["participants"] = group.members.iter().map(shown_member).collect();
+    let mut shown = group_record(group);
+    if !with_members {
+        shown.as_object_mut().map(|fields| fields.remove("participants"));
     }
     shown
 }

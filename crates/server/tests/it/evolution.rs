@@ -3,6 +3,7 @@
 
 mod access;
 mod around;
+mod fields;
 mod groups;
 mod history;
 mod instances;
@@ -11,6 +12,7 @@ mod newer;
 mod options;
 mod python;
 mod routes;
+mod running;
 mod shown;
 mod told;
 
@@ -168,7 +170,7 @@ fn by_chance(text: &str) -> Option<&'static str> {
     match server {
         _ if text.starts_with("data:image/png") => Some("[png]"),
         _ if text.starts_with("2@") => Some("[code]"),
-        _ if text.starts_with("http://127.0.0.1") => Some("[address]"),
+        _ if text.contains("://127.0.0.1") => Some("[address]"),
         _ if parts == [8, 4, 4, 4, 12] && hex(&text.replace('-', "")) => Some("[uuid]"),
         _ if text.len() == 24 && text.ends_with('Z') && text.contains('T') => Some("[time]"),
         _ if text.len() == 22 && text.starts_with("3EB0") && hex(text) => Some("[id]"),

@@ -15,7 +15,7 @@ use crate::phone::app_state::{self, Doing};
 use crate::phone::history::PastChat;
 use crate::world::DeviceAddress;
 use crate::world::account::Account;
-use crate::{iq, pairing, phone};
+use crate::{iq, pairing, phone, presence};
 
 #[derive(Deserialize)]
 pub(super) struct ScanQuery {
@@ -56,6 +56,7 @@ pub(super) async fn list(State(hub): State<Arc<Hub>>) -> Json<Value> {
             "picture": account.profile.picture.as_ref().map(|picture| &picture.id),
             "privacy": account.profile.privacy,
             "blocked": account.profile.blocked,
+            "available": presence::is_available(&world, &account.phone),
             "devices": devices.collect::<Vec<_>>(),
         })
     };

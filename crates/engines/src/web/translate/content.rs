@@ -23,7 +23,7 @@ pub(in crate::web) struct Content {
 const COMPANIONS: [&str; 2] = ["messageContextInfo", "senderKeyDistributionMessage"];
 
 /// The content of a message; `None` when there is nothing in it for people.
-pub(super) fn of(message: &wa::Message) -> Option<Content> {
+pub(in crate::web) fn of(message: &wa::Message) -> Option<Content> {
     shown(message).filter(|content| content.kind != "protocolMessage")
 }
 

@@ -1,8 +1,10 @@
 //! Settings, webhook, websocket, proxy: set, found again, and what they do.
 
-use super::{create, get, post, settled};
+use super::{create, get, inbox, post, settled};
 use crate::harness::{TestServer, text};
 use crate::webhooks::Receiver;
+use flowcore_domain::proxy::{Proxy as Way, ProxyProtocol};
+use flowcore_gateway::png_data_url;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -205,12 +207,46 @@ async fn the_chat_socket_goes_through_the_proxy() {
         );
         let (_, shown) = get(&server, "/instance/connect/shop").await;
         assert!(text(&shown["code"]).starts_with("2@"), "{shown}");
-        assert!(proxy.opened.load(Ordering::SeqCst) > tried, "and is the way out");
+        let linking = proxy.opened.load(Ordering::SeqCst);
+        assert!(linking > tried, "and is the way out");
+        server.scan(&text(&shown["code"])).await;
+        server.until_status("shop", "connected").await;
+        let ana = server.contact("Ana").await;
+        let linked = proxy.opened.load(Ordering::SeqCst);
+        let picture = png_data_url("shop").expect("a picture");
+        let image = json!({ "number": ana, "mediatype": "image", "media": picture });
+        let (status, posted) = post(&server, "/message/sendMedia/shop", image).await;
+        assert_eq!(status, StatusCode::CREATED, "{posted}");
+        assert!(proxy.opened.load(Ordering::SeqCst) > linked, "the media host is reached by it");
+        assert_eq!(inbox(&server, &ana, 1).await[0]["type"], "image");
+        let wanted = json!({ "message": { "key": { "id": posted["key"]["id"] } } });
+        let (status, file) = post(&server, "/chat/getBase64FromMediaMessage/shop", wanted).await;
+        assert_eq!(status, StatusCode::CREATED, "and files come back by it: {file}");
         let (status, off) = post(&server, "/proxy/set/shop", json!({ "enabled": false })).await;
         assert_eq!(status, StatusCode::CREATED, "{off}");
         assert_eq!(get(&server, "/proxy/find/shop").await.1, Value::Null);
         server.stop().await;
     }
+}
+
+#[tokio::test]
+async fn the_operators_proxy_is_the_way_out_of_who_has_none() {
+    let proxy = Proxy::start(true).await;
+    let port = proxy.port;
+    let server = TestServer::start_with(|config| {
+        let host = "127.0.0.1".to_owned();
+        let protocol = ProxyProtocol::Socks5;
+        let way = Way { protocol, host, port, username: None, password: None };
+        config.evolution.linking.proxy = Some(way);
+        config.allow_private = flowcore_server::AllowPrivate::none();
+    })
+    .await;
+    create(&server, "shop").await;
+    let (_, shown) = get(&server, "/instance/connect/shop").await;
+    assert!(text(&shown["code"]).starts_with("2@"), "{shown}");
+    assert!(proxy.opened.load(Ordering::SeqCst) > 0);
+    assert_eq!(get(&server, "/proxy/find/shop").await.1, Value::Null, "it is not the instance's");
+    server.stop().await;
 }
 
 #[tokio::test]
