@@ -4,6 +4,7 @@
 const key = document.getElementById("key");
 const find = document.getElementById("find");
 
+find.form.addEventListener("submit", (event) => event.preventDefault());
 find.addEventListener("input", () => {
   const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
   for (const group of document.querySelectorAll(".group")) {

@@ -78,7 +78,18 @@ function listen(address) {
     byId(`card-${event.data}`)?.remove();
     count();
   });
-  source.addEventListener("qr", (event) => swap(parse(event.data).querySelector(".linking")));
+  source.addEventListener("qr", (event) => {
+    const fresh = parse(event.data).querySelector(".linking");
+    const old = byId(fresh.id);
+    // A code that is being typed stays until the phone is linked, and so does a number that is being typed.
+    if (old && "code" in old.dataset && !("done" in fresh.dataset)) return;
+    if (old?.querySelector(".instead[open]") && !("done" in fresh.dataset)) {
+      old.querySelector(".scan")?.replaceWith(fresh.querySelector(".scan") ?? "");
+      dress(old);
+      return;
+    }
+    swap(fresh);
+  });
 }
 
 // The server answered with something else than a stream: the session is over, or a proxy is between.
@@ -183,5 +194,55 @@ function tick() {
 dress(document);
 setInterval(tick, 500);
 for (const told of document.querySelectorAll(".toast")) setTimeout(() => told.remove(), 6000);
-if (location.search.includes("did=")) history.replaceState(null, "", "/");
+if (location.search.includes("did=")) history.replaceState(null, "", location.pathname);
 if (document.body.dataset.live) listen(document.body.dataset.live);
+if (document.body.dataset.follow) follow(document.body.dataset.follow);
+toEnd();
+
+// --- pages that follow an instance's messages --------------------------------------------------
+
+function toEnd() {
+  const thread = document.querySelector("[data-end]");
+  if (thread) thread.scrollTop = thread.scrollHeight;
+}
+
+// Something was written or read: what the server shows now takes the place of what is shown. Without a
+// stream the page looks every five seconds.
+function follow(instance) {
+  const kinds = "messages.upsert,send.message,messages.update,messages.edited,messages.delete,chats.update";
+  const source = new EventSource(`/api/events?instance=${encodeURIComponent(instance)}&events=${kinds}`);
+  let poll;
+  let due;
+  const soon = () => { due ??= setTimeout(look, 100); };
+  const look = async () => {
+    due = undefined;
+    const answer = await fetch(location.href, html).catch(() => null);
+    byId("offline").hidden = answer !== null;
+    if (!answer?.ok || answer.redirected) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const [fresh, old] = [page.getElementById("followed"), byId("followed")];
+    if (!fresh || !old) return;
+    const atEnd = old.scrollHeight - old.scrollTop - old.clientHeight < 40;
+    old.replaceChildren(...document.adoptNode(fresh).childNodes);
+    dress(old);
+    if (atEnd) toEnd();
+  };
+  source.onopen = () => { clearInterval(poll); poll = undefined; soon(); };
+  source.onerror = () => { poll ??= setInterval(soon, 5000); };
+  for (const kind of [...kinds.split(","), "missed"]) source.addEventListener(kind, soon);
+}
+
+// --- copying, and previews ---------------------------------------------------------------------
+
+for (const button of document.querySelectorAll("[data-copy]")) {
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard?.writeText(byId(button.dataset.copy).textContent);
+    button.textContent = "✓";
+  });
+}
+
+document.addEventListener("input", (event) => {
+  const preview = event.target.dataset?.preview;
+  if (preview) byId(preview).textContent = event.target.value;
+});

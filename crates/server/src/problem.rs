@@ -184,6 +184,7 @@ pub(crate) async fn finish(request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     let program = path.starts_with("/api/") || path.starts_with(FUNCTIONS);
     let page = !program && wants_page(request.headers());
+    let language = crate::dashboard::Language::of(request.headers());
     let id = request.extensions().get::<RequestId>().cloned();
     let mut response = next.run(request).await;
     let Some(problem) = response.extensions_mut().remove::<Problem>() else {
@@ -194,7 +195,7 @@ pub(crate) async fn finish(request: Request, next: Next) -> Response {
         let body = json!({ "success": false, "error": problem.detail });
         (problem.status, axum::Json(body)).into_response()
     } else if page {
-        crate::dashboard::problem_page(&problem, id)
+        crate::dashboard::problem_page(&problem, id, language)
     } else {
         problem.json(Some(&path), id)
     };

@@ -13,9 +13,6 @@ use flowcore_domain::account::Scope;
 use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
 
-/// Forms of the dashboard are a few short fields.
-const FORM_LIMIT: usize = 64 << 10;
-
 /// Users, keys and sign-ins are a few short fields too.
 const ACCOUNT_LIMIT: usize = 64 << 10;
 
@@ -65,7 +62,7 @@ fn all(surface: Surface, behind: Router) -> Surface {
         .with(webhook_routes)
         .with(support_routes)
         .with(account_routes)
-        .with(dashboard_routes)
+        .with(dashboard::routes)
         .with(evolution::routes)
         .body_limit(JSON_LIMIT)
         .with(|surface| functions::routes(surface, behind))
@@ -175,28 +172,4 @@ fn account_routes(surface: Surface) -> Surface {
         .post("/api/keys", MANAGE, keys::create)
         .delete("/api/keys/{id}", MANAGE, keys::delete)
         .post("/api/instances/{name}/token", MANAGE, keys::instance_token)
-}
-
-fn dashboard_routes(surface: Surface) -> Surface {
-    use dashboard::{actions, assets, live, pages, session};
-    let (look, manage) = (Access::Page(Scope::Read), Access::Page(Scope::Manage));
-    let remove = Access::Page(Scope::Delete);
-    surface
-        .body_limit(FORM_LIMIT)
-        .get("/", OPEN, pages::home)
-        .get("/login", OPEN, session::form)
-        .post("/login", OPEN, session::sign_in)
-        .post("/logout", look, session::sign_out)
-        .get("/instances/new", manage, pages::new_instance)
-        .post("/instances", manage, actions::create)
-        .get("/i/{name}/link", look, pages::link)
-        .post("/i/{name}/link", manage, actions::connect)
-        .post("/i/{name}/restart", manage, actions::restart)
-        .get("/i/{name}/logout", manage, pages::confirm_logout)
-        .post("/i/{name}/logout", manage, actions::log_out)
-        .get("/i/{name}/delete", remove, pages::confirm_delete)
-        .post("/i/{name}/delete", remove, actions::delete)
-        // Scripts can't follow a redirect to a form.
-        .get("/dashboard/live", READ, live::stream)
-        .get("/assets/{*path}", OPEN, assets::file)
 }

@@ -1,5 +1,6 @@
 //! What the dashboard's forms do. Each ends in a redirect, so that a reload repeats nothing.
 
+use super::frame::Frame;
 use super::session::Submitted;
 use super::{page, view};
 use crate::app::AppState;
@@ -9,6 +10,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use flowcore_domain::instance::{InstanceName, Status};
+use flowcore_domain::jid::Number;
 use flowcore_gateway::ServiceError;
 use std::time::Duration;
 
@@ -20,31 +22,43 @@ pub(crate) async fn create(
     State(state): State<AppState>,
     submitted: Submitted,
 ) -> Result<Response, Problem> {
-    let name: InstanceName = match submitted.name.parse() {
+    let name: InstanceName = match submitted.text("name").parse() {
         Ok(name) => name,
-        Err(rule) => return Ok(refused(submitted, format!("{rule}."))),
+        Err(_) => {
+            let rule = submitted.viewer.language.say(
+                "1 to 64 letters, digits, “_”, “-” or “.”, beginning with a letter or a digit.",
+            );
+            return Ok(refused(&submitted, rule.to_owned()));
+        }
     };
     let instances = state.gateway.instances();
     match instances.get(&submitted.viewer.caller, &name).await {
-        Ok(_) => return Ok(refused(submitted, "There is an instance of this name.".to_owned())),
+        Ok(_) => {
+            let why = submitted.viewer.language.say("There is an instance of this name.");
+            return Ok(refused(&submitted, why.to_owned()));
+        }
         Err(ServiceError::InstanceNotFound) => {}
         Err(error) => return Err(error.into()),
     }
     match instances.connect(&submitted.viewer.caller, &name, WAIT_FOR_CODE).await {
         Ok(_) => Ok(Redirect::to(&format!("/i/{name}/link")).into_response()),
-        Err(error @ (ServiceError::NameTaken | ServiceError::LimitReached { .. })) => {
+        Err(
+            error @ (ServiceError::NameTaken
+            | ServiceError::LimitReached { .. }
+            | ServiceError::OverQuota(_)),
+        ) => {
             let detail = Problem::from(error).detail;
-            Ok(refused(submitted, detail))
+            Ok(refused(&submitted, detail))
         }
         Err(error) => Err(error.into()),
     }
 }
 
-fn refused(submitted: Submitted, wrong: String) -> Response {
+fn refused(submitted: &Submitted, wrong: String) -> Response {
     let form = view::NewInstancePage {
-        name: submitted.name,
+        name: submitted.text("name").to_owned(),
         wrong: Some(wrong),
-        csrf: submitted.viewer.csrf,
+        frame: Frame::of(&submitted.viewer, "instances"),
     };
     let mut response = page(&form);
     *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
@@ -67,6 +81,46 @@ pub(crate) async fn connect(
         return Ok(done("linked", &name));
     }
     Ok(Redirect::to(&format!("/i/{name}/link")))
+}
+
+/// `POST /i/{name}/link/code`: eight characters that are typed on the phone, in place of a picture.
+pub(crate) async fn pairing_code(
+    State(state): State<AppState>,
+    Named(name): Named<String>,
+    submitted: Submitted,
+) -> Result<Response, Problem> {
+    let name = instance_name(&name)?;
+    let viewer = &submitted.viewer;
+    let instances = state.gateway.instances();
+    let view = instances.get(&viewer.caller, &name).await?;
+    let asking = async {
+        let phone = Number::phone(submitted.text("number")).map_err(ServiceError::from)?;
+        instances.pairing_code(&viewer.caller, &name, &phone).await
+    };
+    let (code, wrong) = match asking.await {
+        Ok(code) => (code, None),
+        Err(error) => {
+            let problem = Problem::from(error);
+            let told = problem.status.is_client_error()
+                || problem.status == StatusCode::BAD_GATEWAY
+                || problem.status == StatusCode::GATEWAY_TIMEOUT;
+            if !told {
+                return Err(problem);
+            }
+            (None, Some(problem.detail))
+        }
+    };
+    let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let mut response = page(&view::CodePage {
+        id: view.id.text(),
+        name: name.to_string(),
+        code,
+        wrong,
+        number: submitted.text("number").to_owned(),
+        frame: Frame::of(viewer, "instances"),
+    });
+    *response.status_mut() = status;
+    Ok(response)
 }
 
 /// `POST /i/{name}/restart`
@@ -98,12 +152,12 @@ pub(crate) async fn delete(
     submitted: Submitted,
 ) -> Result<Response, Problem> {
     let name = instance_name(&name)?;
-    if !submitted.name.eq_ignore_ascii_case(name.as_str()) {
+    if !submitted.text("name").eq_ignore_ascii_case(name.as_str()) {
         let form = view::ConfirmPage {
             name: name.to_string(),
             delete: true,
             wrong: true,
-            csrf: submitted.viewer.csrf,
+            frame: Frame::of(&submitted.viewer, "instances"),
         };
         let mut response = page(&form);
         *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;

@@ -5,6 +5,7 @@
 //! the instance's card (`card`) and the state of its linking (`qr`), read fresh from the gateway, so
 //! that two quick changes never leave the older one on the screen. It ends with the session.
 
+use super::frame::Frame;
 use super::pages::HomeQuery;
 use super::session::Viewer;
 use super::view::{Card, CardFragment, CardsFragment, Link, LinkFragment};
@@ -104,10 +105,15 @@ impl Tab {
     /// Everything that the page shows. `None` when it can't be read: the browser asks again.
     async fn sync(&self) -> Option<Events> {
         let (views, _) = self.query.cards(&self.state, &self.viewer).await.ok()?;
-        let cards = views.iter().map(|view| Card::new(view, &self.viewer.csrf)).collect();
+        let frame = self.frame();
+        let cards = views.iter().map(|view| Card::new(view, &frame)).collect();
         let mut events = vec![fragment("sync", &CardsFragment { cards })];
         events.extend(views.iter().map(|view| self.link(view)));
         Some(events.into_iter().flatten().map(Ok).collect())
+    }
+
+    fn frame(&self) -> Frame {
+        Frame::of(&self.viewer, "instances")
     }
 
     async fn changed(&self, event: &LiveEvent) -> Option<Events> {
@@ -117,7 +123,7 @@ impl Tab {
         let instances = self.state.gateway.instances();
         let events = match instances.get(&self.viewer.caller, &event.instance).await {
             Ok(view) if view.id == event.instance_id => {
-                let card = Card::new(&view, &self.viewer.csrf);
+                let card = Card::new(&view, &self.frame());
                 vec![fragment("card", &CardFragment { card }), self.link(&view)]
             }
             // Gone, or another one took its name.
@@ -133,7 +139,7 @@ impl Tab {
     }
 
     fn link(&self, view: &InstanceView) -> Option<Event> {
-        let link = Link::new(view, &self.viewer.csrf, now());
+        let link = Link::new(view, &self.frame(), now());
         fragment("qr", &LinkFragment { link })
     }
 }

@@ -1,5 +1,6 @@
 //! The pages that are looked at. What they do is in `actions`.
 
+use super::frame::{Did, Frame, encoded};
 use super::session::Viewer;
 use super::view::{self, Card, Link};
 use super::{live, page};
@@ -10,10 +11,9 @@ use crate::problem::{Problem, wants_page};
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Redirect, Response};
-use flowcore_domain::instance::{InstanceName, Status};
+use flowcore_domain::instance::Status;
 use flowcore_gateway::{InstanceFilter, InstanceView};
 use serde::Deserialize;
-use std::fmt::Write as _;
 
 /// Cards on one page; the search finds the others.
 const CARDS: usize = 200;
@@ -25,8 +25,8 @@ pub(crate) struct HomeQuery {
     search: String,
     #[serde(default)]
     status: String,
-    did: Option<String>,
-    name: Option<String>,
+    #[serde(flatten)]
+    did: Did,
 }
 
 impl HomeQuery {
@@ -66,28 +66,21 @@ pub(crate) async fn home(
         return Ok(Redirect::to("/login").into_response());
     };
     let (views, more) = query.cards(&state, &viewer).await?;
+    let frame = Frame::of(&viewer, "instances").after(&query.did);
     Ok(page(&view::InstancesPage {
         connected: views.iter().filter(|view| view.status == Status::Connected).count(),
-        cards: views.iter().map(|view| Card::new(view, &viewer.csrf)).collect(),
+        cards: views.iter().map(|view| Card::new(view, &frame)).collect(),
         live_query: live_query(&query),
         status: query.status().map_or("", Status::as_str),
-        toast: toast(&query),
         search: query.search,
         more,
-        csrf: viewer.csrf,
+        frame,
     }))
 }
 
 /// The stream shows what the page shows.
 fn live_query(query: &HomeQuery) -> String {
-    let mut text = String::new();
-    for byte in query.search.trim().bytes() {
-        if byte.is_ascii_alphanumeric() {
-            text.push(char::from(byte));
-        } else {
-            let _ = write!(text, "%{byte:02X}");
-        }
-    }
+    let text = encoded(query.search.trim());
     let status = query.status().map_or("", Status::as_str);
     if text.is_empty() && status.is_empty() {
         return String::new();
@@ -95,21 +88,10 @@ fn live_query(query: &HomeQuery) -> String {
     format!("?search={text}&status={status}")
 }
 
-/// What the last action did, in a sentence. Only our own words and a valid name get there.
-fn toast(query: &HomeQuery) -> Option<String> {
-    let name: InstanceName = query.name.as_deref()?.parse().ok()?;
-    Some(match query.did.as_deref()? {
-        "linked" => format!("{name} is connected."),
-        "restarted" => format!("{name} restarts."),
-        "logged-out" => format!("{name} was logged out. Its data is kept."),
-        "deleted" => format!("{name} was deleted."),
-        _ => return None,
-    })
-}
-
 /// `GET /instances/new`
 pub(crate) async fn new_instance(viewer: Viewer) -> Response {
-    page(&view::NewInstancePage { name: String::new(), wrong: None, csrf: viewer.csrf })
+    let frame = Frame::of(&viewer, "instances");
+    page(&view::NewInstancePage { name: String::new(), wrong: None, frame })
 }
 
 /// `GET /i/{name}/link`
@@ -119,8 +101,9 @@ pub(crate) async fn link(
     Named(name): Named<String>,
 ) -> Result<Response, Problem> {
     let instance = find(&state, &viewer, &name).await?;
-    let link = Link::new(&instance, &viewer.csrf, live::now());
-    Ok(page(&view::LinkPage { link, csrf: viewer.csrf }))
+    let frame = Frame::of(&viewer, "instances");
+    let link = Link::new(&instance, &frame, live::now());
+    Ok(page(&view::LinkPage { link, frame }))
 }
 
 /// `GET /i/{name}/logout`
@@ -129,7 +112,7 @@ pub(crate) async fn confirm_logout(
     viewer: Viewer,
     Named(name): Named<String>,
 ) -> Result<Response, Problem> {
-    confirm(&state, viewer, &name, false).await
+    confirm(&state, &viewer, &name, false).await
 }
 
 /// `GET /i/{name}/delete`
@@ -138,25 +121,29 @@ pub(crate) async fn confirm_delete(
     viewer: Viewer,
     Named(name): Named<String>,
 ) -> Result<Response, Problem> {
-    confirm(&state, viewer, &name, true).await
+    confirm(&state, &viewer, &name, true).await
 }
 
 async fn confirm(
     state: &AppState,
-    viewer: Viewer,
+    viewer: &Viewer,
     name: &str,
     delete: bool,
 ) -> Result<Response, Problem> {
-    let instance = find(state, &viewer, name).await?;
+    let instance = find(state, viewer, name).await?;
     Ok(page(&view::ConfirmPage {
         name: instance.name.to_string(),
         delete,
         wrong: false,
-        csrf: viewer.csrf,
+        frame: Frame::of(viewer, "instances"),
     }))
 }
 
-async fn find(state: &AppState, viewer: &Viewer, name: &str) -> Result<InstanceView, Problem> {
+pub(super) async fn find(
+    state: &AppState,
+    viewer: &Viewer,
+    name: &str,
+) -> Result<InstanceView, Problem> {
     let name = instance_name(name)?;
     Ok(state.gateway.instances().get(&viewer.caller, &name).await?)
 }

@@ -1,5 +1,7 @@
 //! Signing in and out, and the extractors that say who is looking.
 
+use super::frame::Frame;
+use super::words::Language;
 use super::{page, view};
 use crate::api::login;
 use crate::app::AppState;
@@ -22,6 +24,7 @@ pub(crate) struct Viewer {
     /// The token that every form of this session carries.
     pub(crate) csrf: String,
     pub(crate) token: String,
+    pub(crate) language: Language,
 }
 
 impl Viewer {
@@ -29,7 +32,8 @@ impl Viewer {
     pub(crate) async fn of(headers: &HeaderMap, state: &AppState) -> Result<Option<Self>, Problem> {
         let Some(token) = state.cookies.session_of(headers) else { return Ok(None) };
         let found = state.gateway.accounts().by_cookie(&token).await?;
-        Ok(found.map(|(caller, csrf)| Self { caller, csrf, token }))
+        let language = Language::of(headers);
+        Ok(found.map(|(caller, csrf)| Self { caller, csrf, token, language }))
     }
 }
 
@@ -42,20 +46,37 @@ impl FromRequestParts<AppState> for Viewer {
     }
 }
 
-/// The fields that the dashboard's forms have.
-#[derive(Debug, Deserialize)]
-struct Fields {
-    #[serde(default)]
-    csrf: String,
-    #[serde(default)]
-    name: String,
-}
-
 /// A form of the dashboard, sent by somebody who is signed in, with the session's token.
 pub(crate) struct Submitted {
     pub(crate) viewer: Viewer,
-    /// The name that was typed, in the forms that ask for one.
-    pub(crate) name: String,
+    fields: Vec<(String, String)>,
+}
+
+impl Submitted {
+    /// What was typed into a field, without the spaces around it.
+    pub(crate) fn text(&self, name: &str) -> &str {
+        self.typed(name).trim()
+    }
+
+    /// The same as it was typed.
+    pub(crate) fn typed(&self, name: &str) -> &str {
+        self.all(name).next().unwrap_or_default()
+    }
+
+    /// What was typed into a field that may be left empty.
+    pub(crate) fn given(&self, name: &str) -> Option<&str> {
+        Some(self.text(name)).filter(|text| !text.is_empty())
+    }
+
+    /// Everything of one name: boxes that were ticked.
+    pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.fields.iter().filter(move |(one, _)| one == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether a box was ticked.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.all(name).next().is_some()
+    }
 }
 
 impl FromRequest<AppState> for Submitted {
@@ -65,12 +86,13 @@ impl FromRequest<AppState> for Submitted {
         let (mut parts, body) = request.into_parts();
         let viewer = Viewer::from_request_parts(&mut parts, state).await?;
         let request = Request::from_parts(parts, body);
-        let form = Form::<Fields>::from_request(request, state).await;
+        let form = Form::<Vec<(String, String)>>::from_request(request, state).await;
         let Form(fields) = form.map_err(|_| unreadable().into_response())?;
-        if !same_token(&fields.csrf, &viewer.csrf) {
+        let submitted = Self { viewer, fields };
+        if !same_token(submitted.typed("csrf"), &submitted.viewer.csrf) {
             return Err(csrf_refused().into_response());
         }
-        Ok(Self { viewer, name: fields.name.trim().to_owned() })
+        Ok(submitted)
     }
 }
 
@@ -89,8 +111,9 @@ pub(crate) async fn form(
     match Viewer::of(&headers, &state).await {
         Ok(Some(_)) => Redirect::to("/").into_response(),
         Ok(None) => {
+            let frame = Frame::of_nobody(Language::of(&headers));
             let blocked = blocked(&state, &arrival);
-            page(&view::LoginPage { refused: None, blocked: blocked.as_deref(), username: "" })
+            page(&view::LoginPage { frame, refused: None, blocked, username: "" })
         }
         Err(problem) => problem.into_response(),
     }
@@ -141,17 +164,19 @@ pub(crate) async fn sign_in(
         return Err(csrf_refused());
     }
     let username = form.username.clone();
+    let frame = Frame::of_nobody(Language::of(&headers));
     if let Some(why) = blocked(&state, &arrival) {
-        let refused = view::LoginPage { refused: None, blocked: Some(&why), username: &username };
+        let blocked = Some(why);
+        let refused = view::LoginPage { frame, refused: None, blocked, username: &username };
         return Ok(answered(StatusCode::FORBIDDEN, page(&refused)));
     }
     let with_key = username.is_empty();
     let session = match open(&state, &arrival, form).await {
         Ok(session) => session,
         Err(ServiceError::Account(error)) => {
-            let (status, why) = told(&error, with_key)?;
-            let refused =
-                view::LoginPage { refused: Some(&why), blocked: None, username: &username };
+            let (status, why) = told(&error, with_key, frame.w)?;
+            let refused = Some(why);
+            let refused = view::LoginPage { frame, refused, blocked: None, username: &username };
             return Ok(answered(status, page(&refused)));
         }
         Err(error) => return Err(error.into()),
@@ -184,22 +209,27 @@ async fn open(
 }
 
 /// What the form says of a sign-in that failed.
-fn told(error: &AccountError, with_key: bool) -> Result<(StatusCode, String), Problem> {
+fn told(
+    error: &AccountError,
+    with_key: bool,
+    w: Language,
+) -> Result<(StatusCode, String), Problem> {
     Ok(match error {
         AccountError::InvalidCredentials if with_key => {
-            let why = "This key is not known here. Check it and try again.";
+            let why = w.say("This key is not known here. Check it and try again.");
             (StatusCode::UNAUTHORIZED, why.to_owned())
         }
         AccountError::InvalidCredentials => {
-            let why = "The name, the password or the code is wrong. Check them and try again.";
+            let why =
+                w.say("The name, the password or the code is wrong. Check them and try again.");
             (StatusCode::UNAUTHORIZED, why.to_owned())
         }
         AccountError::TotpRequired => {
-            let why = "Type the password again, and the code of your authenticator app.";
+            let why = w.say("Type the password again, and the code of your authenticator app.");
             (StatusCode::UNAUTHORIZED, why.to_owned())
         }
         AccountError::Throttled { wait } => {
-            let why = format!("Too many tries. Wait {} seconds.", wait.as_secs().max(1));
+            let why = w.fill("Too many tries. Wait {} seconds.", wait.as_secs().max(1));
             (StatusCode::TOO_MANY_REQUESTS, why)
         }
         other => return Err(other.clone().into()),

@@ -1,5 +1,7 @@
 //! What the templates show: instances in the words of the dashboard.
 
+use super::frame::Frame;
+use super::words::Language;
 use crate::qr;
 use askama::Template;
 use flowcore_domain::clock::Millis;
@@ -41,42 +43,47 @@ pub(super) struct Card {
     pub(super) profile: Option<String>,
     pub(super) last_connected: Option<Moment>,
     pub(super) primary: Primary,
-    pub(super) csrf: String,
+    pub(super) frame: Frame,
 }
 
 impl Card {
-    pub(super) fn new(view: &InstanceView, csrf: &str) -> Self {
+    pub(super) fn new(view: &InstanceView, frame: &Frame) -> Self {
+        let w = frame.w;
         Self {
             id: view.id.text(),
             name: view.name.to_string(),
             status: view.status.as_str(),
-            word: word(view.status),
-            sentence: sentence(view),
+            word: word(view.status, w),
+            sentence: sentence(view, w),
             number: view.number.as_deref().map(international),
             profile: view.profile_name.as_deref().map(one_line),
             last_connected: view.last_connected.map(Moment::from),
             primary: primary(view),
-            csrf: csrf.to_owned(),
+            frame: frame.clone(),
         }
     }
 }
 
-fn word(status: Status) -> &'static str {
+/// A status as a word.
+pub(super) fn word(status: Status, w: Language) -> &'static str {
     match status {
-        Status::Created => "Created",
-        Status::Connecting => "Connecting",
-        Status::Connected => "Connected",
-        Status::Disconnected => "Disconnected",
+        Status::Created => w.say("Created"),
+        Status::Connecting => w.say("Connecting"),
+        Status::Connected => w.say("Connected"),
+        Status::Disconnected => w.say("Disconnected"),
     }
 }
 
-fn sentence(view: &InstanceView) -> Option<&'static str> {
+/// Why it is so, and what to do.
+pub(super) fn sentence(view: &InstanceView, w: Language) -> Option<&'static str> {
     match (view.status, view.reason) {
         (Status::Connected, _) => None,
-        (_, Some(reason)) => Some(reason.sentence()),
-        (Status::Created, None) => Some("Not linked to a phone yet."),
-        (Status::Connecting, None) if view.qr.is_some() => Some("Waiting for a phone to scan."),
-        (Status::Connecting, None) => Some("On its way to WhatsApp."),
+        (_, Some(reason)) => Some(w.say(reason.sentence())),
+        (Status::Created, None) => Some(w.say("Not linked to a phone yet.")),
+        (Status::Connecting, None) if view.qr.is_some() => {
+            Some(w.say("Waiting for a phone to scan."))
+        }
+        (Status::Connecting, None) => Some(w.say("On its way to WhatsApp.")),
         (Status::Disconnected, None) => None,
     }
 }
@@ -94,12 +101,12 @@ fn primary(view: &InstanceView) -> Primary {
 }
 
 /// As it is dialed from abroad; grouping digits well needs each country's rules.
-fn international(number: &str) -> String {
+pub(super) fn international(number: &str) -> String {
     format!("+{number}")
 }
 
 /// Names come from phones; a line break in one would break the stream's frames.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
 
@@ -124,18 +131,18 @@ pub(super) struct Link {
     pub(super) number: Option<String>,
     pub(super) stage: Stage,
     pub(super) codes: u8,
-    pub(super) csrf: String,
+    pub(super) frame: Frame,
 }
 
 impl Link {
-    pub(super) fn new(view: &InstanceView, csrf: &str, now: Millis) -> Self {
+    pub(super) fn new(view: &InstanceView, frame: &Frame, now: Millis) -> Self {
         Self {
             id: view.id.text(),
             name: view.name.to_string(),
             number: view.number.as_deref().map(international),
-            stage: stage(view, now),
+            stage: stage(view, frame.w, now),
             codes: CODES_PER_ROUND,
-            csrf: csrf.to_owned(),
+            frame: frame.clone(),
         }
     }
 
@@ -145,7 +152,7 @@ impl Link {
     }
 }
 
-fn stage(view: &InstanceView, now: Millis) -> Stage {
+fn stage(view: &InstanceView, w: Language, now: Millis) -> Stage {
     let code = view.qr.as_ref().filter(|code| !code.is_stale(now));
     match (view.status, code) {
         (Status::Connected, _) => Stage::Connected,
@@ -160,9 +167,10 @@ fn stage(view: &InstanceView, now: Millis) -> Stage {
         },
         (Status::Connecting, None) if view.number.is_some() => Stage::Linking,
         (Status::Connecting, None) => Stage::Waiting,
-        (Status::Created, _) => Stage::Ended("Not linked to a phone yet."),
+        (Status::Created, _) => Stage::Ended(w.say("Not linked to a phone yet.")),
         (Status::Disconnected, _) => {
-            Stage::Ended(view.reason.map_or("It is not running.", Reason::sentence))
+            let why = view.reason.map(|reason| w.say(reason.sentence()));
+            Stage::Ended(why.unwrap_or(w.say("It is not running.")))
         }
     }
 }
@@ -170,10 +178,11 @@ fn stage(view: &InstanceView, now: Millis) -> Stage {
 #[derive(Template)]
 #[template(path = "login.html")]
 pub(super) struct LoginPage<'a> {
+    pub(super) frame: Frame,
     /// What is wrong with what was sent.
-    pub(super) refused: Option<&'a str>,
+    pub(super) refused: Option<String>,
     /// Why a browser can't sign in at this address at all.
-    pub(super) blocked: Option<&'a str>,
+    pub(super) blocked: Option<String>,
     /// The name that was sent.
     pub(super) username: &'a str,
 }
@@ -187,8 +196,7 @@ pub(super) struct InstancesPage {
     pub(super) status: &'static str,
     pub(super) live_query: String,
     pub(super) more: bool,
-    pub(super) toast: Option<String>,
-    pub(super) csrf: String,
+    pub(super) frame: Frame,
 }
 
 #[derive(Template)]
@@ -208,14 +216,26 @@ pub(super) struct CardFragment {
 pub(super) struct NewInstancePage {
     pub(super) name: String,
     pub(super) wrong: Option<String>,
-    pub(super) csrf: String,
+    pub(super) frame: Frame,
 }
 
 #[derive(Template)]
 #[template(path = "link.html")]
 pub(super) struct LinkPage {
     pub(super) link: Link,
-    pub(super) csrf: String,
+    pub(super) frame: Frame,
+}
+
+#[derive(Template)]
+#[template(path = "code.html")]
+pub(super) struct CodePage {
+    pub(super) id: String,
+    pub(super) name: String,
+    /// `None` when there is none to show: the number is linked, or nothing is being linked.
+    pub(super) code: Option<String>,
+    pub(super) wrong: Option<String>,
+    pub(super) number: String,
+    pub(super) frame: Frame,
 }
 
 #[derive(Template)]
@@ -230,12 +250,13 @@ pub(super) struct ConfirmPage {
     pub(super) name: String,
     pub(super) delete: bool,
     pub(super) wrong: bool,
-    pub(super) csrf: String,
+    pub(super) frame: Frame,
 }
 
 #[derive(Template)]
 #[template(path = "problem.html")]
 pub(super) struct ProblemPage<'a> {
+    pub(super) frame: Frame,
     pub(super) title: &'a str,
     pub(super) detail: &'a str,
     pub(super) request_id: Option<&'a str>,

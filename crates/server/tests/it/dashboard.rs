@@ -25,7 +25,7 @@ impl TestServer {
         self.plain(Method::GET, path).header("cookie", cookie).header("accept", "text/html")
     }
 
-    async fn submit(&self, path: &str, cookie: &str, fields: &str) -> Response {
+    pub(crate) async fn submit(&self, path: &str, cookie: &str, fields: &str) -> Response {
         let form =
             self.plain(Method::POST, path).header("cookie", cookie).header("accept", "text/html");
         let form = form.header("content-type", FORM).body(fields.to_owned());
@@ -35,7 +35,7 @@ impl TestServer {
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-async fn body(response: Response) -> String {
+pub(crate) async fn body(response: Response) -> String {
     response.text().await.expect("a page")
 }
 
@@ -119,7 +119,7 @@ async fn a_name_against_the_rule_keeps_what_was_typed_and_says_the_rule() {
     let response = server.submit("/instances", &cookie, &fields).await;
     assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
     let page = body(response).await;
-    assert!(page.contains("an instance name has 1 to 64"), "{page}");
+    assert!(page.contains("id=\"wrong\" class=\"wrong\">1 to 64 letters"), "{page}");
     assert!(!page.contains("<script>"), "what was typed is escaped");
     server.stop().await;
 }

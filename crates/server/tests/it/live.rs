@@ -56,7 +56,7 @@ async fn cards_and_codes_arrive_as_the_instance_changes() {
     let shown = server.connect("shop").await;
     stream.until("card", "data-name=\"shop\"").await;
     let code = stream.until("qr", "<svg xmlns=").await;
-    assert!(code.contains("data-left=\"") && code.contains("Code 1 of 6"), "{code}");
+    assert!(code.contains("data-left=\"") && code.contains("Code 1 / 6"), "{code}");
     server.scan(&text(&shown["qrcode"])).await;
     stream.until("card", "<span class=\"badge connected\">Connected</span>").await;
     stream.until("qr", "data-done=\"shop is connected.\"").await;

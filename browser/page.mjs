@@ -1,0 +1,79 @@
+// A browser that remembers everything that should not have happened, and looks at pages as axe does.
+
+import { readFileSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { chromium } from "playwright-core";
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const WIDTHS = { phone: { width: 390, height: 844 }, desk: { width: 1280, height: 860 } };
+/** Most that a page may weigh with everything it loads, in bytes. */
+const HEAVIEST = 100_000;
+
+export class Browser {
+  static async start(base, pictures) {
+    const executablePath = process.env.FLOWCORE_CHROMIUM ?? "/usr/bin/chromium";
+    const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });
+    if (pictures) await mkdir(pictures, { recursive: true });
+    return new Browser(browser, base, pictures);
+  }
+
+  constructor(browser, base, pictures) {
+    Object.assign(this, { browser, base, pictures, complaints: [] });
+  }
+
+  /** A window of its own, with a language. */
+  async window(options = {}) {
+    const context = await this.browser.newContext({ baseURL: this.base, viewport: WIDTHS.desk, locale: "en-GB", ...options });
+    context.setDefaultTimeout(15_000);
+    const page = await context.newPage();
+    const complain = (what) => this.complaints.push(`${page.url()}: ${what}`);
+    page.on("console", (message) => {
+      // The browser itself reports an answer that refuses a form; the page shows why.
+      if (!/status of 4(01|22)/.test(message.text())) complain(`console: ${message.text()}`);
+    });
+    page.on("pageerror", (error) => complain(`error: ${error.message}`));
+    page.on("request", (request) => {
+      const url = request.url();
+      if (!url.startsWith(this.base) && !url.startsWith("data:")) complain(`asked another host: ${url}`);
+    });
+    await context.addInitScript(() => {
+      window.shifts = 0;
+      new PerformanceObserver((list) => {
+        for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifts += entry.value;
+      }).observe({ type: "layout-shift", buffered: true });
+    });
+    return page;
+  }
+
+  /** What axe finds serious, what the page weighs and whether it moved; and its pictures. */
+  async inspect(page, name) {
+    await page.evaluate(axe);
+    const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+    for (const one of violations.filter(({ impact }) => impact === "serious" || impact === "critical")) {
+      const where = one.nodes.map((node) => node.target.join(" ")).join(", ");
+      this.complaints.push(`${name}: axe ${one.id}: ${one.help} (${where})`);
+    }
+    const { weight, shifts } = await page.evaluate(() => {
+      const loaded = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")];
+      const weight = loaded.reduce((all, one) => all + one.encodedBodySize, 0);
+      return { weight, shifts: window.shifts };
+    });
+    if (weight > HEAVIEST) this.complaints.push(`${name}: weighs ${weight} bytes`);
+    if (shifts > 0.01) this.complaints.push(`${name}: moved by ${shifts.toFixed(3)}`);
+    if (!this.pictures) return;
+    for (const colorScheme of ["light", "dark"]) {
+      for (const [width, size] of Object.entries(WIDTHS)) {
+        await page.emulateMedia({ colorScheme });
+        await page.setViewportSize(size);
+        await page.screenshot({ path: `${this.pictures}/${name}-${colorScheme}-${width}.png` });
+      }
+    }
+    await page.emulateMedia({ colorScheme: "light" });
+    await page.setViewportSize(WIDTHS.desk);
+  }
+
+  async close() {
+    await this.browser.close();
+  }
+}

@@ -1,0 +1,141 @@
+//! `/i/{name}/logs`: the latest messages, and the way of each: received, stored, told, delivered.
+
+use super::chats::{Which, summary};
+use super::frame::{Frame, encoded};
+use super::session::Viewer;
+use super::view::Moment;
+use super::webhooks::Sent;
+use super::{page, pages};
+use crate::app::AppState;
+use crate::extract::{Asked, Named};
+use crate::problem::Problem;
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use flowcore_gateway::{MessageFilter, Page, StoredMessage, WebhooksOf};
+
+const MOST: usize = 50;
+
+#[derive(Template)]
+#[template(path = "logs.html")]
+struct LogsPage {
+    frame: Frame,
+    name: String,
+    rows: Vec<Row>,
+    page: usize,
+    more: bool,
+}
+
+struct Row {
+    link: String,
+    from_me: bool,
+    chat: String,
+    text: String,
+    status: &'static str,
+    at: Moment,
+}
+
+impl Row {
+    fn new(message: &StoredMessage) -> Self {
+        Self {
+            link: encoded(&message.wa_id),
+            from_me: message.from_me,
+            chat: message.chat_alt.as_ref().unwrap_or(&message.chat).to_string(),
+            text: summary(message),
+            status: message.status.as_str(),
+            at: message.at.into(),
+        }
+    }
+}
+
+/// `GET /i/{name}/logs`
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    viewer: Viewer,
+    Named(name): Named<String>,
+    Asked(which): Asked<Which>,
+) -> Result<Response, Problem> {
+    let instance = pages::find(&state, &viewer, &name).await?;
+    let at = which.at();
+    let part = Page { skip: at * MOST, take: MOST + 1 };
+    let conversations = state.gateway.conversations();
+    let filter = MessageFilter::default();
+    let (_, mut found) =
+        conversations.messages(&viewer.caller, &instance.name, &filter, part).await?;
+    let more = found.len() > MOST;
+    found.truncate(MOST);
+    Ok(page(&LogsPage {
+        frame: Frame::of(&viewer, "logs").about(&instance.name),
+        name: instance.name.to_string(),
+        rows: found.iter().map(Row::new).collect(),
+        page: at,
+        more,
+    }))
+}
+
+#[derive(Template)]
+#[template(path = "trace.html")]
+struct TracePage {
+    frame: Frame,
+    name: String,
+    id: String,
+    message: Option<Way>,
+    event: Option<(Moment, &'static str)>,
+    receipts: Vec<(String, &'static str, Moment)>,
+    deliveries: Vec<Sent>,
+    passed: Vec<(String, &'static str)>,
+    notes: Vec<(String, String, Moment)>,
+}
+
+/// The stations of a message that it carries itself.
+struct Way {
+    from_me: bool,
+    kind: String,
+    status: &'static str,
+    written: Moment,
+    stored: Moment,
+    sent: Option<Moment>,
+}
+
+/// `GET /i/{name}/logs/{id}`
+pub(crate) async fn show(
+    State(state): State<AppState>,
+    viewer: Viewer,
+    Named((name, id)): Named<(String, String)>,
+) -> Result<Response, Problem> {
+    let instance = pages::find(&state, &viewer, &name).await?;
+    let (name, caller) = (&instance.name, &viewer.caller);
+    let trace = state.gateway.traces().of(caller, name, &id).await?;
+    let webhooks = state.gateway.webhooks().list(caller, WebhooksOf::Instance(name)).await?;
+    let url_of = |id| webhooks.iter().find(|one| one.id == id).map(|one| one.url.clone());
+    Ok(page(&TracePage {
+        frame: Frame::of(&viewer, "logs").about(name),
+        name: name.to_string(),
+        message: trace.message.as_ref().map(|message| Way {
+            from_me: message.from_me,
+            kind: message.kind.clone(),
+            status: message.status.as_str(),
+            written: message.at.into(),
+            stored: message.created_at.into(),
+            sent: message.sent_at.map(Moment::from),
+        }),
+        event: trace.event.as_ref().map(|one| (one.event.at.into(), one.event.kind.as_str())),
+        receipts: trace
+            .receipts
+            .iter()
+            .map(|one| (one.participant.to_string(), one.status.as_str(), one.at.into()))
+            .collect(),
+        deliveries: trace.deliveries.iter().map(|one| Sent::new(one, &webhooks)).collect(),
+        passed: trace
+            .passed_over
+            .iter()
+            .map(|(id, why)| (url_of(*id).unwrap_or_else(|| id.text()), why.as_str()))
+            .collect(),
+        notes: trace
+            .notes
+            .iter()
+            .map(|note| (note.step.to_string(), note.data.to_string(), note.at.into()))
+            .collect(),
+        id,
+    }))
+}
