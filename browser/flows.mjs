@@ -205,6 +205,16 @@ await step("an instance is deleted with its name", async () => {
   assert.deepEqual((await api("/api/whatsapp/instances")).map(({ instanceName }) => instanceName), ["branch"]);
 });
 
+await step("without a stream the page looks by itself", async () => {
+  const blocked = await browser.window({ storageState: await page.context().storageState() });
+  await blocked.route("**/dashboard/live*", (route) => route.fulfill({ status: 503, body: "" }));
+  await blocked.goto("/");
+  await asked(`${base}/api/whatsapp/connect?wait=0`, {
+    method: "POST", headers: { ...json, apikey: key }, body: JSON.stringify({ instanceName: "unseen" }),
+  });
+  await blocked.locator('.card[data-name="unseen"]').waitFor();
+});
+
 await step("without JavaScript", async () => {
   const plain = await browser.window({ javaScriptEnabled: false });
   await plain.goto("/login");

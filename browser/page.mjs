@@ -29,8 +29,9 @@ export class Browser {
     const page = await context.newPage();
     const complain = (what) => this.complaints.push(`${page.url()}: ${what}`);
     page.on("console", (message) => {
-      // The browser itself reports an answer that refuses a form; the page shows why.
-      if (!/status of 4(01|22)/.test(message.text())) complain(`console: ${message.text()}`);
+      // The browser itself reports an answer that refuses a form, which the page shows, and a stream that a
+      // flow shuts off.
+      if (!/status of (401|422|503)/.test(message.text())) complain(`console: ${message.text()}`);
     });
     page.on("pageerror", (error) => complain(`error: ${error.message}`));
     page.on("request", (request) => {

@@ -48,28 +48,55 @@ function count() {
 
 // --- the live stream ---------------------------------------------------------------------------
 
+// The whole list as the server shows it.
+function sync(content) {
+  const list = byId("instances");
+  if (!list) return;
+  const cards = [...content.querySelectorAll(".card")];
+  const known = new Set(cards.map((card) => card.id));
+  for (const old of [...list.children]) if (!known.has(old.id)) old.remove();
+  for (const card of cards) if (!swap(card)) { list.append(card); dress(card); }
+  count();
+}
+
+// Where no stream comes through, the page is asked for every five seconds.
+async function look() {
+  const shown = async (address) => {
+    const answer = await fetch(address, html);
+    return answer.ok && !answer.redirected && new DOMParser().parseFromString(await answer.text(), "text/html");
+  };
+  const linking = document.querySelector(".linking");
+  try {
+    const list = await shown(location.href);
+    if (list) sync(list);
+    const link = linking && (await shown(`/i/${linking.dataset.name}/link`));
+    if (link) linked(link.querySelector(".linking"));
+  } catch {
+    byId("offline").hidden = false;
+  }
+}
+
 function listen(address) {
   const offline = byId("offline");
   const source = new EventSource(address);
   let late;
+  let poll;
   source.onopen = () => {
     clearTimeout(late);
+    clearInterval(poll);
+    poll = undefined;
     offline.hidden = true;
   };
   source.onerror = () => {
     clearTimeout(late);
     late = setTimeout(() => (offline.hidden = false), 1500);
-    if (source.readyState === EventSource.CLOSED) setTimeout(() => again(address), 3000);
+    poll ??= setInterval(look, 5000);
+    if (source.readyState === EventSource.CLOSED) {
+      clearInterval(poll);
+      setTimeout(() => again(address), 3000);
+    }
   };
-  source.addEventListener("sync", (event) => {
-    const list = byId("instances");
-    if (!list) return;
-    const cards = [...parse(event.data).querySelectorAll(".card")];
-    const known = new Set(cards.map((card) => card.id));
-    for (const old of [...list.children]) if (!known.has(old.id)) old.remove();
-    for (const card of cards) if (!swap(card)) { list.append(card); dress(card); }
-    count();
-  });
+  source.addEventListener("sync", (event) => sync(parse(event.data)));
   source.addEventListener("card", (event) => {
     place(parse(event.data).querySelector(".card"));
     count();
@@ -78,25 +105,30 @@ function listen(address) {
     byId(`card-${event.data}`)?.remove();
     count();
   });
-  source.addEventListener("qr", (event) => {
-    const fresh = parse(event.data).querySelector(".linking");
-    const old = byId(fresh.id);
-    // A code that is being typed stays until the phone is linked, and so does a number that is being typed.
-    if (old && "code" in old.dataset && !("done" in fresh.dataset)) return;
-    if (old?.querySelector(".instead[open]") && !("done" in fresh.dataset)) {
-      old.querySelector(".scan")?.replaceWith(fresh.querySelector(".scan") ?? "");
-      dress(old);
-      return;
-    }
-    swap(fresh);
-  });
+  source.addEventListener("qr", (event) => linked(parse(event.data).querySelector(".linking")));
+}
+
+// Where linking stands. A code or a number that is being typed stays until the phone is linked.
+function linked(fresh) {
+  const old = byId(fresh.id);
+  const done = "done" in fresh.dataset;
+  if (old && "code" in old.dataset && !done) return;
+  if (old?.querySelector(".instead[open]") && !done) {
+    old.querySelector(".scan")?.replaceWith(fresh.querySelector(".scan") ?? "");
+    dress(old);
+    return;
+  }
+  swap(fresh);
 }
 
 // The server answered with something else than a stream: the session is over, or a proxy is between.
 async function again(address) {
   const answer = await fetch("/", { headers: { accept: "text/html" }, redirect: "manual" }).catch(() => null);
   if (answer?.type === "opaqueredirect") location.assign("/login");
-  else listen(address);
+  else {
+    look();
+    listen(address);
+  }
 }
 
 // --- dialogs -----------------------------------------------------------------------------------

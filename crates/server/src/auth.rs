@@ -234,25 +234,27 @@ async fn recognise(
 }
 
 fn credential(headers: &HeaderMap, state: &AppState, only_bearer: bool) -> Credential {
-    if let Some(value) = headers.get(header::AUTHORIZATION) {
-        return match value.to_str().ok().and_then(bearer) {
-            Some(_) if headers.get_all(header::AUTHORIZATION).iter().count() > 1 => {
-                Credential::Unusable
-            }
-            Some(key) => Credential::Bearer(key.to_owned()),
-            None => Credential::Unusable,
-        };
+    if headers.contains_key(header::AUTHORIZATION) {
+        let value = single(headers, "authorization").and_then(bearer);
+        return value.map_or(Credential::Unusable, |key| Credential::Bearer(key.to_owned()));
     }
     if only_bearer {
         return Credential::None;
     }
-    if let Some(value) = headers.get("apikey") {
-        return Credential::Key(value.to_str().unwrap_or_default().to_owned());
+    if headers.contains_key("apikey") {
+        return Credential::Key(single(headers, "apikey").unwrap_or_default().to_owned());
     }
     match state.cookies.session_of(headers) {
         Some(token) => Credential::Cookie(token),
         None => Credential::None,
     }
+}
+
+/// A header that came once. Of one that came twice, what is in front of us may have read the other.
+pub(crate) fn single<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    value.to_str().ok()
 }
 
 /// The key behind `Bearer`.

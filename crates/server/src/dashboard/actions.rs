@@ -22,19 +22,16 @@ pub(crate) async fn create(
     State(state): State<AppState>,
     submitted: Submitted,
 ) -> Result<Response, Problem> {
-    let name: InstanceName = match submitted.text("name").parse() {
-        Ok(name) => name,
-        Err(_) => {
-            let rule = submitted.viewer.language.say(
-                "1 to 64 letters, digits, “_”, “-” or “.”, beginning with a letter or a digit.",
-            );
-            return Ok(refused(&submitted, rule.to_owned()));
-        }
+    let w = submitted.viewer.language;
+    let Ok(name) = submitted.text("name").parse::<InstanceName>() else {
+        let rule =
+            w.say("1 to 64 letters, digits, “_”, “-” or “.”, beginning with a letter or a digit.");
+        return Ok(refused(&submitted, rule.to_owned()));
     };
     let instances = state.gateway.instances();
     match instances.get(&submitted.viewer.caller, &name).await {
         Ok(_) => {
-            let why = submitted.viewer.language.say("There is an instance of this name.");
+            let why = w.say("There is an instance of this name.");
             return Ok(refused(&submitted, why.to_owned()));
         }
         Err(ServiceError::InstanceNotFound) => {}

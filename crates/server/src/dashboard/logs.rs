@@ -40,12 +40,20 @@ impl Row {
         Self {
             link: encoded(&message.wa_id),
             from_me: message.from_me,
-            chat: message.chat_alt.as_ref().unwrap_or(&message.chat).to_string(),
+            chat: known_as(message),
             text: summary(message),
             status: message.status.as_str(),
             at: message.at.into(),
         }
     }
+}
+
+/// The conversation by its phone number, where it has one.
+fn known_as(message: &StoredMessage) -> String {
+    let all = [Some(&message.chat), message.chat_alt.as_ref()].into_iter().flatten();
+    let mut all = all.map(ToString::to_string);
+    let number = all.find_map(|text| text.strip_suffix("@s.whatsapp.net").map(str::to_owned));
+    number.unwrap_or_else(|| message.chat.to_string())
 }
 
 /// `GET /i/{name}/logs`
@@ -134,7 +142,7 @@ pub(crate) async fn show(
         notes: trace
             .notes
             .iter()
-            .map(|note| (note.step.to_string(), note.data.to_string(), note.at.into()))
+            .map(|note| (note.step.clone(), note.data.to_string(), note.at.into()))
             .collect(),
         id,
     }))

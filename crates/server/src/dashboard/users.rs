@@ -136,7 +136,7 @@ struct UserPage {
 struct Limit {
     name: &'static str,
     word: &'static str,
-    limit: String,
+    most: String,
 }
 
 async fn one(
@@ -152,7 +152,7 @@ async fn one(
     let limits = Quota::ALL.map(|quota| Limit {
         name: quota.as_str(),
         word: word(quota, frame.w),
-        limit: user.quotas.limit(quota).map(|limit| limit.to_string()).unwrap_or_default(),
+        most: user.quotas.limit(quota).map(|limit| limit.to_string()).unwrap_or_default(),
     });
     let w = frame.w;
     let mut response = page(&UserPage {

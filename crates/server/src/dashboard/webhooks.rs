@@ -203,7 +203,7 @@ pub(crate) async fn create(
     let made = state.gateway.webhooks().create(&viewer.caller, WebhooksOf::Instance(&name), new);
     let said = match made.await {
         Ok(webhook) => {
-            let secret = Some(webhook.secret.reveal().clone());
+            let secret = Some(webhook.secret.reveal());
             Shown { secret, ..Shown::default() }
         }
         Err(error) => {
@@ -245,7 +245,7 @@ pub(crate) async fn rotate(
     let viewer = &submitted.viewer;
     let webhooks = state.gateway.webhooks();
     let webhook = webhooks.rotate(&viewer.caller, WebhooksOf::Instance(&name), id).await?;
-    let secret = Some(webhook.secret.reveal().clone());
+    let secret = Some(webhook.secret.reveal());
     told(&state, viewer, &name, Shown { secret, ..Shown::default() }).await
 }
 

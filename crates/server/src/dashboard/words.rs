@@ -66,7 +66,7 @@ impl Language {
     }
 
     /// A text in this language.
-    pub(super) fn say<'a>(self, english: &'a str) -> &'a str {
+    pub(super) fn say(self, english: &str) -> &str {
         let known = match self {
             Self::English => None,
             Self::Portuguese => PORTUGUESE.get(english),

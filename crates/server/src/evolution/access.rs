@@ -6,7 +6,7 @@
 
 use super::refusal::Refusal;
 use crate::app::AppState;
-use crate::auth::Authenticated;
+use crate::auth::{Authenticated, single};
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -23,7 +23,7 @@ pub(crate) async fn recognise(
     scope: Scope,
 ) -> Result<Caller, Box<Response>> {
     let refused = |refusal: Refusal| Box::new(refusal.into_response());
-    let key = headers.get("apikey").and_then(|value| value.to_str().ok());
+    let key = single(headers, "apikey");
     let found = match key {
         Some(key) => {
             let found = state.gateway.accounts().by_key(key, client).await;
