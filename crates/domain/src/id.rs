@@ -97,3 +97,11 @@ typed_id!(
     /// A customer who waits for a person, or did (a row of `whatsapp_escalated_conversations`).
     EscalationId
 );
+typed_id!(
+    /// A wording of an assistant's prompt (a row of `ai_prompt_versions`).
+    PromptVersionId
+);
+typed_id!(
+    /// A stored conversation that an assistant is tried on (a row of `ai_cases`).
+    AiCaseId
+);

@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 pub mod account;
+pub mod assistant;
 pub mod backoff;
 pub mod clock;
 pub mod conversation;

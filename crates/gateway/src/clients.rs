@@ -95,9 +95,23 @@ pub(crate) fn guarded(allow: &AllowPrivate) -> Result<reqwest::Client, reqwest::
     client(GuardedNames { names: SystemNames, allow: allow.clone() }, LIMITS)
 }
 
+/// How long a model may take for the whole of its answer.
+const MODEL_WITHIN: Duration = Duration::from_secs(120);
+
+/// A client for models at addresses that users give.
+pub(crate) fn guarded_for_models(allow: &AllowPrivate) -> Result<reqwest::Client, reqwest::Error> {
+    let limits = Limits { answer: MODEL_WITHIN, ..LIMITS };
+    client(GuardedNames { names: SystemNames, allow: allow.clone() }, limits)
+}
+
+/// A client for the models that the operator chose: they may be anywhere, on this machine too.
+pub(crate) fn trusted_for_models() -> Result<reqwest::Client, reqwest::Error> {
+    client(SystemNames, Limits { answer: MODEL_WITHIN, ..LIMITS })
+}
+
 #[expect(clippy::disallowed_methods, reason = "this is where clients are made")]
 fn client<N: Resolve + 'static>(
-    names: GuardedNames<N>,
+    names: N,
     limits: Limits,
 ) -> Result<reqwest::Client, reqwest::Error> {
     reqwest::Client::builder()

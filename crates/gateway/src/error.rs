@@ -2,6 +2,8 @@
 //! answers, one table each.
 
 use crate::accounts::error::AccountError;
+use crate::assistant::ModelError;
+use flowcore_domain::assistant::ConfigFault;
 use flowcore_domain::engine::EngineError;
 use flowcore_domain::instance::{Reason, Status};
 use flowcore_domain::jid::NumberError;
@@ -116,6 +118,18 @@ pub enum ServiceError {
     /// Something about users, keys or sign-ins.
     #[error(transparent)]
     Account(#[from] AccountError),
+    /// A model that is needed gives no answer.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// An assistant can't be configured like that.
+    #[error(transparent)]
+    InvalidAssistant(#[from] ConfigFault),
+    /// The prompt never had this wording.
+    #[error("there is no such version")]
+    VersionNotFound,
+    /// No case of that id at this instance.
+    #[error("there is no such case")]
+    CaseNotFound,
     /// The caller may not do that.
     #[error("not allowed")]
     Forbidden,

@@ -74,6 +74,11 @@ impl Bell {
     pub(crate) fn ring(&self) {
         self.0.send_replace(());
     }
+
+    /// Hears every ring from now on.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<()> {
+        self.0.subscribe()
+    }
 }
 
 /// Makes what an earlier process left half done due again. Before the first lane starts.
@@ -101,7 +106,7 @@ struct Lane<W> {
 impl<W: Work> Lane<W> {
     async fn run(self) {
         let stopping = self.shared.lifecycle.stopping().clone();
-        let mut bell = self.shared.bell.0.subscribe();
+        let mut bell = self.shared.bell.subscribe();
         loop {
             bell.mark_unchanged();
             let wait = self.take().await;

@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 mod accounts;
+mod assistant;
 mod chats;
 mod clients;
 mod clock;
@@ -38,6 +39,10 @@ pub use accounts::{
     Credential, Credentials, Deed, ForeignTokens, KeyOrder, NewAdmin, Rate, Tokens, TotpOffer,
     Usage, UserOrder, UserPatch, WeakKey, WeakPassword,
 };
+pub use assistant::{
+    Assistant, AssistantView, CaseOutcome, Draft, Generated, MAX_AUDIO, MAX_CASES, ModelCheck,
+    ModelDefaults, ModelError, NewCase, Rehearsal, RehearsalEnd, Told, Transcript,
+};
 pub use chats::{ChatRef, Chats};
 pub use clients::{AllowPrivate, AllowPrivateError};
 pub use conversations::{Conversations, MAX_ENTRIES};
@@ -46,10 +51,11 @@ pub use events::trial::Trial;
 pub use events::webhooks::{NewWebhook, WebhookPatch, Webhooks, WebhooksOf};
 pub use flowcore_engines::{crash_points, verifies_certificates};
 pub use flowcore_storage::{
-    ApiKey, AuditEntry, AuditFilter, ChatFilter, ChatOverview, Contact, ContactFilter,
+    AiCase, ApiKey, AuditEntry, AuditFilter, ChatFilter, ChatOverview, Contact, ContactFilter,
     Conversation, DatabaseOptions, Delivery, DeliveryAttempt, DeliveryFilter, DeliveryState,
     Escalation, InstanceCounts, Label, LoginSession, Mark, MasterKey, Media, MessageFilter, Note,
-    Page, Receipt, Retention, Said, StoredEvent, StoredKeyword, StoredMessage, Transition, User,
+    Page, PromptVersion, Receipt, Retention, Said, StoredEvent, StoredKeyword, StoredMessage,
+    Transition, User,
 };
 pub use groups::{Groups, NewGroup};
 pub use instances::linking::Linking;
@@ -111,6 +117,8 @@ pub struct GatewayConfig {
     pub allow_private: AllowPrivate,
     /// How numbers are linked and reach WhatsApp.
     pub linking: Linking,
+    /// The models of those who choose none themselves.
+    pub models: ModelDefaults,
 }
 
 /// The running services. Clones share them.
@@ -129,6 +137,7 @@ pub struct Gateway {
     traces: Traces,
     files: Files,
     support: Support,
+    assistant: Assistant,
 }
 
 /// What [`Gateway::start`] gives.
@@ -249,6 +258,8 @@ impl Gateway {
             linking: config.linking,
             lifecycle,
         });
+        let allow = config.allow_private.clone();
+        let assistant = Assistant::new(Arc::clone(&shared), config.models, allow)?;
         let poster = Poster::new(config.allow_private, config.public_url)?;
         let gateway = Self {
             accounts: Accounts::new(Arc::clone(&shared), admin, accounts)?,
@@ -263,11 +274,15 @@ impl Gateway {
             traces: Traces::new(Arc::clone(&shared)),
             files: Files::new(Arc::clone(&shared)),
             support: Support::new(Arc::clone(&shared)),
+            assistant,
             shared,
         };
         events::delivery::start(Arc::clone(&gateway.shared), poster);
         jobs::release(&gateway.shared).await?;
-        jobs::start(&gateway.shared, turns::Turns { shared: Arc::clone(&gateway.shared) });
+        let assistant = gateway.assistant.clone();
+        let shared = Arc::clone(&gateway.shared);
+        jobs::start(&gateway.shared, turns::Turns { shared, assistant: assistant.clone() });
+        jobs::start(&gateway.shared, assistant::answering::Answers { assistant });
         let errands = support::errands::Errands { shared: Arc::clone(&gateway.shared) };
         jobs::start(&gateway.shared, errands);
         support::timer::start(Arc::clone(&gateway.shared));
@@ -346,6 +361,12 @@ impl Gateway {
     #[must_use]
     pub fn support(&self) -> &Support {
         &self.support
+    }
+
+    /// The assistants.
+    #[must_use]
+    pub fn assistant(&self) -> &Assistant {
+        &self.assistant
     }
 
     /// What happened to messages.

@@ -6,6 +6,7 @@
 //! is passed on, and one who needs a person is handed over. The owner's own messages and the customers' are
 //! chains of their own, so that a takeover waits for nothing that is made of a customer's message.
 
+use crate::assistant::Assistant;
 use crate::jobs::{Failure, Work};
 use crate::support::escalations::{self, Trigger};
 use crate::support::moves::{self, Move};
@@ -111,8 +112,12 @@ pub(crate) fn job_of(
     due: Millis,
 ) -> Option<NewJob> {
     let heard = attention.assistant || attention.support;
-    let direct = matches!(message.chat.server(), Server::Person | Server::Lid);
-    if !heard || !direct || SILENT.contains(&message.kind.as_str()) {
+    let fits = match message.chat.server() {
+        Server::Person | Server::Lid => true,
+        Server::Group => attention.assistant && attention.groups,
+        _ => false,
+    };
+    if !heard || !fits || SILENT.contains(&message.kind.as_str()) {
         return None;
     }
     let chat = crate::outbox::render::chain(&message.chat, message.chat_alt.as_ref());
@@ -134,6 +139,7 @@ pub(crate) struct Heard {
 /// Does the jobs.
 pub(crate) struct Turns {
     pub(crate) shared: Arc<Shared>,
+    pub(crate) assistant: Assistant,
 }
 
 #[async_trait]
@@ -194,9 +200,21 @@ impl Turns {
         config: Option<&SupportConfig>,
     ) -> Result<(), Failure> {
         let (is_new, text) = self.note(heard).await?;
-        let Some(config) = config else { return Ok(()) };
+        if let Some(config) = config {
+            self.support_hears(heard, config, (is_new, &text)).await?;
+        }
+        self.assistant.heard(&heard.instance, &heard.conversation, &heard.message).await?;
+        Ok(())
+    }
+
+    async fn support_hears(
+        &self,
+        heard: &Heard,
+        config: &SupportConfig,
+        (is_new, text): (bool, &str),
+    ) -> Result<(), Failure> {
         let standing = heard.conversation.standing;
-        let trigger = self.trigger(heard, &text).await?;
+        let trigger = self.trigger(heard, text).await?;
         if standing.status == ConversationStatus::Escalated {
             // What called the person is in what they were told.
             if is_new || trigger.is_none() {
@@ -234,13 +252,19 @@ impl Turns {
         let message = &heard.message;
         let (role, by) =
             if message.from_me { (Role::Human, "phone") } else { (Role::User, "customer") };
-        let content = message.text.clone().unwrap_or_default();
+        let mut metadata = json!({ "by": by, "kind": message.kind });
+        let mut content = message.text.clone().unwrap_or_default();
+        if let Some(spoken) = self.assistant.spoken(&heard.instance, message).await? {
+            metadata["voice"] =
+                json!({ "language": spoken.language, "durationMs": spoken.duration_ms });
+            content = spoken.text;
+        }
         let said = Said {
             id: fresh_id(),
             message: Some(message.row_id),
             role,
             content: content.clone(),
-            metadata: json!({ "by": by, "kind": message.kind }),
+            metadata,
             at: message.created_at,
         };
         let is_new = self.shared.store.append_said(&heard.conversation, said).await?;

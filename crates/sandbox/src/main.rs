@@ -17,7 +17,7 @@ use flowcore_server::app::{self, Running};
 use flowcore_server::config::{self, LogSettings, ServerConfig};
 use flowcore_server::crash_points::{self, CrashPoint};
 use flowcore_server::signals::StopSignals;
-use flowcore_server::{AllowPrivate, Mark, logging};
+use flowcore_server::{AllowPrivate, Mark, ModelDefaults, Provider, logging};
 use flowcore_simulator::{Network, NetworkConfig};
 use printed::Addresses;
 use std::path::{Path, PathBuf};
@@ -119,6 +119,18 @@ async fn start_product(
     let allowed = if given { config.allow_private } else { AllowPrivate::loopback() };
     config.allow_private = allowed;
     config.whatsapp_url = line.network_url.clone();
+    let doubles = match (network, &line.network_url) {
+        (Some(network), _) => Some(network.base_url(false)),
+        (None, url) => url.as_deref().and_then(plain_address),
+    };
+    if config.models.provider.is_none() {
+        config.models = ModelDefaults {
+            provider: Some(Provider::OpenAi),
+            base_url: doubles.map(|address| format!("{address}/model/v1")),
+            model: Some("chat-double".to_owned()),
+            ..config.models
+        };
+    }
     if let Some(network) = network {
         config.whatsapp_url = Some(network.socket_url(!line.plain));
         // The doubles of the vendors answer there, whatever else is allowed.
@@ -126,6 +138,12 @@ async fn start_product(
         config.allow_private = config.allow_private.and(&itself);
     }
     Ok(app::serve(config, Mark::Sandbox).await?)
+}
+
+/// Where the network of a socket's address speaks plain HTTP: at the same port.
+fn plain_address(socket: &str) -> Option<String> {
+    let (_, rest) = socket.split_once("://")?;
+    Some(format!("http://{}", rest.split('/').next()?))
 }
 
 /// Warnings only, unless asked for: the lines to read first are on stdout.

@@ -1,6 +1,7 @@
 //! Flowcore's own API: translates requests into calls of the gateway's services and their results into
 //! the shapes of `docs/api.md`. No rules live here.
 
+pub(crate) mod assistant;
 pub(crate) mod audit;
 pub(crate) mod conversations;
 pub(crate) mod deliveries;

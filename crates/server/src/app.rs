@@ -125,6 +125,7 @@ pub async fn serve(config: ServerConfig, mark: Mark) -> Result<Running, ServeErr
         keep_events: config.keep_events,
         allow_private: config.allow_private,
         linking: config.evolution.linking.clone(),
+        models: config.models,
     })
     .await?;
     if let Err(error) = evolution::begin(&gateway, &config.evolution).await {

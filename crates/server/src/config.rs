@@ -5,17 +5,19 @@
 //! A weak admin key or an unknown name in the file stops the start with a sentence that says why.
 
 mod access;
+mod assistant;
 mod evolution;
 mod example;
 
 pub use access::{AccessConfig, AccessFlags, TlsFiles};
+pub use assistant::AssistantFlags;
 pub use example::example_file;
 
 use crate::evolution::EvolutionSettings;
 use clap::{Args, ValueEnum};
 use evolution::Environment;
 use flowcore_gateway::{
-    AdminKey, AllowPrivate, AllowPrivateError, DatabaseOptions, MasterKey, WeakKey,
+    AdminKey, AllowPrivate, AllowPrivateError, DatabaseOptions, MasterKey, ModelDefaults, WeakKey,
 };
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -70,6 +72,9 @@ pub struct Flags {
     /// Who gets in, and how.
     #[command(flatten)]
     pub access: AccessFlags,
+    /// Whose models.
+    #[command(flatten)]
+    pub assistant: AssistantFlags,
     /// What is logged, by level and module [default: info]
     #[arg(long, env = "FLOWCORE_LOG", global = true)]
     pub log: Option<String>,
@@ -123,6 +128,14 @@ struct FileSettings {
     supabase_jwt_secret: Option<String>,
     supabase_audience: Option<String>,
     supabase_quotas: Option<String>,
+    ai_provider: Option<String>,
+    ai_base_url: Option<String>,
+    ai_api_key: Option<String>,
+    ai_model: Option<String>,
+    ai_prices: Option<String>,
+    ai_transcription_url: Option<String>,
+    ai_transcription_api_key: Option<String>,
+    ai_transcription_model: Option<String>,
 }
 
 /// What the server runs on.
@@ -152,6 +165,8 @@ pub struct ServerConfig {
     pub evolution: EvolutionSettings,
     /// Who gets in, and how.
     pub access: AccessConfig,
+    /// The models of those who choose none themselves.
+    pub models: ModelDefaults,
 }
 
 /// What is logged and how.
@@ -209,6 +224,9 @@ pub enum ConfigError {
     /// Something about who gets in.
     #[error("{0}")]
     Access(String),
+    /// Something about the models.
+    #[error("{0}")]
+    Models(String),
     /// The socket address of WhatsApp is not a WebSocket's.
     #[error("FLOWCORE_WHATSAPP_URL begins with ws:// or wss://")]
     WhatsAppUrl,
@@ -237,6 +255,7 @@ pub fn load_without_file(flags: Flags) -> Result<(ServerConfig, LogSettings), Co
 
 fn merge(flags: Flags, mut file: FileSettings) -> Result<(ServerConfig, LogSettings), ConfigError> {
     let access = access::merge(flags.access, &mut file)?;
+    let models = assistant::merge(flags.assistant, &mut file)?;
     let allow_private = flags.allow_private.or(file.allow_private.map(|list| list.join(",")));
     let log = LogSettings {
         filter: flags.log.or(file.log),
@@ -264,6 +283,7 @@ fn merge(flags: Flags, mut file: FileSettings) -> Result<(ServerConfig, LogSetti
         },
         evolution: EvolutionSettings::default(),
         access,
+        models,
     };
     Ok((config, log))
 }

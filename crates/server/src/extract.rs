@@ -3,6 +3,10 @@
 //! Broken JSON is 400, a body over the limit 413, another kind of body 415, JSON of the wrong shape 422
 //! with the field that is wrong.
 
+mod upload;
+
+pub(crate) use upload::Upload;
+
 use crate::problem::Problem;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
@@ -80,14 +84,21 @@ fn unread(status: StatusCode) -> Problem {
 
 /// Reads JSON, or says what is wrong with it.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    let value: serde_json::Value = serde_json::from_slice(bytes).map_err(|error| {
+    parse_value(json(bytes)?)
+}
+
+fn json(bytes: &[u8]) -> Result<serde_json::Value, Problem> {
+    serde_json::from_slice(bytes).map_err(|error| {
         Problem::new(
             StatusCode::BAD_REQUEST,
             "invalid_json",
             "Broken JSON",
             format!("The body is not JSON: line {}, column {}.", error.line(), error.column()),
         )
-    })?;
+    })
+}
+
+fn parse_value<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, Problem> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let message = error.inner().to_string();
         let field = missing_field(&message).unwrap_or_else(|| error.path().to_string());

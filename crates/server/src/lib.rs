@@ -4,8 +4,9 @@
 //! starts one from a [`config::ServerConfig`] and hands back what stops it. There is no global state:
 //! many servers live in one process.
 
+pub use flowcore_domain::assistant::provider::Provider;
 pub use flowcore_gateway::{
-    AdminKey, AllowPrivate, DatabaseOptions, ForeignTokens, Mark, Rate, crash_points,
+    AdminKey, AllowPrivate, DatabaseOptions, ForeignTokens, Mark, ModelDefaults, Rate, crash_points,
 };
 
 pub use openapi::text as openapi;

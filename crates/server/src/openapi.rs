@@ -7,6 +7,7 @@
 //! test; an independent client that makes calls up from the document compares it with what is answered.
 
 mod accounts;
+mod assistant;
 mod instances;
 mod operation;
 mod page;
@@ -86,6 +87,7 @@ fn operations() -> Vec<Operation> {
     all.extend(instances::operations());
     all.extend(webhooks::operations());
     all.extend(support::operations());
+    all.extend(assistant::operations());
     all.extend(accounts::operations());
     all.extend(evolution::operations());
     all
@@ -96,6 +98,7 @@ fn schemas() -> Map<String, Value> {
         .iter()
         .chain(webhooks::SCHEMAS)
         .chain(support::SCHEMAS)
+        .chain(assistant::SCHEMAS)
         .chain(accounts::SCHEMAS)
         .chain(problems::SCHEMAS)
         .chain(server::SCHEMAS);

@@ -5,9 +5,11 @@
 //! and gives browsers a page instead of JSON.
 
 mod account;
+mod assistant;
 mod service;
 mod support;
 
+pub(crate) use assistant::model_code;
 pub(crate) use service::idempotency_conflict;
 
 use crate::request::RequestId;

@@ -13,6 +13,9 @@ use flowcore_domain::account::Scope;
 use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
 
+/// A recording, and what a form adds to it.
+const VOICE_LIMIT: usize = flowcore_gateway::MAX_AUDIO + (1 << 20);
+
 /// Users, keys and sign-ins are a few short fields too.
 const ACCOUNT_LIMIT: usize = 64 << 10;
 
@@ -61,6 +64,7 @@ fn all(surface: Surface, behind: Router) -> Surface {
         .with(api_routes)
         .with(webhook_routes)
         .with(support_routes)
+        .with(assistant_routes)
         .with(account_routes)
         .with(dashboard::routes)
         .with(evolution::routes)
@@ -146,6 +150,27 @@ fn support_routes(surface: Surface) -> Surface {
         .post("/api/conversations/{id}/takeover", SEND, conversations::take_over)
         .post("/api/conversations/{id}/release", SEND, conversations::release)
         .post("/api/conversations/{id}/escalate", SEND, conversations::escalate)
+}
+
+fn assistant_routes(surface: Surface) -> Surface {
+    use api::assistant::{self, cases, playground};
+    surface
+        .body_limit(JSON_LIMIT)
+        .get("/api/instances/{name}/ai", READ, assistant::get)
+        .put("/api/instances/{name}/ai", SETTINGS, assistant::update)
+        .post("/api/instances/{name}/ai/toggle", SETTINGS, assistant::toggle)
+        .post("/api/instances/{name}/ai/check", SETTINGS, assistant::check)
+        .get("/api/instances/{name}/ai/versions", READ, assistant::versions)
+        .get("/api/instances/{name}/ai/versions/{id}", READ, assistant::version)
+        .post("/api/instances/{name}/ai/versions/{id}/restore", SETTINGS, assistant::restore)
+        .get("/api/instances/{name}/ai/cases", READ, cases::list)
+        .post("/api/instances/{name}/ai/cases", SETTINGS, cases::create)
+        .post("/api/instances/{name}/ai/cases/run", SETTINGS, cases::run)
+        .delete("/api/instances/{name}/ai/cases/{id}", SETTINGS, cases::delete)
+        .post("/api/ai/prompts/generate", SETTINGS, assistant::generate)
+        .body_limit(VOICE_LIMIT)
+        .post("/api/instances/{name}/ai/test", SETTINGS, playground::test)
+        .post("/api/instances/{name}/ai/transcribe", SETTINGS, playground::transcribe)
 }
 
 fn account_routes(surface: Surface) -> Surface {

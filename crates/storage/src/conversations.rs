@@ -6,11 +6,13 @@
 
 mod said;
 mod steps;
+mod summary;
 
 pub use said::Said;
 pub(crate) use said::note;
 pub use steps::{Caused, Causing, Moved, Moving, NewEscalation, Transition};
 pub(crate) use steps::{held, supersede};
+pub use summary::Summary;
 
 use crate::Store;
 use crate::contacts::{self, Sighting};
@@ -23,6 +25,7 @@ use flowcore_domain::clock::Millis;
 use flowcore_domain::conversation::{ConversationStatus, Owner, Standing};
 use flowcore_domain::id::{ConversationId, InstanceId, UserId};
 use flowcore_domain::jid::{Jid, Server};
+use serde::Deserialize;
 use sqlx::AssertSqlSafe;
 use std::fmt::Write as _;
 
@@ -83,8 +86,16 @@ impl std::fmt::Debug for Conversation {
 pub struct Attention {
     /// An assistant answers.
     pub assistant: bool,
+    /// In groups too.
+    pub groups: bool,
     /// Customers can ask for a person.
     pub support: bool,
+}
+
+/// What of an assistant's settings decides whom it hears.
+#[derive(Deserialize)]
+struct AnswersGroups {
+    groups: bool,
 }
 
 /// Which conversations a list has; what is `None` does not matter.
@@ -116,6 +127,8 @@ impl Store {
         let row = query(
             "SELECT EXISTS (SELECT 1 FROM whatsapp_ai_config \
              WHERE whatsapp_instance_id = $1 AND is_active) AS assistant, \
+             (SELECT settings FROM whatsapp_ai_config \
+             WHERE whatsapp_instance_id = $1 AND is_active) AS settings, \
              EXISTS (SELECT 1 FROM whatsapp_support_config \
              WHERE whatsapp_instance_id = $1 AND is_active) AS support",
         )
@@ -123,7 +136,12 @@ impl Store {
         .fetch_one(self.readers())
         .await?;
         let record = Record::new("whatsapp_ai_config", &row);
-        Ok(Attention { assistant: record.get("assistant")?, support: record.get("support")? })
+        let settings = record.json_option::<AnswersGroups>("settings")?;
+        Ok(Attention {
+            assistant: record.get("assistant")?,
+            groups: settings.is_some_and(|settings| settings.groups),
+            support: record.get("support")?,
+        })
     }
 
     /// The open conversation of a message's chat; begins one where there is none.

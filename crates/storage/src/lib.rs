@@ -10,6 +10,7 @@
 #![warn(missing_docs)]
 
 mod accounts;
+mod assistant;
 mod audit;
 mod changes;
 mod contacts;
@@ -45,11 +46,12 @@ mod webhooks;
 pub use accounts::{
     Admin, ApiKey, LAST_ADMIN, LoginSession, NewKey, NewUser, Refresh, Secrets, User, UserChange,
 };
+pub use assistant::{AiCase, PromptVersion, Spending, StoredAssistant};
 pub use audit::{AuditEntry, AuditFilter, Deed};
 pub use contacts::{Chat, ChatCursor};
 pub use conversations::{
     Attention, Caused, Causing, Conversation, ConversationFilter, Moved, Moving, NewEscalation,
-    Said, Transition,
+    Said, Summary, Transition,
 };
 pub use deliveries::{
     Again, Claim, ClaimedDelivery, Delivery, DeliveryAttempt, DeliveryFilter, DeliveryState,
@@ -102,6 +104,7 @@ struct Inner {
     logins: Sealer,
     options: Sealer,
     profiles: Sealer,
+    assistants: Sealer,
 }
 
 impl Store {
@@ -131,9 +134,17 @@ impl Store {
 
     fn around(opened: Opened, key_file: Option<PathBuf>) -> Self {
         let Opened { database, vault, guard } = opened;
-        let scopes = ["webhook_endpoints", "login_sessions", "whatsapp_instances", "profiles"];
-        let [webhooks, logins, options, profiles] = scopes.map(|scope| vault.sealer(scope));
-        let inner = Inner { database, guard, vault, key_file, webhooks, logins, options, profiles };
+        let inner = Inner {
+            webhooks: vault.sealer("webhook_endpoints"),
+            logins: vault.sealer("login_sessions"),
+            options: vault.sealer("whatsapp_instances"),
+            profiles: vault.sealer("profiles"),
+            assistants: vault.sealer("whatsapp_ai_config"),
+            database,
+            guard,
+            vault,
+            key_file,
+        };
         Self { inner: Arc::new(inner) }
     }
 

@@ -15,7 +15,7 @@ use crate::instances::options;
 use crate::open::{self, KEY_CHECK};
 use crate::row::Record;
 use crate::vault::Sealer;
-use crate::{accounts, sessions, webhooks};
+use crate::{accounts, assistant, sessions, webhooks};
 use flowcore_domain::id::{InstanceId, UserId};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -103,6 +103,7 @@ impl Store {
         }
         done += self.reseal_webhooks(id).await?;
         done += self.reseal_options(id).await?;
+        done += self.reseal_assistants(id).await?;
         for instance in self.instances(&crate::InstanceFilter::default()).await? {
             done += self.reseal_session(instance.id, id).await?;
         }
@@ -166,6 +167,24 @@ impl Store {
                     })
                     .await?;
             }
+        }
+        Ok(done)
+    }
+
+    async fn reseal_assistants(&self, id: [u8; 8]) -> Result<u64, StorageError> {
+        let mut done = 0;
+        let select = "SELECT whatsapp_instance_id AS id, api_key FROM whatsapp_ai_config \
+                      WHERE api_key IS NOT NULL";
+        for row in old(select, "api_key", id).fetch_all(self.readers()).await? {
+            let instance: InstanceId = Record::new("whatsapp_ai_config", &row).parsed("id")?;
+            let name = assistant::key_row(instance);
+            let update = "UPDATE whatsapp_ai_config SET api_key = $2 \
+                          WHERE api_key = $1 AND whatsapp_instance_id = $3";
+            done += self
+                .replace_with(&self.inner.assistants, (&name, &row, "api_key"), |old, new| {
+                    query(update).bind(old).bind(new).bind(instance)
+                })
+                .await?;
         }
         Ok(done)
     }

@@ -3,6 +3,8 @@
 
 #[path = "contract/accounts.rs"]
 mod accounts;
+#[path = "contract/assistant.rs"]
+mod assistant;
 #[path = "contract/conversations.rs"]
 mod conversations;
 #[path = "contract/deliveries.rs"]
@@ -83,6 +85,13 @@ suite! {
         a_second_factor_is_sealed_and_each_code_taken_once
         what_was_done_is_found_again_also_when_who_did_it_is_gone
         a_deed_and_its_entry_are_stored_together_or_not_at_all;
+    assistant:
+        a_patch_changes_what_it_names_and_the_key_is_sealed
+        a_key_goes_with_the_address_it_was_given_for
+        patches_at_the_same_moment_are_all_kept
+        every_wording_of_a_prompt_is_kept_up_to_a_hundred
+        cases_are_kept_with_what_came_out
+        what_a_month_costs_is_counted_and_begins_anew;
     conversations:
         a_chat_has_one_open_conversation_with_each_message_once
         an_owner_changes_once_and_all_that_it_causes_is_stored_with_it

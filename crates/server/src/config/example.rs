@@ -12,7 +12,7 @@ struct Setting {
     about: &'static str,
 }
 
-const SETTINGS: [Setting; 23] = [
+const SETTINGS: [Setting; 31] = [
     Setting {
         name: "host",
         example: "\"127.0.0.1\"",
@@ -124,6 +124,41 @@ const SETTINGS: [Setting; 23] = [
                 \"instances=3,messagesPerDay=1000\". Left empty, there is no limit.",
     },
     Setting {
+        name: "ai_provider",
+        example: "\"\"",
+        about: "The provider of assistants whose owners choose none: openai, anthropic, gemini, ollama,\n\
+                groq, mistral, deepseek, xai, openrouter or cohere (docs/assistant.md).",
+    },
+    Setting {
+        name: "ai_base_url",
+        example: "\"\"",
+        about: "Where it is, when not at its usual address. Alone it means somebody who speaks as OpenAI\n\
+                does. It may be private: only users' own addresses are guarded.",
+    },
+    Setting {
+        name: "ai_api_key",
+        example: "\"\"",
+        about: "Its key. Better kept in the environment than in a file.",
+    },
+    Setting { name: "ai_model", example: "\"\"", about: "Its model." },
+    Setting {
+        name: "ai_prices",
+        example: "\"3/15\"",
+        about: "What a million tokens cost, read and written: owners limit what a month may cost.",
+    },
+    Setting {
+        name: "ai_transcription_url",
+        example: "\"\"",
+        about: "Who transcribes voice notes, when it is another one than the provider: the address of a\n\
+                server with OpenAI's audio/transcriptions, such as one of faster-whisper.",
+    },
+    Setting { name: "ai_transcription_api_key", example: "\"\"", about: "The key of that one." },
+    Setting {
+        name: "ai_transcription_model",
+        example: "\"whisper-1\"",
+        about: "The model that transcribes.",
+    },
+    Setting {
         name: "log",
         example: "\"info\"",
         about: "What is logged: a level, or levels by module (docs/logging.md).",
@@ -201,6 +236,14 @@ mod tests {
             supabase_jwt_secret,
             supabase_audience,
             supabase_quotas,
+            ai_provider,
+            ai_base_url,
+            ai_api_key,
+            ai_model,
+            ai_prices,
+            ai_transcription_url,
+            ai_transcription_api_key,
+            ai_transcription_model,
         } = toml::from_str(&uncommented.join("\n")).expect("the example can be read");
         assert!(host.is_some() && port.is_some() && data_dir.is_some() && admin_key.is_some());
         assert!(master_key.is_some() && public_url.is_some() && whatsapp_url.is_some());
@@ -209,6 +252,9 @@ mod tests {
         assert!(cors_origins.is_some() && tls_cert.is_some() && tls_key.is_some());
         assert!(supabase_url.is_some() && supabase_jwt_secret.is_some());
         assert!(supabase_audience.is_some() && supabase_quotas.is_some());
+        assert!(ai_provider.is_some() && ai_base_url.is_some() && ai_api_key.is_some());
+        assert!(ai_model.is_some() && ai_prices.is_some() && ai_transcription_url.is_some());
+        assert!(ai_transcription_api_key.is_some() && ai_transcription_model.is_some());
         assert!(allow_private.is_some() && log.is_some() && log_format.is_some());
     }
 

@@ -44,6 +44,25 @@ impl From<ServiceError> for Problem {
             | ServiceError::KeywordNotFound
             | ServiceError::ConversationOver
             | ServiceError::ConversationTaken) => super::support::problem(&error),
+            ServiceError::VersionNotFound => Self::new(
+                StatusCode::NOT_FOUND,
+                "version_not_found",
+                "No such version",
+                "The prompt never had a version of this id. GET the list for those it had.",
+            ),
+            ServiceError::CaseNotFound => Self::new(
+                StatusCode::NOT_FOUND,
+                "case_not_found",
+                "No such case",
+                "This instance has no case of this id. GET the list for those it has.",
+            ),
+            ServiceError::Model(error) => error.into(),
+            ServiceError::InvalidAssistant(fault) => Self::field(
+                "invalid_assistant",
+                "The assistant can't be like that",
+                fault.field,
+                fault.rule,
+            ),
             ServiceError::Forbidden => Self::new(
                 StatusCode::FORBIDDEN,
                 "forbidden",
@@ -214,6 +233,12 @@ mod tests {
             ServiceError::InvalidHeader(flowcore_domain::webhook::HeaderError::TooMany),
             ServiceError::WebhookNotFound,
             ServiceError::MessageNotFound,
+            ServiceError::VersionNotFound,
+            ServiceError::CaseNotFound,
+            ServiceError::InvalidAssistant(flowcore_domain::assistant::ConfigFault {
+                field: "temperature",
+                rule: "temperature is a number from 0 to 2".into(),
+            }),
             ServiceError::DeliveryNotFound,
             ServiceError::WebhookDisabled,
             ServiceError::ConversationNotFound,

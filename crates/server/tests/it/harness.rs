@@ -3,7 +3,7 @@
 use flowcore_server::app::{self, Running};
 use flowcore_server::config::{AccessConfig, ServerConfig};
 use flowcore_server::evolution::EvolutionSettings;
-use flowcore_server::{AdminKey, AllowPrivate, DatabaseOptions, Mark};
+use flowcore_server::{AdminKey, AllowPrivate, DatabaseOptions, Mark, ModelDefaults, Provider};
 use flowcore_simulator::{Network, NetworkConfig};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
@@ -46,6 +46,12 @@ pub(crate) fn config(folder: &Path, network: &Network) -> ServerConfig {
         allow_private: AllowPrivate::loopback(),
         evolution: EvolutionSettings::default(),
         access: AccessConfig::default(),
+        models: ModelDefaults {
+            provider: Some(Provider::OpenAi),
+            base_url: Some(format!("{}/model/v1", network.base_url(false))),
+            model: Some("chat-double".to_owned()),
+            ..ModelDefaults::default()
+        },
     }
 }
 
@@ -61,6 +67,15 @@ impl TestServer {
         let network = Network::start(NetworkConfig::default()).await.expect("a network");
         let mut config = config(folder.path(), &network);
         change(&mut config);
+        let server = app::serve(config, Mark::Sandbox).await.expect("a server");
+        Self { server, network, http, folder }
+    }
+
+    /// Stops the server and starts another on the same data; the network goes on.
+    pub(crate) async fn restarted(self) -> Self {
+        let Self { server, network, http, folder } = self;
+        tokio::time::timeout(DEADLINE, server.stop()).await.expect("it stops");
+        let config = config(folder.path(), &network);
         let server = app::serve(config, Mark::Sandbox).await.expect("a server");
         Self { server, network, http, folder }
     }

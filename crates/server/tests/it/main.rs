@@ -2,7 +2,9 @@
 
 mod access;
 mod accounts;
+mod answering;
 mod architecture;
+mod assistant;
 mod auth;
 mod browser;
 mod dashboard;

@@ -69,12 +69,23 @@ fn answer(messages: &[Value]) -> String {
         .iter()
         .enumerate()
         .filter(|(index, message)| Some(*index) != asked && message["role"] != "assistant")
-        .map(|(_, message)| text_of(message))
+        .flat_map(|(_, message)| material(&text_of(message)))
         .collect();
     match best_passage(&question, &given) {
         Some(passage) => format!("From the passages I was given: {passage}"),
         None => format!("The passages I was given say nothing about: {}", question.trim()),
     }
+}
+
+/// What of a message is to be answered from: what stands between marks like `<<<passage …>>>` and
+/// `<<<end …>>>` where there are any, else all of it.
+fn material(text: &str) -> Vec<String> {
+    let fenced: Vec<String> = text
+        .split("<<<passage")
+        .skip(1)
+        .filter_map(|part| Some(part.split_once(">>>")?.1.split("<<<end").next()?.to_owned()))
+        .collect();
+    if fenced.is_empty() { vec![text.to_owned()] } else { fenced }
 }
 
 /// The paragraph that shares most topic words with the question.

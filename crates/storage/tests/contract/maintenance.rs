@@ -9,7 +9,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 /// The later come first: they refer to the earlier.
-const ADDED_LATER: [&str; 17] = [
+const ADDED_LATER: [&str; 19] = [
+    "ai_spending",
+    "ai_cases",
+    "ai_prompt_versions",
     "whatsapp_support_messages",
     "whatsapp_conversation_transitions",
     "message_status",
@@ -17,7 +20,6 @@ const ADDED_LATER: [&str; 17] = [
     "debug_log",
     "audit_log",
     "usage_counters",
-    "prompt_generations",
     "whatsapp_escalated_conversations",
     "whatsapp_support_keywords",
     "whatsapp_support_config",

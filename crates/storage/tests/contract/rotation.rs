@@ -47,6 +47,7 @@ pub(crate) async fn a_running_store_seals_everything_with_a_new_key(kind: Kind) 
     entries.apply((0..300).map(put).collect()).await.expect("applied");
 
     let (tokened, proxy) = options_of_an_instance(&harness).await;
+    crate::assistant::keyed(&harness, id).await;
 
     let old_key = std::fs::read_to_string(data.join("master.key")).expect("the key");
     rotate_key_file(&data).expect("a new key");
@@ -76,5 +77,7 @@ pub(crate) async fn a_running_store_seals_everything_with_a_new_key(kind: Kind) 
     let token = store.instance_token(tokened).await.expect("read");
     assert_eq!(token.as_deref(), Some("a token of one instance"));
     assert_eq!(store.proxy(tokened).await.expect("read"), Some(proxy));
+    let assistant = store.assistant(id).await.expect("read").expect("there");
+    assert_eq!(assistant.key, Some(crate::assistant::key()));
     store.close().await;
 }
