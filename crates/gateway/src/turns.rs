@@ -200,7 +200,7 @@ impl Turns {
         config: Option<&SupportConfig>,
     ) -> Result<(), Failure> {
         let (is_new, text) = self.note(heard).await?;
-        if let Some(config) = config {
+        if let Some(config) = config.filter(|_| !heard.message.chat.is_group()) {
             self.support_hears(heard, config, (is_new, &text)).await?;
         }
         self.assistant.heard(&heard.instance, &heard.conversation, &heard.message).await?;
@@ -238,6 +238,7 @@ impl Turns {
             reason,
             keyword,
             cause: "customer".to_owned(),
+            expected: None,
         };
         if let Some(keyword) = keywords.find(text) {
             return Ok(Some(trigger(Reason::Keyword, Some(keyword.to_owned()))));

@@ -235,11 +235,12 @@ async fn add_version(
     (prompt, by): (String, UserId),
     now: Millis,
 ) -> Result<(), StorageError> {
-    let last: Option<i64> =
-        query("SELECT MAX(number) FROM ai_prompt_versions WHERE whatsapp_instance_id = $1")
-            .bind(instance)
-            .scalar(&mut *connection)
-            .await?;
+    let last: Option<i64> = query(
+        "SELECT COALESCE(MAX(number), 0) FROM ai_prompt_versions WHERE whatsapp_instance_id = $1",
+    )
+    .bind(instance)
+    .scalar(&mut *connection)
+    .await?;
     let number = last.unwrap_or(0) + 1;
     query(
         "INSERT INTO ai_prompt_versions (id, whatsapp_instance_id, number, system_prompt, \

@@ -18,6 +18,7 @@ use crate::error::ServiceError;
 use crate::instances::online_now;
 use crate::jobs::{Failure, Work};
 use crate::messages::turn::{Spoken, speak};
+use crate::support::escalations;
 use crate::support::moves::{self, Move};
 use crate::{Shared, fresh_id};
 use async_trait::async_trait;
@@ -132,6 +133,7 @@ impl Work for Answers {
         };
         let Reply::Bubbles(bubbles, metadata) = reply else { return Ok(()) };
         self.send(&matter, &bubbles, (metadata, begun)).await?;
+        escalations::after_answer(self.shared(), &matter.instance, &matter.conversation).await?;
         summary::keep_up(&self.assistant, &matter).await;
         Ok(())
     }

@@ -15,7 +15,7 @@ use flowcore_domain::conversation::{Role, Step};
 use flowcore_domain::id::{ConversationId, EscalationId};
 use flowcore_domain::instance::{Instance, InstanceName};
 use flowcore_domain::support::template::{Values, fill};
-use flowcore_domain::support::{Reason, SupportConfig, summary};
+use flowcore_domain::support::{Answered, Reason, SupportConfig, after_answers, summary};
 use flowcore_storage::{
     Conversation, Escalation, EscalationFilter, Moved, NewEscalation, Page, Said, StorageError,
 };
@@ -38,6 +38,8 @@ pub(crate) struct Trigger {
     pub(crate) keyword: Option<String>,
     /// By what or whom.
     pub(crate) cause: String,
+    /// Only while the conversation has this version.
+    pub(crate) expected: Option<i64>,
 }
 
 /// Which escalations a caller asks for.
@@ -85,6 +87,7 @@ pub(crate) async fn escalate(
             summary: told.summary(),
         }),
         jobs: jobs.collect(),
+        expected: trigger.expected,
         ..Move::of(conversation.id, Step::Escalate, trigger.cause.clone())
     };
     let moved = moves::make(shared, instance, change).await?;
@@ -94,6 +97,37 @@ pub(crate) async fn escalate(
         store.alert_escalation(id, "there is no support phone to be told".to_owned()).await?;
     }
     Ok(true)
+}
+
+/// Hands a customer over when the assistant's last answers say that they need a person. Who took the
+/// conversation over meanwhile keeps it.
+pub(crate) async fn after_answer(
+    shared: &Shared,
+    instance: &Instance,
+    conversation: &Conversation,
+) -> Result<(), StorageError> {
+    let store = &shared.store;
+    if conversation.chat.is_group() || !shared.attentions.of(store, instance.id).await?.support {
+        return Ok(());
+    }
+    let said = store.said(conversation.id, None, LOOK_BACK).await?;
+    // An answer of several parts tells of itself in the first.
+    let answers = said
+        .iter()
+        .filter(|one| one.metadata["by"] == "assistant" && one.metadata["part"].is_null());
+    let answers: Vec<Answered> = answers
+        .map(|one| Answered {
+            wants_person: one.metadata["wantsPerson"] == true,
+            unknown: one.metadata["unknown"] == true,
+            failed: one.metadata["because"] == "fallback",
+        })
+        .collect();
+    let Some(reason) = after_answers(&answers) else { return Ok(()) };
+    let expected = Some(conversation.standing.version);
+    let cause = "assistant".to_owned();
+    let trigger = Trigger { reason, keyword: None, cause, expected };
+    escalate(shared, instance, conversation, trigger).await?;
+    Ok(())
 }
 
 /// What the customer and the phones are told.
@@ -256,7 +290,8 @@ impl Support {
         id: ConversationId,
     ) -> Result<super::ConversationView, ServiceError> {
         let (conversation, instance) = self.find(caller, id).await?;
-        let trigger = Trigger { reason: Reason::Api, keyword: None, cause: by(caller) };
+        let (reason, cause) = (Reason::Api, by(caller));
+        let trigger = Trigger { reason, keyword: None, cause, expected: None };
         escalate(&self.shared, &instance, &conversation, trigger).await?;
         self.conversation(caller, id).await
     }
