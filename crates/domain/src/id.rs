@@ -98,6 +98,10 @@ typed_id!(
     EscalationId
 );
 typed_id!(
+    /// A document that the assistant answers from (a row of `documents`).
+    DocumentId
+);
+typed_id!(
     /// A wording of an assistant's prompt (a row of `ai_prompt_versions`).
     PromptVersionId
 );

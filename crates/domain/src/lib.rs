@@ -11,6 +11,7 @@ pub mod assistant;
 pub mod backoff;
 pub mod clock;
 pub mod conversation;
+pub mod document;
 pub mod engine;
 pub mod event;
 pub mod happening;

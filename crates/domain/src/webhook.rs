@@ -40,7 +40,7 @@ pub const ROTATION_OVERLAP: Duration = Duration::from_secs(24 * 3600);
 pub const MAX_PREVIOUS_SECRETS: usize = 3;
 
 /// Whose events an endpoint gets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scope {
     /// Those of one instance.
     Instance(InstanceId),

@@ -9,6 +9,7 @@ mod attempt;
 mod cases;
 mod composing;
 mod generation;
+mod knowledge;
 pub(crate) mod model;
 mod playground;
 mod settings;
@@ -28,7 +29,7 @@ pub use transcription::{MAX_AUDIO, Transcript};
 
 use crate::clients::AllowPrivate;
 use crate::error::StartError;
-use crate::{Instances, Shared};
+use crate::{Documents, Instances, Shared};
 use model::Models;
 use std::sync::Arc;
 
@@ -40,6 +41,7 @@ pub struct Assistant {
     models: Arc<Models>,
     defaults: Arc<ModelDefaults>,
     allow: AllowPrivate,
+    documents: Documents,
 }
 
 impl Assistant {
@@ -47,6 +49,7 @@ impl Assistant {
         shared: Arc<Shared>,
         defaults: ModelDefaults,
         allow: AllowPrivate,
+        documents: Documents,
     ) -> Result<Self, StartError> {
         let models = Models::new(&allow).map_err(|error| StartError::Http(error.to_string()))?;
         Ok(Self {
@@ -55,6 +58,7 @@ impl Assistant {
             models: Arc::new(models),
             defaults: Arc::new(defaults),
             allow,
+            documents,
         })
     }
 }

@@ -101,6 +101,9 @@ pub enum ServiceError {
     /// Somebody else has the conversation by now.
     #[error("somebody else has the conversation by now")]
     ConversationTaken,
+    /// No document of that id that the caller may see.
+    #[error("there is no such document")]
+    DocumentNotFound,
     /// The webhook is switched off: nothing is posted to it.
     #[error("the webhook is switched off")]
     WebhookDisabled,

@@ -12,6 +12,7 @@ mod chats;
 mod clients;
 mod clock;
 mod conversations;
+mod documents;
 mod error;
 mod events;
 mod groups;
@@ -46,16 +47,19 @@ pub use assistant::{
 pub use chats::{ChatRef, Chats};
 pub use clients::{AllowPrivate, AllowPrivateError};
 pub use conversations::{Conversations, MAX_ENTRIES};
+pub use documents::reading::as_child as read_document_as_child;
+pub use documents::{DocumentSource, Documents, FoundPassage, MAX_DOCUMENT, MAX_FOUND};
 pub use error::{ServiceError, StartError};
 pub use events::trial::Trial;
 pub use events::webhooks::{NewWebhook, WebhookPatch, Webhooks, WebhooksOf};
 pub use flowcore_engines::{crash_points, verifies_certificates};
+pub use flowcore_knowledge::query::{Line, Speaker};
 pub use flowcore_storage::{
     AiCase, ApiKey, AuditEntry, AuditFilter, ChatFilter, ChatOverview, Contact, ContactFilter,
     Conversation, DatabaseOptions, Delivery, DeliveryAttempt, DeliveryFilter, DeliveryState,
-    Escalation, InstanceCounts, Label, LoginSession, Mark, MasterKey, Media, MessageFilter, Note,
-    Page, PromptVersion, Receipt, Retention, Said, StoredEvent, StoredKeyword, StoredMessage,
-    Transition, User,
+    Document, Escalation, InstanceCounts, Label, LoginSession, Mark, MasterKey, Media,
+    MessageFilter, Note, Page, PromptVersion, Receipt, Retention, Said, StoredEvent, StoredKeyword,
+    StoredMessage, Transition, User,
 };
 pub use groups::{Groups, NewGroup};
 pub use instances::linking::Linking;
@@ -117,6 +121,8 @@ pub struct GatewayConfig {
     pub allow_private: AllowPrivate,
     /// How numbers are linked and reach WhatsApp.
     pub linking: Linking,
+    /// The program that reads documents when it is called with `extract`: a binary of ours.
+    pub reader: PathBuf,
     /// The models of those who choose none themselves.
     pub models: ModelDefaults,
 }
@@ -137,6 +143,7 @@ pub struct Gateway {
     traces: Traces,
     files: Files,
     support: Support,
+    documents: Documents,
     assistant: Assistant,
 }
 
@@ -259,7 +266,9 @@ impl Gateway {
             lifecycle,
         });
         let allow = config.allow_private.clone();
-        let assistant = Assistant::new(Arc::clone(&shared), config.models, allow)?;
+        let documents = Documents::start(Arc::clone(&shared), config.reader).await?;
+        let assistant =
+            Assistant::new(Arc::clone(&shared), config.models, allow, documents.clone())?;
         let poster = Poster::new(config.allow_private, config.public_url)?;
         let gateway = Self {
             accounts: Accounts::new(Arc::clone(&shared), admin, accounts)?,
@@ -274,6 +283,7 @@ impl Gateway {
             traces: Traces::new(Arc::clone(&shared)),
             files: Files::new(Arc::clone(&shared)),
             support: Support::new(Arc::clone(&shared)),
+            documents,
             assistant,
             shared,
         };
@@ -361,6 +371,12 @@ impl Gateway {
     #[must_use]
     pub fn support(&self) -> &Support {
         &self.support
+    }
+
+    /// What the assistant answers from.
+    #[must_use]
+    pub fn documents(&self) -> &Documents {
+        &self.documents
     }
 
     /// The assistants.

@@ -5,6 +5,7 @@ pub(crate) mod assistant;
 pub(crate) mod audit;
 pub(crate) mod conversations;
 pub(crate) mod deliveries;
+pub(crate) mod documents;
 pub(crate) mod escalations;
 pub(crate) mod events;
 pub(crate) mod instances;

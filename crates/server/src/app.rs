@@ -75,6 +75,9 @@ pub enum ServeError {
     /// The certificate or its key can't be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// It does not know its own program, which it starts again to read documents.
+    #[error("can't find this program's own file: {0}")]
+    Reader(std::io::Error),
     /// The services behind it did not start.
     #[error(transparent)]
     Gateway(#[from] StartError),
@@ -125,6 +128,7 @@ pub async fn serve(config: ServerConfig, mark: Mark) -> Result<Running, ServeErr
         keep_events: config.keep_events,
         allow_private: config.allow_private,
         linking: config.evolution.linking.clone(),
+        reader: config.reader.map_or_else(std::env::current_exe, Ok).map_err(ServeError::Reader)?,
         models: config.models,
     })
     .await?;

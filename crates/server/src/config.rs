@@ -165,6 +165,8 @@ pub struct ServerConfig {
     pub evolution: EvolutionSettings,
     /// Who gets in, and how.
     pub access: AccessConfig,
+    /// The program that reads documents when it is called with `extract`; this one when not given.
+    pub reader: Option<PathBuf>,
     /// The models of those who choose none themselves.
     pub models: ModelDefaults,
 }
@@ -283,6 +285,7 @@ fn merge(flags: Flags, mut file: FileSettings) -> Result<(ServerConfig, LogSetti
         },
         evolution: EvolutionSettings::default(),
         access,
+        reader: None,
         models,
     };
     Ok((config, log))

@@ -6,7 +6,8 @@
 
 pub use flowcore_domain::assistant::provider::Provider;
 pub use flowcore_gateway::{
-    AdminKey, AllowPrivate, DatabaseOptions, ForeignTokens, Mark, ModelDefaults, Rate, crash_points,
+    AdminKey, AllowPrivate, DatabaseOptions, ForeignTokens, Mark, ModelDefaults, Rate,
+    crash_points, read_document_as_child,
 };
 
 pub use openapi::text as openapi;

@@ -120,6 +120,9 @@ enum UserCommand {
 }
 
 fn main() -> ExitCode {
+    if let Some(done) = flowcore_gateway::read_document_as_child() {
+        return done;
+    }
     let line = CommandLine::parse();
     let done = match line.command {
         Some(Command::Config) => {

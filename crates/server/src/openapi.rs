@@ -8,6 +8,7 @@
 
 mod accounts;
 mod assistant;
+mod documents;
 mod instances;
 mod operation;
 mod page;
@@ -87,6 +88,7 @@ fn operations() -> Vec<Operation> {
     all.extend(instances::operations());
     all.extend(webhooks::operations());
     all.extend(support::operations());
+    all.extend(documents::operations());
     all.extend(assistant::operations());
     all.extend(accounts::operations());
     all.extend(evolution::operations());
@@ -98,6 +100,7 @@ fn schemas() -> Map<String, Value> {
         .iter()
         .chain(webhooks::SCHEMAS)
         .chain(support::SCHEMAS)
+        .chain(documents::SCHEMAS)
         .chain(assistant::SCHEMAS)
         .chain(accounts::SCHEMAS)
         .chain(problems::SCHEMAS)

@@ -64,6 +64,7 @@ fn all(surface: Surface, behind: Router) -> Surface {
         .with(api_routes)
         .with(webhook_routes)
         .with(support_routes)
+        .with(document_routes)
         .with(assistant_routes)
         .with(account_routes)
         .with(dashboard::routes)
@@ -150,6 +151,20 @@ fn support_routes(surface: Surface) -> Surface {
         .post("/api/conversations/{id}/takeover", SEND, conversations::take_over)
         .post("/api/conversations/{id}/release", SEND, conversations::release)
         .post("/api/conversations/{id}/escalate", SEND, conversations::escalate)
+}
+
+fn document_routes(surface: Surface) -> Surface {
+    use api::documents::{self, UPLOAD_LIMIT};
+    surface
+        .body_limit(UPLOAD_LIMIT)
+        .post("/api/documents", SETTINGS, documents::create)
+        .body_limit(JSON_LIMIT)
+        .get("/api/documents", READ, documents::list)
+        .get("/api/documents/{id}", READ, documents::get)
+        .delete("/api/documents/{id}", SETTINGS, documents::delete)
+        .post("/api/documents/search", READ, documents::search)
+        .post("/api/instances/{name}/documents/{id}", SETTINGS, documents::map)
+        .delete("/api/instances/{name}/documents/{id}", SETTINGS, documents::unmap)
 }
 
 fn assistant_routes(surface: Surface) -> Surface {

@@ -18,6 +18,7 @@ mod conversations;
 mod database;
 mod deliveries;
 mod dialect;
+mod documents;
 mod error;
 mod events;
 mod history;
@@ -56,6 +57,10 @@ pub use conversations::{
 pub use deliveries::{
     Again, Claim, ClaimedDelivery, Delivery, DeliveryAttempt, DeliveryFilter, DeliveryState,
     PassedOver, RenderTurn, Settlement,
+};
+pub use documents::{
+    Document, DocumentFilter, DocumentPassage, KnownDocument, MAX_UNREAD, NewContent, NewDocument,
+    PassageRef,
 };
 pub use error::{OpenError, StorageError};
 pub use events::{Followed, FollowedEvent, Place, StoredEvent};

@@ -9,6 +9,8 @@ mod assistant;
 mod conversations;
 #[path = "contract/deliveries.rs"]
 mod deliveries;
+#[path = "contract/documents.rs"]
+mod documents;
 #[path = "contract/durability.rs"]
 mod durability;
 #[path = "contract/events.rs"]
@@ -183,6 +185,10 @@ suite! {
         an_endpoint_that_is_off_gets_nothing_even_when_asked
         an_event_that_cannot_be_read_is_buried_alone
         many_waiting_deliveries_are_ended_and_deleted_in_pieces;
+    documents:
+        the_oldest_is_read_first_and_again_after_a_restart
+        an_instance_answers_from_what_is_mapped_to_it
+        deleting_leaves_nothing_and_quotas_count_what_is_there;
     quotas:
         a_crowd_makes_exactly_as_many_instances_as_are_allowed
         what_is_counted_in_a_window_begins_anew_with_the_next

@@ -149,6 +149,7 @@ mod tests {
             document: String::new(),
             headings: vec![],
             text: "the demo key is sk-abcdefghijklmnop1234".into(),
+            score: 1.0,
         };
         let told = Private { passages: &[shown], ..private(&[]) };
         assert!(!pass("use sk-abcdefghijklmnop1234", &told).withheld);

@@ -41,11 +41,11 @@ pub(super) async fn compose(
         instance: matter.instance.id,
         config,
         key: matter.assistant.key.as_ref(),
-        passages: vec![],
         summary: matter.summary.as_ref().map(|summary| summary.text.as_str()),
         turns: &turns,
         picture,
-    })?;
+    });
+    let prepared = prepared.await?;
     let _dropped_with_us = cancel.clone().drop_guard();
     let mut unheard = |_: &str| {};
     let composing = assistant.compose(&prepared, &mut unheard, &cancel);

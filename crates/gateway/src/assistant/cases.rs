@@ -163,15 +163,15 @@ impl Assistant {
             turns.push(Turn { speaker: Speaker::Customer, text: content.message.clone() });
             let began = Instant::now();
             let cancel = self.shared.lifecycle.stopping();
-            let answered = match self.prepare(Question {
+            let prepared = self.prepare(Question {
                 instance,
                 config: &config,
                 key: key.as_ref(),
-                passages: vec![],
                 summary: None,
                 turns: &turns,
                 picture: None,
-            }) {
+            });
+            let answered = match prepared.await {
                 Ok(prepared) => {
                     let composed = self.compose(&prepared, &mut |_| {}, cancel).await;
                     composed

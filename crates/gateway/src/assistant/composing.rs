@@ -15,7 +15,6 @@ pub(super) struct Question<'a> {
     pub(super) instance: InstanceId,
     pub(super) config: &'a AssistantConfig,
     pub(super) key: Option<&'a ProviderKey>,
-    pub(super) passages: Vec<Shown>,
     pub(super) summary: Option<&'a str>,
     pub(super) turns: &'a [Turn],
     pub(super) picture: Option<Picture>,
@@ -43,10 +42,11 @@ pub(super) struct Composed {
 }
 
 impl Assistant {
-    /// Puts the prompt together and finds the model.
-    pub(super) fn prepare(&self, question: Question<'_>) -> Result<Prepared, ModelError> {
-        let Question { instance, config, key, passages, summary, turns, picture } = question;
+    /// Finds the model and what the documents say, and puts the prompt together.
+    pub(super) async fn prepare(&self, question: Question<'_>) -> Result<Prepared, ModelError> {
+        let Question { instance, config, key, summary, turns, picture } = question;
         let target = self.target(config, key)?;
+        let passages = self.passages(instance, turns).await?;
         let nonce = nonce();
         let prompt = prompt::build(&Material {
             system: &config.system_prompt,

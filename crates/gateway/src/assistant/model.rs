@@ -68,6 +68,9 @@ pub enum ModelError {
     /// What it said can't be read, or broke off.
     #[error("the provider's answer can't be read")]
     Broken,
+    /// The documents can't be searched.
+    #[error("the documents can't be searched at the moment")]
+    NoDocuments,
     /// The answer is not wanted any more.
     #[error("the answer is not wanted any more")]
     Stopped,
@@ -79,7 +82,12 @@ impl ModelError {
     pub fn passes(&self) -> bool {
         matches!(
             self,
-            Self::Busy { .. } | Self::TimedOut | Self::Unreachable | Self::Down | Self::Broken
+            Self::Busy { .. }
+                | Self::TimedOut
+                | Self::Unreachable
+                | Self::Down
+                | Self::Broken
+                | Self::NoDocuments
         )
     }
 }

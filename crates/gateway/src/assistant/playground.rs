@@ -167,14 +167,14 @@ impl Assistant {
             message.clone_from(&transcript.text);
             tell(Told::Transcript(transcript)).await?;
         }
-        let prepared = self.stage_question(stage, trial.history, message)?;
+        let prepared = self.stage_question(stage, trial.history, message).await?;
         tell(Told::Passages(prepared.passages.clone())).await?;
         tell(Told::Prompt(shown_prompt(&prepared))).await?;
         let composed = self.compose_aloud(&prepared, (stage.which, sender), cancel).await?;
         Ok(end_of(composed, prepared.target.model, began.elapsed()))
     }
 
-    fn stage_question(
+    async fn stage_question(
         &self,
         stage: &Stage,
         history: Vec<Turn>,
@@ -186,11 +186,11 @@ impl Assistant {
             instance: stage.instance,
             config: &stage.config,
             key: stage.key.as_ref(),
-            passages: vec![],
             summary: None,
             turns: &turns,
             picture: None,
         })
+        .await
     }
 
     /// Words go out as they come; where the reader is slow, some at a time.

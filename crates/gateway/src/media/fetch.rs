@@ -41,6 +41,11 @@ impl Fetcher {
         Ok(Self { client, allow })
     }
 
+    /// Whether a user's URL may be fetched at all.
+    pub(crate) fn check(&self, text: &str) -> Result<(), ServiceError> {
+        clients::check_url(text, &self.allow).map(drop).map_err(ServiceError::UrlNotAllowed)
+    }
+
     /// A file in memory.
     pub(crate) async fn bring(&self, source: &MediaSource) -> Result<Fetched, ServiceError> {
         match source {

@@ -218,6 +218,8 @@ async fn start_gateway(network: &Network, data: &std::path::Path) -> Gateway {
         keep_events: Duration::from_secs(30 * 24 * 3600),
         allow_private: AllowPrivate::loopback(),
         linking: Linking::default(),
+        // Nobody brings documents here; the server's tests do.
+        reader: "flowcore".into(),
         models: flowcore_gateway::ModelDefaults::default(),
     };
     Gateway::start(config).await.expect("a gateway").gateway

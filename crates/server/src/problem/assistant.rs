@@ -2,7 +2,7 @@
 
 use super::Problem;
 use axum::http::StatusCode;
-use flowcore_gateway::ModelError;
+use flowcore_gateway::{ModelError, ServiceError};
 
 /// The word that a program can switch on.
 pub(crate) fn model_code(error: &ModelError) -> &'static str {
@@ -17,7 +17,32 @@ pub(crate) fn model_code(error: &ModelError) -> &'static str {
         ModelError::Unreachable => "provider_unreachable",
         ModelError::Down => "provider_down",
         ModelError::Broken => "provider_broken",
-        ModelError::Stopped => "unavailable",
+        ModelError::Stopped | ModelError::NoDocuments => "unavailable",
+    }
+}
+
+/// What is not there or can't be of an assistant.
+pub(super) fn problem(error: ServiceError) -> Problem {
+    match error {
+        ServiceError::InvalidAssistant(fault) => Problem::field(
+            "invalid_assistant",
+            "The assistant can't be like that",
+            fault.field,
+            fault.rule,
+        ),
+        ServiceError::VersionNotFound => Problem::new(
+            StatusCode::NOT_FOUND,
+            "version_not_found",
+            "No such version",
+            "The prompt never had a version of this id. GET the list for those it had.",
+        ),
+        ServiceError::CaseNotFound => Problem::new(
+            StatusCode::NOT_FOUND,
+            "case_not_found",
+            "No such case",
+            "This instance has no case of this id. GET the list for those it has.",
+        ),
+        _ => Problem::internal(),
     }
 }
 
@@ -31,7 +56,9 @@ impl From<ModelError> for Problem {
             ModelError::UrlNotAllowed(why) => {
                 return Self::field(model_code(&error), title, "baseUrl", why.as_str());
             }
-            ModelError::Busy { .. } | ModelError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
+            ModelError::Busy { .. } | ModelError::Stopped | ModelError::NoDocuments => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             ModelError::TimedOut => StatusCode::GATEWAY_TIMEOUT,
             _ => StatusCode::BAD_GATEWAY,
         };
@@ -86,6 +113,10 @@ fn words(error: &ModelError) -> (&'static str, &'static str) {
             "The provider's answer can't be read",
             "The answer broke off or is of another kind. Check that baseUrl speaks the provider's wire.",
         ),
+        ModelError::NoDocuments => (
+            "The documents can't be searched",
+            "The storage takes no questions at the moment. Try again in a few seconds.",
+        ),
         ModelError::Stopped => {
             ("Stopped", "The server stops or restarts. Try again in a few seconds.")
         }
@@ -111,6 +142,7 @@ mod tests {
             ModelError::Unreachable,
             ModelError::Down,
             ModelError::Broken,
+            ModelError::NoDocuments,
             ModelError::Stopped,
         ];
         let table: Vec<_> = all

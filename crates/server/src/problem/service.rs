@@ -33,6 +33,12 @@ impl From<ServiceError> for Problem {
                 "No such delivery",
                 "This instance has no delivery of this id. GET the list for those it has.",
             ),
+            ServiceError::DocumentNotFound => Self::new(
+                StatusCode::NOT_FOUND,
+                "document_not_found",
+                "No such document",
+                "There is no document of this id here. GET /api/documents lists those there are.",
+            ),
             ServiceError::WebhookDisabled => Self::new(
                 StatusCode::CONFLICT,
                 "webhook_disabled",
@@ -44,25 +50,10 @@ impl From<ServiceError> for Problem {
             | ServiceError::KeywordNotFound
             | ServiceError::ConversationOver
             | ServiceError::ConversationTaken) => super::support::problem(&error),
-            ServiceError::VersionNotFound => Self::new(
-                StatusCode::NOT_FOUND,
-                "version_not_found",
-                "No such version",
-                "The prompt never had a version of this id. GET the list for those it had.",
-            ),
-            ServiceError::CaseNotFound => Self::new(
-                StatusCode::NOT_FOUND,
-                "case_not_found",
-                "No such case",
-                "This instance has no case of this id. GET the list for those it has.",
-            ),
+            error @ (ServiceError::VersionNotFound
+            | ServiceError::CaseNotFound
+            | ServiceError::InvalidAssistant(_)) => super::assistant::problem(error),
             ServiceError::Model(error) => error.into(),
-            ServiceError::InvalidAssistant(fault) => Self::field(
-                "invalid_assistant",
-                "The assistant can't be like that",
-                fault.field,
-                fault.rule,
-            ),
             ServiceError::Forbidden => Self::new(
                 StatusCode::FORBIDDEN,
                 "forbidden",
@@ -240,6 +231,7 @@ mod tests {
                 rule: "temperature is a number from 0 to 2".into(),
             }),
             ServiceError::DeliveryNotFound,
+            ServiceError::DocumentNotFound,
             ServiceError::WebhookDisabled,
             ServiceError::ConversationNotFound,
             ServiceError::EscalationNotFound,

@@ -60,6 +60,12 @@ impl Shop {
         own.filter_map(|one| one["text"].as_str().map(str::to_owned)).collect()
     }
 
+    /// Whether so many messages were answered, and what comes after an answer is done too.
+    async fn is_quiet(&self, answered: usize) -> bool {
+        let before = self.server.asked("chat").await.len();
+        self.received(1).await.len() >= answered && self.server.asked("chat").await.len() == before
+    }
+
     /// Waits until the model was asked so often.
     async fn until_asked(&self, times: usize) -> Vec<Value> {
         let began = Instant::now();
@@ -255,5 +261,34 @@ async fn a_restart_in_flight_answers_once() {
     let shop = Shop { server, number, customer };
     assert_eq!(shop.got(1).await, ["answered once"]);
     assert_eq!(shop.received(3).await.len(), 1);
+    shop.server.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_long_ago_is_summed_up() {
+    let shop = Shop::open(json!({ "pacing": { "maxRepliesPerContactHour": 1000 } })).await;
+    let long = "bread and more of it ".repeat(120);
+    let summing =
+        |one: &Value| text(&one["messages"][0]["content"]).starts_with("Summarise a conversation");
+    let mut written = 0;
+    while !shop.server.asked("chat").await.iter().any(summing) {
+        assert!(written < 15, "never summed up");
+        shop.writes(json!({ "text": format!("{written} {long}") })).await;
+        written += 1;
+        let began = Instant::now();
+        while !shop.is_quiet(written).await {
+            assert!(began.elapsed() < DEADLINE, "not answered");
+        }
+    }
+    shop.writes(json!({ "text": "and now?" })).await;
+    let began = Instant::now();
+    while shop.server.asked("chat").await.last().map(question).as_deref() != Some("and now?") {
+        assert!(began.elapsed() < DEADLINE, "not asked");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let asked = shop.server.asked("chat").await;
+    let last = asked.last().expect("one").to_string();
+    assert!(last.contains("summary of what was said before"), "{last}");
+    assert!(!last.contains("\"0 bread"), "the old turns are gone");
     shop.server.stop().await;
 }

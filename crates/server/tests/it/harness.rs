@@ -46,6 +46,7 @@ pub(crate) fn config(folder: &Path, network: &Network) -> ServerConfig {
         allow_private: AllowPrivate::loopback(),
         evolution: EvolutionSettings::default(),
         access: AccessConfig::default(),
+        reader: Some(env!("CARGO_BIN_EXE_flowcore").into()),
         models: ModelDefaults {
             provider: Some(Provider::OpenAi),
             base_url: Some(format!("{}/model/v1", network.base_url(false))),

@@ -8,6 +8,7 @@ mod assistant;
 mod auth;
 mod browser;
 mod dashboard;
+mod documents;
 mod errors;
 mod events;
 mod evolution;
