@@ -11,7 +11,7 @@ pub const MAX_BUBBLES: usize = 6;
 pub fn whatsapp(markdown: &str) -> String {
     let mut lines: Vec<String> = vec![];
     let mut code = false;
-    let mut header: Vec<String> = vec![];
+    let mut table: Option<Table> = None;
     for line in markdown.lines() {
         let trimmed = line.trim();
         if trimmed.starts_with("```") {
@@ -27,14 +27,16 @@ pub fn whatsapp(markdown: &str) -> String {
             if cells.iter().all(|cell| is_rule(cell)) {
                 continue;
             }
-            if header.is_empty() {
-                header = cells;
-                continue;
+            match &mut table {
+                None => table = Some(Table { header: cells, rows: 0 }),
+                Some(table) => {
+                    table.rows += 1;
+                    lines.push(record(&table.header, &cells));
+                }
             }
-            lines.push(record(&header, &cells));
             continue;
         }
-        flush(&mut header, &mut lines);
+        flush(&mut table, &mut lines);
         if trimmed.len() >= 3
             && ["-", "*", "_"].iter().any(|mark| trimmed.replace(mark, "").trim().is_empty())
         {
@@ -42,18 +44,23 @@ pub fn whatsapp(markdown: &str) -> String {
         }
         lines.push(text_line(line));
     }
-    flush(&mut header, &mut lines);
+    flush(&mut table, &mut lines);
     if code {
         lines.push("```".to_owned());
     }
     collapse(&lines)
 }
 
-/// A header that no row followed is a line.
-fn flush(header: &mut Vec<String>, lines: &mut Vec<String>) {
-    if !header.is_empty() {
+/// A table that is being read: its first row, and how many came after it.
+struct Table {
+    header: Vec<String>,
+    rows: usize,
+}
+
+/// A table is over. One that is but a header is a line.
+fn flush(table: &mut Option<Table>, lines: &mut Vec<String>) {
+    if let Some(Table { header, rows: 0 }) = table.take() {
         lines.push(inline(&header.join(" | ")));
-        header.clear();
     }
 }
 

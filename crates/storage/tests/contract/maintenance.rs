@@ -9,7 +9,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 /// The later come first: they refer to the earlier.
-const ADDED_LATER: [&str; 19] = [
+const ADDED_LATER: [&str; 20] = [
+    "document_contents",
     "ai_spending",
     "ai_cases",
     "ai_prompt_versions",
