@@ -107,6 +107,29 @@ async fn a_customer_is_answered_in_whatsapps_own_marks_and_asks_on() {
 }
 
 #[tokio::test]
+async fn answers_come_from_the_documents_that_the_shop_was_given() {
+    let shop = Shop::open(json!({})).await;
+    let hours =
+        b"# Opening hours\n\nThe bakery is open from 7:00 to 18:30, on Sundays until 12:15.\n";
+    let given = shop.server.document("hours.md", hours).await;
+    let kept = shop.server.document("plans.md", b"# Sundays\n\nWe shall close on Sundays.\n").await;
+    for id in [&given, &kept] {
+        assert_eq!(shop.server.until_read(id).await["status"], "indexed");
+    }
+    let path = format!("/api/instances/shop/documents/{given}");
+    assert!(answer(shop.server.api(Method::POST, &path)).await.0.is_success());
+    shop.writes(json!({ "text": "When are you open?" })).await;
+    assert!(shop.got(1).await[0].contains("18:30"));
+    shop.writes(json!({ "text": "And on Sundays?" })).await;
+    assert!(shop.got(2).await[1].contains("12:15"));
+    let asked = shop.until_asked(2).await;
+    let told = |asked: &Value| asked["messages"][0].to_string();
+    assert!(asked.iter().all(|asked| told(asked).contains("12:15")), "{asked:?}");
+    assert!(asked.iter().all(|asked| !told(asked).contains("shall close")), "another's passage");
+    shop.server.stop().await;
+}
+
+#[tokio::test]
 async fn messages_that_come_quickly_are_answered_together() {
     let shop = Shop::open(json!({ "pacing": { "debounceMs": 1500, "typing": true } })).await;
     shop.server.script("chat", json!([{ "text": "one answer" }])).await;

@@ -27,7 +27,7 @@ impl TestServer {
     }
 
     /// A document that was taken; its id.
-    async fn document(&self, name: &str, bytes: &[u8]) -> String {
+    pub(crate) async fn document(&self, name: &str, bytes: &[u8]) -> String {
         let (status, answer) = self.upload(ADMIN_KEY, name, bytes).await;
         assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
         assert_eq!((&answer["status"], &answer["name"]), (&json!("queued"), &json!(name)));
@@ -35,7 +35,7 @@ impl TestServer {
     }
 
     /// The document once it is read or failed.
-    async fn until_read(&self, id: &str) -> Value {
+    pub(crate) async fn until_read(&self, id: &str) -> Value {
         let began = Instant::now();
         loop {
             let (status, document) = self.get(&format!("/api/documents/{id}")).await;
