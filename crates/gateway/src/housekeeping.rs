@@ -12,7 +12,7 @@ use std::time::Duration;
 const EVERY: Duration = Duration::from_secs(3600);
 /// How long it is known who changed what: two years, in milliseconds.
 const AUDIT_KEPT: i64 = 2 * 365 * 24 * 3600 * 1000;
-/// How long events of a deleted instance are tried: an hour, in milliseconds.
+/// How long events of a deleted instance are tried at least: an hour, in milliseconds. The next round ends it.
 const RETIRED_KEPT: i64 = 3600 * 1000;
 /// Up to so much is added to each pause.
 const SPREAD: Duration = Duration::from_secs(300);

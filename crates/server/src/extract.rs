@@ -5,7 +5,7 @@
 
 mod upload;
 
-pub(crate) use upload::Upload;
+pub(crate) use upload::{UPLOAD_TIMEOUT, Upload, is_form, room};
 
 use crate::problem::Problem;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};

@@ -57,12 +57,9 @@ pub struct InstanceFilter {
     pub user_id: Option<UserId>,
 }
 
-/// The link and whatever opens a door go at once; what was said goes with the row.
-const RETIRING: [&str; 2] = [
-    "DELETE FROM session_entries WHERE instance_id = $1",
-    "UPDATE whatsapp_instances SET retired_at = $2, status = 'DISCONNECTED', wanted = FALSE, \
-     token_hash = NULL, token = NULL, proxy = NULL WHERE id = $1",
-];
+/// What opens a door goes at once, as the link does; what was said goes with the row.
+const RETIRE: &str = "UPDATE whatsapp_instances SET retired_at = $2, status = 'DISCONNECTED', \
+     wanted = FALSE, token_hash = NULL, token = NULL, proxy = NULL WHERE id = $1";
 
 impl Store {
     /// Makes an instance and appends `events` about it.
@@ -214,13 +211,9 @@ impl Store {
         let retired = self.write(move |connection| {
             Box::pin(async move {
                 let told = events::append(connection, id, now, farewell).await?;
-                for retiring in RETIRING {
-                    let mut retiring_one = query(retiring).bind(id);
-                    if retiring.contains("$2") {
-                        retiring_one = retiring_one.bind(now.0);
-                    }
-                    retiring_one.execute(&mut *connection).await?;
-                }
+                let link = query("DELETE FROM session_entries WHERE instance_id = $1");
+                link.bind(id).execute(&mut *connection).await?;
+                query(RETIRE).bind(id).bind(now.0).execute(connection).await?;
                 Ok(told)
             })
         });

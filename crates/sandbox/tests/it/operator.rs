@@ -78,6 +78,11 @@ async fn users_and_keys_are_made_and_taken_away_while_the_server_runs() {
         product.post("/api/auth/login", &body).await.expect("an answer").0
     };
 
+    let port = product.url.rsplit(':').next().expect("a port").to_owned();
+    assert!(at(&["healthcheck", "--port", &port]).await.0, "the server is well");
+    let (done, said) = at(&["healthcheck", "--port", "9"]).await;
+    assert!(!done && said.contains("nobody listens"), "{said}");
+
     let (done, said) = at(&["user", "add", "anna", "--email", "anna@example.com"]).await;
     assert!(done, "{said}");
     let password = printed(&said);

@@ -3,14 +3,13 @@
 use super::refusal::Refusal;
 use super::schema::{self, Fault, Field};
 use crate::app::AppState;
+use crate::extract::{UPLOAD_TIMEOUT, is_form, room};
 use axum::extract::multipart::{Multipart, MultipartError};
 use axum::extract::{FromRequest, Request};
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use bytes::Bytes;
-use flowcore_gateway::ServiceError;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -88,10 +87,6 @@ pub(super) fn shaped<T: DeserializeOwned>(body: &Value) -> Result<T, Vec<Fault>>
 
 /// The most that a request with a file may have: 100 MiB, and what base64 adds.
 pub(super) const MEDIA_LIMIT: usize = 136 << 20;
-/// A file that is not there by then is not coming.
-const UPLOAD_TIMEOUT: Duration = Duration::from_secs(300);
-/// How long a request with a file waits for those before it.
-const ROOM_WITHIN: Duration = Duration::from_secs(30);
 /// Most parts of a form.
 const MAX_PARTS: usize = 64;
 /// Longest text of a part of a form.
@@ -113,16 +108,9 @@ impl FromRequest<AppState> for Upload {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Refusal> {
-        let waiting = Arc::clone(&state.uploads).acquire_owned();
-        let Ok(Ok(room)) = tokio::time::timeout(ROOM_WITHIN, waiting).await else {
-            return Err(ServiceError::Unavailable("too many files at a time".into()).into());
-        };
-        let kind = request.headers().get(header::CONTENT_TYPE);
-        let is_form = kind
-            .and_then(|kind| kind.to_str().ok())
-            .is_some_and(|kind| kind.to_ascii_lowercase().starts_with("multipart/form-data"));
+        let room = room(state).await?;
         let reading = async {
-            if is_form {
+            if is_form(request.headers()) {
                 return form(request, state, room).await;
             }
             let bytes = Bytes::from_request(request, state);

@@ -6,7 +6,7 @@ use crate::app::AppState;
 use crate::problem::Problem;
 use axum::extract::multipart::{Multipart, MultipartError};
 use axum::extract::{FromRequest, Request};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use bytes::Bytes;
 use flowcore_gateway::ServiceError;
 use serde::de::DeserializeOwned;
@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 
 /// A file that is not there by then is not coming.
-const UPLOAD_TIMEOUT: Duration = Duration::from_secs(300);
+pub(crate) const UPLOAD_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long a request with a file waits for those before it.
 const ROOM_WITHIN: Duration = Duration::from_secs(30);
 /// Most parts of a form, and the longest that is no file.
@@ -41,16 +41,9 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Upload<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
-        let waiting = Arc::clone(&state.uploads).acquire_owned();
-        let Ok(Ok(room)) = tokio::time::timeout(ROOM_WITHIN, waiting).await else {
-            return Err(ServiceError::Unavailable("too many files at a time".into()).into());
-        };
-        let kind = request.headers().get(header::CONTENT_TYPE);
-        let is_form = kind
-            .and_then(|kind| kind.to_str().ok())
-            .is_some_and(|kind| kind.to_ascii_lowercase().starts_with("multipart/form-data"));
+        let room = room(state).await?;
         let reading = async {
-            if is_form {
+            if is_form(request.headers()) {
                 return form(request, state).await;
             }
             super::require_json(request.headers())?;
@@ -63,6 +56,24 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Upload<T> {
             .map_err(|_| unread(StatusCode::REQUEST_TIMEOUT))??;
         Ok(Self { value: parse_value(body)?, file, room })
     }
+}
+
+/// Waits for room for a request with a file, in either dialect. It is kept as long as the file is.
+///
+/// # Errors
+/// `Unavailable` when too many are before it.
+pub(crate) async fn room(state: &AppState) -> Result<OwnedSemaphorePermit, ServiceError> {
+    let waiting = Arc::clone(&state.uploads).acquire_owned();
+    match tokio::time::timeout(ROOM_WITHIN, waiting).await {
+        Ok(Ok(room)) => Ok(room),
+        _ => Err(ServiceError::Unavailable("too many files at a time".into())),
+    }
+}
+
+/// Whether the body is a form that may have files in it.
+pub(crate) fn is_form(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    kind.is_some_and(|kind| kind.to_ascii_lowercase().starts_with("multipart/form-data"))
 }
 
 async fn form(

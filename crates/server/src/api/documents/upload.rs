@@ -1,24 +1,18 @@
 //! The body that brings a document: a form with a file, or JSON with the address of a page.
 
 use crate::app::AppState;
-use crate::extract::Body;
+use crate::extract::{Body, UPLOAD_TIMEOUT, is_form, room};
 use crate::problem::Problem;
 use axum::extract::multipart::{Multipart, MultipartError};
 use axum::extract::{FromRequest, Request};
-use axum::http::{StatusCode, header};
-use flowcore_gateway::{DocumentSource, MAX_DOCUMENT, ServiceError};
+use axum::http::StatusCode;
+use flowcore_gateway::{DocumentSource, MAX_DOCUMENT};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
-use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 
 /// The most that such a body may have: a document, and the form around it.
 pub(crate) const UPLOAD_LIMIT: usize = MAX_DOCUMENT + (64 << 10);
-/// A file that is not there by then is not coming.
-const UPLOAD_TIMEOUT: Duration = Duration::from_secs(120);
-/// How long an upload waits for those before it.
-const ROOM_WITHIN: Duration = Duration::from_secs(30);
 /// Most parts of a form.
 const MAX_PARTS: usize = 16;
 
@@ -40,15 +34,8 @@ impl FromRequest<AppState> for Upload {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
-        let waiting = Arc::clone(&state.uploads).acquire_owned();
-        let Ok(Ok(room)) = tokio::time::timeout(ROOM_WITHIN, waiting).await else {
-            return Err(ServiceError::Unavailable("too many files at a time".into()).into());
-        };
-        let kind = request.headers().get(header::CONTENT_TYPE);
-        let is_form = kind
-            .and_then(|kind| kind.to_str().ok())
-            .is_some_and(|kind| kind.to_ascii_lowercase().starts_with("multipart/form-data"));
-        if !is_form {
+        let room = room(state).await?;
+        if !is_form(request.headers()) {
             let Body { value: Page { url }, hash } = Body::from_request(request, state).await?;
             return Ok(Self { source: DocumentSource::Page(url), hash, room });
         }
@@ -89,7 +76,7 @@ fn unread(status: StatusCode) -> Problem {
             status,
             "body_timeout",
             "The body did not come",
-            "The upload was not complete within 120 seconds. Send it again.",
+            "The upload was not complete within 300 seconds. Send it again.",
         ),
         _ => Problem::new(
             StatusCode::BAD_REQUEST,

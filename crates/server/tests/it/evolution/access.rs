@@ -90,6 +90,15 @@ async fn metrics_are_for_who_may_read_them() {
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "not unless the operator opens them");
     let response = server.api(Method::GET, "/metrics").send().await.expect("an answer");
     assert_eq!(response.status(), StatusCode::OK);
+    let page = response.text().await.expect("a text");
+    for line in [
+        "flowcore_up 1\n",
+        "flowcore_deliveries_waiting 0\n",
+        "\nprocess_open_fds ",
+        "flowcore_http_requests_total{method=\"GET\",route=\"/metrics\",status=\"401\"} 1\n",
+    ] {
+        assert!(page.contains(line), "{line} is not in {page}");
+    }
     let TestServer { server: running, network, http, folder } = server;
     running.stop().await;
     let mut config = config(folder.path(), &network);
