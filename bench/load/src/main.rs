@@ -3,6 +3,7 @@
 //! Network, product and load are processes of their own, so that each one's memory and processor time
 //! can be read. What counts is what the other side decrypted to the right text.
 
+mod answers;
 mod density;
 mod inbound;
 mod outbound;
@@ -34,6 +35,8 @@ enum Work {
     Peer(peer::Options),
     /// Memory per idle linked number, and the way back after a restart
     Density(density::Options),
+    /// Customers ask an assistant with documents: how long until the provider is asked
+    Answers(answers::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -53,6 +56,7 @@ fn main() -> anyhow::Result<()> {
             Work::Outbound(options) => outbound::run(&sandbox, &options).await,
             Work::Peer(options) => peer::run(&sandbox, &options).await,
             Work::Density(options) => density::run(&sandbox, &options).await,
+            Work::Answers(options) => answers::run(&sandbox, &options).await,
         }
     })
 }

@@ -107,8 +107,16 @@ pub(crate) struct Stage {
 impl Stage {
     /// The network and the product, without a number.
     pub(crate) async fn set(sandbox: &Path) -> anyhow::Result<Self> {
+        Self::set_with(sandbox, &[]).await
+    }
+
+    /// The same, with settings of the environment.
+    pub(crate) async fn set_with(
+        sandbox: &Path,
+        settings: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let phones = Phones::start(sandbox).await?;
-        let product = start_product(sandbox, &phones).await?;
+        let product = start_product(sandbox, &phones, settings).await?;
         let url = product.address("url")?;
         Ok(Self { sandbox: sandbox.to_owned(), phones, product, http: client()?, url })
     }
@@ -116,7 +124,7 @@ impl Stage {
     /// The product once more, on the same data; how long the stop took.
     pub(crate) async fn restart(self) -> anyhow::Result<(Self, Duration)> {
         let stopped = self.product.stop().await?;
-        let product = start_product(&self.sandbox, &self.phones).await?;
+        let product = start_product(&self.sandbox, &self.phones, &[]).await?;
         let url = product.address("url")?;
         Ok((Self { product, url, ..self }, stopped))
     }
@@ -125,7 +133,34 @@ impl Stage {
     pub(crate) async fn api(&self, path: &str, body: &Value) -> anyhow::Result<(u16, Value)> {
         let request = self.http.post(format!("{}{path}", self.url)).header("apikey", KEY);
         let answer = request.json(body).send().await?;
+        let status = answer.status().as_u16();
+        let body = answer.bytes().await?;
+        Ok((status, if body.is_empty() { Value::Null } else { serde_json::from_slice(&body)? }))
+    }
+
+    /// What the product says of something.
+    pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Value> {
+        let request = self.http.get(format!("{}{path}", self.url)).header("apikey", KEY);
+        Ok(request.send().await?.error_for_status()?.json().await?)
+    }
+
+    /// Changes something; the status, too.
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> anyhow::Result<(u16, Value)> {
+        let request = self.http.put(format!("{}{path}", self.url)).header("apikey", KEY);
+        let answer = request.json(body).send().await?;
         Ok((answer.status().as_u16(), answer.json().await?))
+    }
+
+    /// Gives it a document; its id.
+    pub(crate) async fn upload(&self, name: &str, text: String) -> anyhow::Result<String> {
+        let head = format!(
+            "--edge\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n"
+        );
+        let request = self.http.post(format!("{}/api/documents", self.url)).header("apikey", KEY);
+        let request = request.header("content-type", "multipart/form-data; boundary=edge");
+        let answer = request.body(format!("{head}{text}\r\n--edge--\r\n")).send().await?;
+        let taken: Value = answer.error_for_status()?.json().await?;
+        Ok(taken["id"].as_str().context("an id")?.to_owned())
     }
 
     /// Links a number by QR; its phone.
@@ -178,13 +213,18 @@ impl Stage {
     }
 }
 
-async fn start_product(sandbox: &Path, phones: &Phones) -> anyhow::Result<Process> {
+async fn start_product(
+    sandbox: &Path,
+    phones: &Phones,
+    settings: &[(&str, &str)],
+) -> anyhow::Result<Process> {
     let mut command = Command::new(sandbox);
     command
         .args(["--network-url", &phones.process.address("socketUrl")?, "--json", "--port", "0"])
         .args(["--admin-key", KEY, "--data-dir"])
         .arg(phones.folder.path().join("product"))
-        .env("FLOWCORE_RATE_LIMIT", "off");
+        .env("FLOWCORE_RATE_LIMIT", "off")
+        .envs(settings.iter().copied());
     Process::start(command).await
 }
 

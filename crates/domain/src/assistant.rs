@@ -4,6 +4,7 @@
 //! a whole, so that a stored configuration is always one that can be used.
 
 pub mod diff;
+pub mod embedder;
 pub mod filter;
 pub mod format;
 pub mod manners;
@@ -256,7 +257,7 @@ impl AssistantConfig {
             let replies = pacing.max_replies_per_contact_hour;
             set(&mut self.pacing.max_replies_per_contact_hour, replies);
         }
-        check_key(patch)?;
+        check_key(patch.api_key.as_ref())?;
         self.checked()
     }
 
@@ -271,19 +272,8 @@ impl AssistantConfig {
         ranged("pacing.debounceMs", self.pacing.debounce_ms, 0, MAX_DEBOUNCE)?;
         let replies = self.pacing.max_replies_per_contact_hour;
         ranged("pacing.maxRepliesPerContactHour", replies, 1, MAX_REPLIES)?;
-        for (field, name) in
-            [("model", &self.model), ("transcriptionModel", &self.transcription_model)]
-        {
-            let fits = |name: &String| {
-                name.len() <= MAX_NAME
-                    && !name.contains("..")
-                    && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:/@+".contains(&b))
-            };
-            if !name.as_ref().is_none_or(fits) {
-                let rule = format!("{field} is the name of a model: letters, digits and -_.:/@+");
-                return Err(fault(field, rule));
-            }
-        }
+        check_name("model", self.model.as_ref())?;
+        check_name("transcriptionModel", self.transcription_model.as_ref())?;
         self.check_address()?;
         if let Some(limit) = self.monthly_cost_limit
             && !(0.0..=MAX_COST).contains(&limit)
@@ -323,14 +313,34 @@ impl AssistantConfig {
             let rule = "the server's own provider has its own address: name a provider as well";
             return Err(fault("baseUrl", rule));
         }
-        let plain = url.starts_with("https://") || url.starts_with("http://");
-        if !plain || url.len() > MAX_URL || url.contains(['?', '#']) {
-            let rule = "baseUrl begins with https:// or http:// and ends before the method, for \
-                        example https://api.openai.com/v1";
-            return Err(fault("baseUrl", rule));
-        }
-        Ok(())
+        check_url(Some(url))
     }
+}
+
+fn check_url(url: Option<&str>) -> Result<(), ConfigFault> {
+    let fits = |url: &str| {
+        let plain = url.starts_with("https://") || url.starts_with("http://");
+        plain && url.len() <= MAX_URL && !url.contains(['?', '#'])
+    };
+    if url.is_none_or(fits) {
+        return Ok(());
+    }
+    let rule = "baseUrl begins with https:// or http:// and ends before the method, for \
+                example https://api.openai.com/v1";
+    Err(fault("baseUrl", rule))
+}
+
+fn check_name(field: &'static str, name: Option<&String>) -> Result<(), ConfigFault> {
+    let fits = |name: &String| {
+        name.len() <= MAX_NAME
+            && !name.contains("..")
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:/@+".contains(&b))
+    };
+    if name.is_none_or(fits) {
+        return Ok(());
+    }
+    let rule = format!("{field} is the name of a model: letters, digits and -_.:/@+");
+    Err(fault(field, rule))
 }
 
 fn set<T>(field: &mut T, new: Option<T>) {
@@ -343,11 +353,12 @@ fn trimmed(text: Option<String>) -> Option<String> {
     text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
-fn check_key(patch: &AssistantPatch) -> Result<(), ConfigFault> {
+#[expect(clippy::option_option, reason = "absent, null and a value are three things")]
+fn check_key(key: Option<&Option<ProviderKey>>) -> Result<(), ConfigFault> {
     let fits = |key: &ProviderKey| {
         key.0.len() <= MAX_KEY && key.0.bytes().all(|byte| byte.is_ascii_graphic())
     };
-    match &patch.api_key {
+    match key {
         Some(Some(key)) if !fits(key) => {
             Err(fault("apiKey", "apiKey has at most 500 visible characters"))
         }

@@ -81,11 +81,15 @@ pub enum EventKind {
     ConversationResolved,
     /// Somebody else answers a customer from now on.
     ConversationOwner,
+    /// What was spoken in a voice note was written down.
+    MessagesTranscribed,
+    /// A customer's message was not answered, or a voice note not written down: a provider failed.
+    AssistantFailed,
 }
 
 impl EventKind {
     /// Every kind, for tables and checks.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 37] = [
         Self::MessagesUpsert,
         Self::MessagesUpdate,
         Self::SendMessage,
@@ -121,6 +125,8 @@ impl EventKind {
         Self::ConversationEscalated,
         Self::ConversationResolved,
         Self::ConversationOwner,
+        Self::MessagesTranscribed,
+        Self::AssistantFailed,
     ];
 
     /// The name on the wire.
@@ -162,6 +168,8 @@ impl EventKind {
             Self::ConversationEscalated => "conversation.escalated",
             Self::ConversationResolved => "conversation.resolved",
             Self::ConversationOwner => "conversation.owner",
+            Self::MessagesTranscribed => "messages.transcribed",
+            Self::AssistantFailed => "assistant.failed",
         }
     }
 

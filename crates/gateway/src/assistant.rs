@@ -4,18 +4,21 @@
 //! [`composing`] makes an answer from a question: passages, prompt, model, filter. The playground and the
 //! cases use it, and so does [`answering`], so that what is tried is what is sent.
 
+pub(crate) mod addressed;
 pub(crate) mod answering;
 mod attempt;
 mod cases;
 mod composing;
 mod generation;
 mod knowledge;
+mod matter;
 pub(crate) mod model;
 mod playground;
 mod settings;
 mod stream;
 mod summary;
 mod target;
+mod telling;
 mod transcription;
 mod wire;
 

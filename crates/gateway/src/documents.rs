@@ -3,14 +3,19 @@
 //! A document is its user's; instances answer from those that are mapped to them. A credential that knows
 //! some instances only may search what is mapped to them, and touches no document: those are the account's.
 
+mod embedder;
+mod embedders;
+mod embedding;
 mod library;
 mod queue;
 pub(crate) mod reading;
 
 use crate::accounts::Caller;
-use crate::error::ServiceError;
+use crate::clients::AllowPrivate;
+use crate::error::{ServiceError, StartError};
 use crate::{Instances, Shared, fresh_id};
 use bytes::Bytes;
+use embedders::Embedders;
 use flowcore_domain::id::{DocumentId, UserId};
 use flowcore_domain::instance::InstanceName;
 use flowcore_domain::webhook::Scope;
@@ -24,6 +29,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
+pub use embedders::{DefaultEmbedder, EmbedderView};
 pub use library::FoundPassage;
 
 /// Longest file that is read, in bytes.
@@ -63,17 +69,27 @@ pub struct Documents {
     shared: Arc<Shared>,
     instances: Instances,
     library: Arc<Library>,
+    embedders: Arc<Embedders>,
     arrived: Arc<Notify>,
 }
 
 impl Documents {
-    /// Starts reading what waits; `reader` is the program that reads when it is called with `extract`.
-    pub(crate) async fn start(shared: Arc<Shared>, reader: PathBuf) -> Result<Self, StorageError> {
+    /// Starts reading what waits; `reader` is the program that reads when it is called with `extract`. What is
+    /// read gets vectors of its account's embedder, or of the operator's.
+    pub(crate) async fn start(
+        shared: Arc<Shared>,
+        reader: PathBuf,
+        embedder: Option<DefaultEmbedder>,
+        allow: AllowPrivate,
+    ) -> Result<Self, StartError> {
+        let embedders = Arc::new(Embedders::new(Arc::clone(&shared), embedder, allow)?);
         let arrived = Arc::new(Notify::new());
-        queue::start(Arc::clone(&shared), reader, Arc::clone(&arrived)).await?;
+        let news = queue::News { arrived: Arc::clone(&arrived), embedders: Arc::clone(&embedders) };
+        queue::start(Arc::clone(&shared), reader, news).await?;
+        embedding::start(&shared, Arc::clone(&embedders));
         let instances = Instances::new(Arc::clone(&shared));
-        let library = Arc::new(Library::new(Arc::clone(&shared)));
-        Ok(Self { shared, instances, library, arrived })
+        let library = Arc::new(Library::new(Arc::clone(&shared), Arc::clone(&embedders)));
+        Ok(Self { shared, instances, library, embedders, arrived })
     }
 
     /// Takes a document in; it is read when its turn comes.
@@ -129,7 +145,16 @@ impl Documents {
         Ok(self.shared.store.documents(filter, limit).await?)
     }
 
-    /// A document, and the names of the instances that answer from it.
+    /// The document that this one is a copy of, where it is one.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn original(&self, document: &Document) -> Result<Option<DocumentId>, ServiceError> {
+        Ok(self.shared.store.original_of(document.id).await?)
+    }
+
+    /// A document, the names of the instances that answer from it, and how many of its passages have a vector,
+    /// where there is an embedder.
     ///
     /// # Errors
     /// [`ServiceError::DocumentNotFound`] also for those of others.
@@ -137,10 +162,18 @@ impl Documents {
         &self,
         caller: &Caller,
         id: DocumentId,
-    ) -> Result<(Document, Vec<String>), ServiceError> {
+    ) -> Result<(Document, Vec<String>, Option<u64>), ServiceError> {
         let document = self.find(caller, id).await?;
         let instances = self.shared.store.instances_of_document(id).await?;
-        Ok((document, instances))
+        let (owner, store) = (document.user_id, &self.shared.store);
+        let embedded = match self.embedders.of(owner).await? {
+            None => None,
+            Some(embedder) => {
+                let fingerprint = embedder.config.fingerprint();
+                Some(store.embedding_progress(owner, Some(id), &fingerprint).await?.embedded)
+            }
+        };
+        Ok((document, instances, embedded))
     }
 
     /// Deletes a document with everything that was made of it.

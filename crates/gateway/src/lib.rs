@@ -48,7 +48,9 @@ pub use chats::{ChatRef, Chats};
 pub use clients::{AllowPrivate, AllowPrivateError};
 pub use conversations::{Conversations, MAX_ENTRIES};
 pub use documents::reading::as_child as read_document_as_child;
-pub use documents::{DocumentSource, Documents, FoundPassage, MAX_DOCUMENT, MAX_FOUND};
+pub use documents::{
+    DefaultEmbedder, DocumentSource, Documents, EmbedderView, FoundPassage, MAX_DOCUMENT, MAX_FOUND,
+};
 pub use error::{ServiceError, StartError};
 pub use events::trial::Trial;
 pub use events::webhooks::{NewWebhook, WebhookPatch, Webhooks, WebhooksOf};
@@ -266,7 +268,9 @@ impl Gateway {
             lifecycle,
         });
         let allow = config.allow_private.clone();
-        let documents = Documents::start(Arc::clone(&shared), config.reader).await?;
+        let (embedder, reader) = (config.models.embedder.clone(), config.reader);
+        let documents =
+            Documents::start(Arc::clone(&shared), reader, embedder, allow.clone()).await?;
         let assistant =
             Assistant::new(Arc::clone(&shared), config.models, allow, documents.clone())?;
         let poster = Poster::new(config.allow_private, config.public_url)?;

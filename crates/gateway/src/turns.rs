@@ -255,7 +255,8 @@ impl Turns {
             if message.from_me { (Role::Human, "phone") } else { (Role::User, "customer") };
         let mut metadata = json!({ "by": by, "kind": message.kind });
         let mut content = message.text.clone().unwrap_or_default();
-        if let Some(spoken) = self.assistant.spoken(&heard.instance, message).await? {
+        let about = (heard.conversation.id, message);
+        if let Some(spoken) = self.assistant.spoken(&heard.instance, about).await? {
             metadata["voice"] =
                 json!({ "language": spoken.language, "durationMs": spoken.duration_ms });
             content = spoken.text;

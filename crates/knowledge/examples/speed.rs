@@ -11,7 +11,7 @@
 
 use std::time::Instant;
 
-use flowcore_knowledge::index::{Index, Source};
+use flowcore_knowledge::index::{Digest, Index, Source};
 use flowcore_knowledge::passages::Passage;
 use flowcore_knowledge::query::Query;
 use flowcore_knowledge::vectors::Matrix;
@@ -55,8 +55,17 @@ fn main() {
     let sources: Vec<Source<'_>> =
         passages.chunks(50).map(|passages| Source { name: "made.txt", passages }).collect();
     let start = Instant::now();
-    let index = Index::new(&sources);
-    println!("{count} passages indexed in {:.1?}, {} MB", start.elapsed(), index.bytes() >> 20);
+    let digests: Vec<Digest> = sources.iter().map(Digest::new).collect();
+    let (read, start) = (start.elapsed(), Instant::now());
+    let digests: Vec<&Digest> = digests.iter().collect();
+    let index = Index::of(&digests);
+    let kept: usize = digests.iter().map(|digest| digest.bytes()).sum();
+    println!(
+        "{count} passages read in {read:.1?}, {} MB; indexed in {:.1?}, {} MB",
+        kept >> 20,
+        start.elapsed(),
+        index.bytes() >> 20
+    );
     let questions: Vec<String> =
         (0..SEARCHES).map(|_| (0..8).map(|_| dice.word()).collect::<Vec<_>>().join(" ")).collect();
     let mut times: Vec<_> = questions

@@ -7,6 +7,7 @@
 //! words the second gives way.
 
 mod build;
+mod digest;
 mod rank;
 mod similar;
 mod tongue;
@@ -14,6 +15,7 @@ mod vocabulary;
 
 use crate::language::Language;
 use crate::passages::Passage;
+pub use digest::Digest;
 use vocabulary::Vocabulary;
 
 /// A document as the index takes it.

@@ -136,6 +136,10 @@ struct FileSettings {
     ai_transcription_url: Option<String>,
     ai_transcription_api_key: Option<String>,
     ai_transcription_model: Option<String>,
+    ai_embedding_provider: Option<String>,
+    ai_embedding_url: Option<String>,
+    ai_embedding_api_key: Option<String>,
+    ai_embedding_model: Option<String>,
 }
 
 /// What the server runs on.

@@ -4,10 +4,11 @@
 //! starts one from a [`config::ServerConfig`] and hands back what stops it. There is no global state:
 //! many servers live in one process.
 
+pub use flowcore_domain::assistant::embedder::EmbedderConfig;
 pub use flowcore_domain::assistant::provider::Provider;
 pub use flowcore_gateway::{
-    AdminKey, AllowPrivate, DatabaseOptions, ForeignTokens, Mark, ModelDefaults, Rate,
-    crash_points, read_document_as_child,
+    AdminKey, AllowPrivate, DatabaseOptions, DefaultEmbedder, ForeignTokens, Mark, ModelDefaults,
+    Rate, crash_points, read_document_as_child,
 };
 
 pub use openapi::text as openapi;

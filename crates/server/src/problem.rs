@@ -9,7 +9,6 @@ mod assistant;
 mod service;
 mod support;
 
-pub(crate) use assistant::model_code;
 pub(crate) use service::idempotency_conflict;
 
 use crate::request::RequestId;

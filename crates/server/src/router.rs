@@ -160,6 +160,8 @@ fn document_routes(surface: Surface) -> Surface {
         .post("/api/documents", SETTINGS, documents::create)
         .body_limit(JSON_LIMIT)
         .get("/api/documents", READ, documents::list)
+        .get("/api/documents/embedder", READ, documents::embedder::get)
+        .put("/api/documents/embedder", SETTINGS, documents::embedder::set)
         .get("/api/documents/{id}", READ, documents::get)
         .delete("/api/documents/{id}", SETTINGS, documents::delete)
         .post("/api/documents/search", READ, documents::search)

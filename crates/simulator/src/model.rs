@@ -1,5 +1,6 @@
 //! Doubles of the vendors: a language model, an embedder and a transcriber that speak `OpenAI`'s wire
-//! format and take any key.
+//! format and take any key; the language model speaks those of Anthropic and Gemini too ([`anthropic`],
+//! [`gemini`]), the embedder that of Ollama.
 //!
 //! 1. A request is recorded, then the next scripted outcome of its double is taken, if there is one.
 //! 2. A scripted refusal, a broken body or a dropped connection is the answer as it is.
@@ -9,8 +10,10 @@
 //!
 //! The same request gets the same answer. Nothing is kept over a restart.
 
+mod anthropic;
 mod chat;
 mod embeddings;
+mod gemini;
 mod script;
 pub(crate) mod transcriptions;
 
@@ -41,8 +44,11 @@ pub(crate) fn routes() -> Router<Arc<Hub>> {
     Router::new()
         .route("/model/v1/chat/completions", post(chat::complete))
         .route("/model/v1/embeddings", post(embeddings::embed))
+        .route("/model/api/embed", post(embeddings::embed_as_ollama))
         .route("/model/v1/audio/transcriptions", post(transcriptions::transcribe))
         .route("/model/v1/models", get(list))
+        .route("/model/anthropic/v1/messages", post(anthropic::message))
+        .route("/model/gemini/v1beta/models/{call}", post(gemini::generate))
         .layer(DefaultBodyLimit::max(LARGEST_REQUEST))
 }
 
@@ -77,8 +83,11 @@ fn parse(body: &Bytes) -> Result<Value, Box<Response>> {
     })
 }
 
+/// How a vendor refuses.
+type Refusal = fn(StatusCode, &str, &str) -> Response;
+
 /// Waits as the script says; gives the answer when the script refuses to let the double speak.
-async fn play(hub: &Hub, outcome: &Outcome) -> Option<Response> {
+async fn play(hub: &Hub, outcome: &Outcome, refusal: Refusal) -> Option<Response> {
     if let Some(delay) = outcome.delay() {
         tokio::select! {
             () = hub.cancel.cancelled() => {}
@@ -106,6 +115,32 @@ async fn play(hub: &Hub, outcome: &Outcome) -> Option<Response> {
         return Some((headers, "{\"choices\":[{\"message\":{\"content\":").into_response());
     }
     None
+}
+
+/// Waits as [`play`] does; a stream that is to break breaks later, in its middle.
+async fn play_stream(hub: &Hub, outcome: &Outcome, refusal: Refusal) -> Option<Response> {
+    let whole = Outcome { broken: false, drop: false, ..outcome.clone() };
+    play(hub, &whole, refusal).await
+}
+
+/// Server-sent events: those of the answer, then those of its end. One that is to break has half of the
+/// first.
+fn stream_events(mut answer: Vec<Bytes>, end: Vec<Bytes>, outcome: &Outcome) -> Response {
+    let headers = [(CONTENT_TYPE, "text/event-stream")];
+    if !outcome.broken && !outcome.drop {
+        answer.extend(end);
+        return (headers, stream_of(answer)).into_response();
+    }
+    answer.truncate(answer.len().div_ceil(2));
+    if outcome.drop {
+        return (headers, broken_off(answer)).into_response();
+    }
+    answer.push(Bytes::from_static(b"data: {\"broken\":[{\"delta\":\n\n"));
+    (headers, stream_of(answer)).into_response()
+}
+
+fn stream_of(events: Vec<Bytes>) -> Body {
+    Body::from_stream(stream::iter(events.into_iter().map(Ok::<_, std::convert::Infallible>)))
 }
 
 /// A body that ends in the middle: the connection closes without the end that was announced. The

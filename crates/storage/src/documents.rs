@@ -14,8 +14,12 @@ use flowcore_domain::document::DocumentStatus;
 use flowcore_domain::id::{DocumentId, InstanceId, UserId};
 use flowcore_domain::quota::Quota;
 
+pub(crate) mod embedders;
+mod embeddings;
 mod passages;
 
+pub use embedders::StoredEmbedder;
+pub use embeddings::EmbeddingProgress;
 pub use passages::{DocumentPassage, KnownDocument, PassageRef};
 
 const TABLE: &str = "documents";
@@ -97,6 +101,17 @@ impl Store {
         let ask = query("SELECT * FROM documents WHERE id = $1").bind(id.text());
         let row = ask.fetch_optional(self.readers()).await?;
         row.map(|row| read(&Record::new(TABLE, &row))).transpose()
+    }
+
+    /// The oldest document of the same account with the same bytes, when that is another.
+    pub async fn original_of(&self, id: DocumentId) -> Result<Option<DocumentId>, StorageError> {
+        let row = query(
+            "SELECT o.id FROM documents d JOIN documents o ON o.user_id = d.user_id \
+             AND o.content_hash = d.content_hash AND o.id < d.id \
+             WHERE d.id = $1 AND length(d.content_hash) > 0 ORDER BY o.id LIMIT 1",
+        );
+        let row = row.bind(id.text()).fetch_optional(self.readers()).await?;
+        row.map(|row| Record::new(TABLE, &row).parsed("id")).transpose()
     }
 
     /// Documents, newest first.

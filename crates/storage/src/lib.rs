@@ -59,8 +59,8 @@ pub use deliveries::{
     PassedOver, RenderTurn, Settlement,
 };
 pub use documents::{
-    Document, DocumentFilter, DocumentPassage, KnownDocument, MAX_UNREAD, NewContent, NewDocument,
-    PassageRef,
+    Document, DocumentFilter, DocumentPassage, EmbeddingProgress, KnownDocument, MAX_UNREAD,
+    NewContent, NewDocument, PassageRef, StoredEmbedder,
 };
 pub use error::{OpenError, StorageError};
 pub use events::{Followed, FollowedEvent, Place, StoredEvent};

@@ -15,7 +15,7 @@ use crate::instances::options;
 use crate::open::{self, KEY_CHECK};
 use crate::row::Record;
 use crate::vault::Sealer;
-use crate::{accounts, assistant, sessions, webhooks};
+use crate::{accounts, assistant, documents, sessions, webhooks};
 use flowcore_domain::id::{InstanceId, UserId};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -183,6 +183,19 @@ impl Store {
             done += self
                 .replace_with(&self.inner.assistants, (&name, &row, "api_key"), |old, new| {
                     query(update).bind(old).bind(new).bind(instance)
+                })
+                .await?;
+        }
+        let select =
+            "SELECT user_id AS id, api_key FROM document_embedders WHERE api_key IS NOT NULL";
+        for row in old(select, "api_key", id).fetch_all(self.readers()).await? {
+            let user: UserId = Record::new("document_embedders", &row).parsed("id")?;
+            let name = documents::embedders::key_row(user);
+            let update = "UPDATE document_embedders SET api_key = $2 \
+                          WHERE api_key = $1 AND user_id = $3";
+            done += self
+                .replace_with(&self.inner.assistants, (&name, &row, "api_key"), |old, new| {
+                    query(update).bind(old).bind(new).bind(user)
                 })
                 .await?;
         }

@@ -188,7 +188,9 @@ suite! {
     documents:
         the_oldest_is_read_first_and_again_after_a_restart
         an_instance_answers_from_what_is_mapped_to_it
-        deleting_leaves_nothing_and_quotas_count_what_is_there;
+        deleting_leaves_nothing_and_quotas_count_what_is_there
+        passages_want_vectors_of_the_embedder_of_now
+        an_embedders_key_stays_where_it_belongs;
     quotas:
         a_crowd_makes_exactly_as_many_instances_as_are_allowed
         what_is_counted_in_a_window_begins_anew_with_the_next

@@ -32,13 +32,21 @@ pub struct Situation<'a> {
 }
 
 impl Situation<'_> {
+    /// Judges it without waiting for more: whether it has no answer.
+    #[must_use]
+    pub fn unanswered(&self) -> Due {
+        let later = self.said.get(self.at + 1..).unwrap_or_default();
+        let answered = later.iter().any(|dated| dated.turn.speaker != Speaker::Customer);
+        if answered { Due::Nothing } else { Due::Answer }
+    }
+
     /// Judges it.
     #[must_use]
     pub fn due(&self) -> Due {
-        let later = self.said.get(self.at + 1..).unwrap_or_default();
-        if later.iter().any(|dated| dated.turn.speaker != Speaker::Customer) {
+        if self.unanswered() == Due::Nothing {
             return Due::Nothing;
         }
+        let later = self.said.get(self.at + 1..).unwrap_or_default();
         if later.is_empty() {
             return Due::Answer;
         }

@@ -12,27 +12,26 @@
 //! [`plan`]: flowcore_domain::assistant::plan
 //! [`composing`]: super::composing
 
+use super::addressed::is_addressed;
 use super::composing::Composed;
+use super::matter::{self, Matter};
 use super::{Assistant, ModelError, attempt, summary};
 use crate::error::ServiceError;
 use crate::instances::online_now;
 use crate::jobs::{Failure, Work};
 use crate::messages::turn::{Spoken, speak};
+use crate::outbox::render::Task;
 use crate::support::escalations;
 use crate::support::moves::{self, Move};
 use crate::{Shared, fresh_id};
 use async_trait::async_trait;
-use flowcore_domain::assistant::manners::{self, Dated};
+use flowcore_domain::assistant::manners;
 use flowcore_domain::assistant::plan::{Due, Situation};
-use flowcore_domain::assistant::prompt::{Speaker, Turn as Spoke};
 use flowcore_domain::conversation::{Owner, Role, Step};
 use flowcore_domain::id::{ConversationId, MessageRowId};
 use flowcore_domain::instance::Instance;
 use flowcore_domain::message::Content;
-use flowcore_storage::{
-    ClaimedJob, Conversation, NewJob, Said, StorageError, StoredAssistant, StoredMessage, Summary,
-    Turn,
-};
+use flowcore_storage::{ClaimedJob, Conversation, NewJob, StorageError, StoredMessage, Turn};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,21 +51,6 @@ pub(crate) struct Answers {
     pub(crate) assistant: Assistant,
 }
 
-/// Everything that one answer is about.
-pub(super) struct Matter {
-    pub(super) instance: Instance,
-    pub(super) conversation: Conversation,
-    pub(super) assistant: StoredAssistant,
-    /// The gist of what was said before.
-    pub(super) summary: Option<Summary>,
-    /// What was said since, oldest first.
-    pub(super) said: Vec<Said>,
-    /// Which of it is to be answered.
-    pub(super) at: usize,
-    pub(super) job: String,
-    pub(super) attempt: i64,
-}
-
 /// What is to be sent.
 pub(super) enum Reply {
     /// Nothing.
@@ -84,7 +68,7 @@ impl Assistant {
         conversation: &Conversation,
         message: &StoredMessage,
     ) -> Result<(), StorageError> {
-        if conversation.standing.owner != Owner::Ai {
+        if conversation.standing.owner != Owner::Ai || !is_addressed(instance, message) {
             return Ok(());
         }
         let stored = self.shared.store.assistant(message.instance_id).await?;
@@ -128,7 +112,7 @@ impl Work for Answers {
     async fn work(&self, job: &ClaimedJob) -> Result<(), Failure> {
         let Some(matter) = self.matter(job).await? else { return Ok(()) };
         let (reply, begun) = match matter.begun() {
-            Some(bubbles) => (Reply::Bubbles(bubbles, json!({})), true),
+            Some(begun) => (begun, true),
             None => (self.reply(&matter).await?, false),
         };
         let Reply::Bubbles(bubbles, metadata) = reply else { return Ok(()) };
@@ -165,6 +149,7 @@ impl Answers {
         }
         let mut said = store.said(id, None, LOOK_BACK).await?;
         said.reverse();
+        let mut said = matter::in_order(said);
         let summary = store.conversation_summary(id).await?;
         if let Some(summary) = &summary {
             said.retain(|one| one.id > summary.up_to);
@@ -179,10 +164,15 @@ impl Answers {
     /// What the message calls for.
     async fn reply(&self, matter: &Matter) -> Result<Reply, Failure> {
         let config = &matter.assistant.config;
-        let (said, now) = (matter.dated(), self.shared().now());
+        let (said, now) = (matter.dated(None), self.shared().now());
         let debounce = Duration::from_millis(u64::from(config.pacing.debounce_ms));
         let situation = Situation { said: &said, at: matter.at, debounce, now };
-        if situation.due() == Due::Nothing {
+        // What others of a group write is not for us: nothing of it is waited for.
+        let due = match matter.conversation.chat.is_group() {
+            true => situation.unanswered(),
+            false => situation.due(),
+        };
+        if due == Due::Nothing {
             return Ok(Reply::Silence);
         }
         if matter.replies_since(now.0 - millis(HOUR)) >= config.pacing.max_replies_per_contact_hour
@@ -201,7 +191,7 @@ impl Answers {
         online_now(self.shared(), matter.instance.clone())
             .map_err(|error| Failure::Waits(error.to_string()))?;
         if !self.may_spend(matter).await? {
-            return Ok(matter.limit_notice());
+            return Ok(limit_notice(matter));
         }
         self.composed(matter).await
     }
@@ -248,9 +238,18 @@ impl Answers {
                     return Err(Failure::Again(error.to_string()));
                 }
                 tracing::error!(instance = %matter.instance.id, %error, "a customer is not answered");
+                self.tell_failure(matter, &error).await?;
                 Ok(one(&config.fallback_message, "fallback"))
             }
         }
+    }
+
+    async fn tell_failure(&self, matter: &Matter, error: &ModelError) -> Result<(), Failure> {
+        let Some(row) = matter.said[matter.at].message else { return Ok(()) };
+        let Some(message) = self.shared().store.message_by_row(row).await? else { return Ok(()) };
+        let about = (matter.conversation.id, &message);
+        let what = (Task::Answer, error, matter.assistant.config.fallback_message.as_str());
+        Ok(self.assistant.tell_failure(&matter.instance, about, what).await?)
     }
 
     async fn send(
@@ -259,9 +258,11 @@ impl Answers {
         bubbles: &[String],
         (metadata, begun): (Value, bool),
     ) -> Result<(), Failure> {
+        let heard = matter.heard();
         for (part, text) in bubbles.iter().enumerate() {
             let mut metadata = if part == 0 { metadata.clone() } else { json!({}) };
             metadata["by"] = "assistant".into();
+            metadata["heard"] = heard.clone();
             metadata["job"] = matter.job.as_str().into();
             if part == 0 && !begun {
                 metadata["bubbles"] = json!(bubbles);
@@ -300,42 +301,13 @@ impl Answers {
     }
 }
 
-impl Matter {
-    /// The conversation as the rules see it.
-    pub(super) fn dated(&self) -> Vec<Dated> {
-        self.said.iter().map(|one| Dated { turn: spoke(one), at: one.at }).collect()
+/// The owner's fallback text, once: who goes on writing was told already.
+fn limit_notice(matter: &Matter) -> Reply {
+    let told = matter.said.iter().rev().find(|one| one.role == Role::Assistant);
+    if told.is_some_and(|one| one.metadata["because"] == "limit") {
+        return Reply::Silence;
     }
-
-    /// What this job has begun to send.
-    fn begun(&self) -> Option<Vec<String>> {
-        let first = self.said.iter().find(|one| {
-            one.metadata["job"] == self.job.as_str() && one.metadata["bubbles"].is_array()
-        })?;
-        serde_json::from_value(first.metadata["bubbles"].clone()).ok()
-    }
-
-    /// How many answers there were since then; one of several bubbles is one.
-    fn replies_since(&self, since: i64) -> u32 {
-        let answers = self.said.iter().filter(|one| {
-            one.role == Role::Assistant && one.at.0 > since && one.metadata["part"].is_null()
-        });
-        u32::try_from(answers.count()).unwrap_or(u32::MAX)
-    }
-
-    /// What is to be answered is a voice note that was not understood, and nothing else.
-    fn is_deaf(&self) -> bool {
-        let asked = &self.said[self.at];
-        asked.metadata["kind"] == "audioMessage" && asked.content.trim().is_empty()
-    }
-
-    /// The owner's fallback text, once: who goes on writing was told already.
-    fn limit_notice(&self) -> Reply {
-        let told = self.said.iter().rev().find(|one| one.role == Role::Assistant);
-        if told.is_some_and(|one| one.metadata["because"] == "limit") {
-            return Reply::Silence;
-        }
-        one(&self.assistant.config.fallback_message, "limit")
-    }
+    one(&matter.assistant.config.fallback_message, "limit")
 }
 
 /// A text that was laid down beforehand; an empty one is silence.
@@ -344,31 +316,6 @@ fn one(text: &str, because: &str) -> Reply {
         return Reply::Silence;
     }
     Reply::Bubbles(vec![text.to_owned()], json!({ "because": because }))
-}
-
-/// As the model is told of it. What is no text is named.
-fn spoke(said: &Said) -> Spoke {
-    let speaker = match said.role {
-        Role::User => Speaker::Customer,
-        Role::Assistant => Speaker::Assistant,
-        Role::Human => Speaker::Person,
-    };
-    let seen = match said.metadata["kind"].as_str().unwrap_or_default() {
-        "imageMessage" => "(a picture)",
-        "videoMessage" | "ptvMessage" => "(a video, which you can't see)",
-        "documentMessage" | "documentWithCaptionMessage" => "(a file, which you can't open)",
-        "stickerMessage" => "(a sticker)",
-        "locationMessage" | "liveLocationMessage" => "(a location, which you can't see)",
-        "contactMessage" | "contactsArrayMessage" => "(a contact card)",
-        "audioMessage" if said.content.trim().is_empty() => "(a voice message, not understood)",
-        _ => "",
-    };
-    let text = match (seen, said.content.trim()) {
-        ("", text) => text.to_owned(),
-        (seen, "") => seen.to_owned(),
-        (seen, text) => format!("{seen} {text}"),
-    };
-    Spoke { speaker, text }
 }
 
 fn millis(time: Duration) -> i64 {

@@ -3,8 +3,8 @@
 //! While the model thinks the customer sees typing, and every change of who answers is looked at: what is
 //! composed for a conversation that a person took is dropped in that moment.
 
-use super::answering::Matter;
 use super::composing::{Composed, Question, money};
+use super::matter::Matter;
 use super::model::Picture;
 use super::{Assistant, ModelError};
 use crate::instances::online_now;
@@ -13,6 +13,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flowcore_domain::assistant::prompt::Turn;
 use flowcore_domain::engine::Typing;
+use flowcore_domain::id::SaidId;
+use flowcore_storage::Said;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -33,9 +35,24 @@ pub(super) async fn compose(
     assistant: &Assistant,
     matter: &Matter,
 ) -> Result<Option<(Composed, Noted)>, ModelError> {
+    if let Some(seen) = picture(assistant, matter).await {
+        match attempt(assistant, matter, Some(seen)).await {
+            // It can't see after all, or not this one: the customer is answered as far as it goes.
+            Err(ModelError::Refused(_)) => {}
+            answered => return answered,
+        }
+    }
+    attempt(assistant, matter, None).await
+}
+
+async fn attempt(
+    assistant: &Assistant,
+    matter: &Matter,
+    seen: Option<(SaidId, Picture)>,
+) -> Result<Option<(Composed, Noted)>, ModelError> {
     let cancel = assistant.shared.lifecycle.stopping().child_token();
-    let turns: Vec<Turn> = matter.dated().into_iter().map(|dated| dated.turn).collect();
-    let picture = picture(assistant, matter).await;
+    let (seen, picture) = seen.unzip();
+    let turns: Vec<Turn> = matter.dated(seen).into_iter().map(|dated| dated.turn).collect();
     let config = &matter.assistant.config;
     let prepared = assistant.prepare(Question {
         instance: matter.instance.id,
@@ -95,17 +112,18 @@ async fn typing(assistant: &Assistant, matter: &Matter) {
     }
 }
 
-/// The picture that is asked about, when the model can see. One that can't be had is only named.
-async fn picture(assistant: &Assistant, matter: &Matter) -> Option<Picture> {
-    let asked = &matter.said[matter.at];
-    if !matter.assistant.config.see_images || asked.metadata["kind"] != "imageMessage" {
+/// The last picture that waits for an answer, when the model can see. One that can't be had is only named.
+async fn picture(assistant: &Assistant, matter: &Matter) -> Option<(SaidId, Picture)> {
+    if !matter.assistant.config.see_images {
         return None;
     }
+    let is_picture = |one: &&Said| one.metadata["kind"] == "imageMessage";
+    let asked = matter.waiting().iter().rev().find(is_picture)?;
     let store = &assistant.shared.store;
     let message = store.message_by_row(asked.message?).await.ok()??;
     let media = store.media(message.row_id).await.ok()??;
     let online = online_now(&assistant.shared, matter.instance.clone()).ok()?;
     let bytes = media::fetch(&*online.session, message, MAX_PICTURE).await.ok()?;
     let mimetype = media.mimetype.filter(|kind| kind.starts_with("image/"))?;
-    Some(Picture { mimetype, base64: STANDARD.encode(&bytes) })
+    Some((asked.id, Picture { mimetype, base64: STANDARD.encode(&bytes) }))
 }

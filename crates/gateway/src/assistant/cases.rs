@@ -1,6 +1,7 @@
 //! Conversations that are kept to be tried again: after a change one call tells what became worse.
 
 use super::composing::Question;
+use super::matter::{self, spoke};
 use super::playground::end_of;
 use super::{Assistant, RehearsalEnd};
 use crate::accounts::Caller;
@@ -8,9 +9,10 @@ use crate::error::ServiceError;
 use crate::fresh_id;
 use flowcore_domain::assistant::AssistantPatch;
 use flowcore_domain::assistant::prompt::{Speaker, Turn};
-use flowcore_domain::id::AiCaseId;
+use flowcore_domain::conversation::Role;
+use flowcore_domain::id::{AiCaseId, ConversationId, InstanceId};
 use flowcore_domain::instance::InstanceName;
-use flowcore_storage::AiCase;
+use flowcore_storage::{AiCase, Said};
 use futures_util::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -21,6 +23,8 @@ pub const MAX_CASES: usize = 50;
 /// So many are run at a time: providers limit how much they are asked.
 const AT_ONCE: usize = 4;
 const MAX_TURNS: usize = 50;
+/// How much of a conversation is looked at to make a case of it.
+const LOOK_BACK: usize = 200;
 const MAX_TEXT: usize = 4_096;
 const MAX_WORDS: usize = 20;
 
@@ -35,7 +39,12 @@ pub struct NewCase {
     #[serde(default)]
     pub history: Vec<CaseTurn>,
     /// The customer's last message.
+    #[serde(default)]
     pub message: String,
+    /// A conversation that was held, in place of history and message: it is tried again up to what its customer
+    /// wrote last.
+    #[serde(default, skip_serializing)]
+    pub conversation_id: Option<ConversationId>,
     /// What the answer must have.
     #[serde(default)]
     pub expect: Expectation,
@@ -100,6 +109,14 @@ impl Assistant {
         case: NewCase,
     ) -> Result<AiCase, ServiceError> {
         let instance = self.instances.find(caller, name).await?;
+        let mut case = case;
+        if let Some(id) = case.conversation_id {
+            if !case.message.is_empty() || !case.history.is_empty() {
+                let rule = "a case has a conversationId, or a message with its history";
+                return Err(ServiceError::Invalid(rule.to_owned()));
+            }
+            (case.history, case.message) = self.held(instance.id, id).await?;
+        }
         check(&case)?;
         let case = AiCase {
             id: fresh_id(),
@@ -112,6 +129,31 @@ impl Assistant {
             return Err(ServiceError::LimitReached { what: "cases", limit: MAX_CASES });
         }
         Ok(case)
+    }
+
+    /// What was said in a conversation before its customer wrote last, and what they wrote.
+    async fn held(
+        &self,
+        instance: InstanceId,
+        id: ConversationId,
+    ) -> Result<(Vec<CaseTurn>, String), ServiceError> {
+        let conversation = self.shared.store.conversation(id).await?;
+        if conversation.is_none_or(|one| one.instance_id != instance) {
+            return Err(ServiceError::ConversationNotFound);
+        }
+        let mut said = self.shared.store.said(id, None, LOOK_BACK).await?;
+        said.reverse();
+        let mut said = matter::in_order(said);
+        let last = said.iter().rposition(|one| one.role == Role::User);
+        said.truncate(last.map_or(0, |at| at + 1));
+        let asked = said.iter().rposition(|one| one.role != Role::User).map_or(0, |at| at + 1);
+        let text =
+            |one: &Said| -> String { spoke(one, false).text.chars().take(MAX_TEXT).collect() };
+        let message: String = said[asked..].iter().map(text).collect::<Vec<_>>().join("\n");
+        let from = asked.saturating_sub(MAX_TURNS);
+        let turn = |one: &Said| CaseTurn { role: one.role.as_str().to_owned(), text: text(one) };
+        let history = said[from..asked].iter().map(turn).collect();
+        Ok((history, message.chars().take(MAX_TEXT).collect()))
     }
 
     /// The cases of an instance, the oldest first.

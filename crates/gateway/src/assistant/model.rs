@@ -77,6 +77,24 @@ pub enum ModelError {
 }
 
 impl ModelError {
+    /// The word for it that programs switch on.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoProvider | Self::NoModel => "assistant_not_configured",
+            Self::NoTranscriber => "transcriber_not_configured",
+            Self::UrlNotAllowed(_) => "url_not_allowed",
+            Self::KeyRefused => "provider_key_refused",
+            Self::Refused(_) => "provider_refused",
+            Self::Busy { .. } => "provider_busy",
+            Self::TimedOut => "provider_timed_out",
+            Self::Unreachable => "provider_unreachable",
+            Self::Down => "provider_down",
+            Self::Broken => "provider_broken",
+            Self::Stopped | Self::NoDocuments => "unavailable",
+        }
+    }
+
     /// Whether asking again may help.
     #[must_use]
     pub fn passes(&self) -> bool {
@@ -247,7 +265,7 @@ fn prompt_tokens(prompt: &Prompt) -> u32 {
 }
 
 /// What a refusal means.
-pub(super) fn of_status(status: u16, retry_after: Option<Duration>) -> ModelError {
+pub(crate) fn of_status(status: u16, retry_after: Option<Duration>) -> ModelError {
     match status {
         401 | 403 => ModelError::KeyRefused,
         408 => ModelError::TimedOut,
@@ -258,7 +276,7 @@ pub(super) fn of_status(status: u16, retry_after: Option<Duration>) -> ModelErro
 }
 
 /// What a connection's failure means.
-pub(super) fn of_transport(error: &reqwest::Error) -> ModelError {
+pub(crate) fn of_transport(error: &reqwest::Error) -> ModelError {
     if error.is_timeout() {
         ModelError::TimedOut
     } else if error.is_connect() {

@@ -1,6 +1,6 @@
 //! What no longer fits into the prompt is summed up, a stretch at a time, after the customer has the answer.
 
-use super::answering::Matter;
+use super::matter::Matter;
 use super::model::Ask;
 use super::{Assistant, nonce};
 use flowcore_domain::assistant::prompt::{self, Turn};
@@ -14,8 +14,8 @@ const TEMPERATURE: f64 = 0.2;
 /// Sums up what fell out of the conversation's budget. When the model fails it is tried after the next
 /// answer.
 pub(super) async fn keep_up(assistant: &Assistant, matter: &Matter) {
-    let turns: Vec<Turn> = matter.dated().into_iter().map(|dated| dated.turn).collect();
-    let out = prompt::overflow(&turns);
+    let turns: Vec<Turn> = matter.dated(None).into_iter().map(|dated| dated.turn).collect();
+    let out = whole(matter, prompt::overflow(&turns));
     if out < STRETCH {
         return;
     }
@@ -34,9 +34,23 @@ pub(super) async fn keep_up(assistant: &Assistant, matter: &Matter) {
     };
     assistant.charge(matter.instance.id, &target, &said).await;
     let text = said.text.trim().chars().take(4_000).collect();
-    let summary = Summary { text, up_to: matter.said[out - 1].id };
+    let Some(up_to) = matter.said[..out].iter().map(|one| one.id).max() else { return };
+    let summary = Summary { text, up_to };
     let (store, id) = (&assistant.shared.store, matter.conversation.id);
     if let Err(error) = store.set_conversation_summary(id, summary).await {
         tracing::warn!(%error, conversation = %id, "a summary is not kept");
     }
+}
+
+/// The most of the first `out` that are older than all others: a summary goes up to an id.
+fn whole(matter: &Matter, out: usize) -> usize {
+    let mut out = out;
+    while let (Some(last), Some(next)) = (
+        matter.said[..out].iter().map(|one| one.id).max(),
+        matter.said[out..].iter().map(|one| one.id).min(),
+    ) && last > next
+    {
+        out -= 1;
+    }
+    out
 }

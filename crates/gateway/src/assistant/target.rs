@@ -5,6 +5,7 @@
 use super::Assistant;
 use super::model::ModelError;
 use crate::clients;
+use crate::documents::DefaultEmbedder;
 use flowcore_domain::assistant::provider::{Prices, Provider, Wire};
 use flowcore_domain::assistant::{AssistantConfig, ProviderKey};
 
@@ -27,6 +28,8 @@ pub struct ModelDefaults {
     pub transcription_key: Option<ProviderKey>,
     /// By which model.
     pub transcription_model: Option<String>,
+    /// Who gives passages their vectors.
+    pub embedder: Option<DefaultEmbedder>,
 }
 
 /// A model that can be asked.
@@ -131,7 +134,9 @@ impl Assistant {
 
     /// Every key that an answer of this configuration must not tell.
     pub(super) fn keys<'a>(&'a self, own: Option<&'a ProviderKey>) -> Vec<&'a str> {
-        let keys = [own, self.defaults.key.as_ref(), self.defaults.transcription_key.as_ref()];
+        let defaults = &*self.defaults;
+        let embedder = defaults.embedder.as_ref().and_then(|embedder| embedder.key.as_ref());
+        let keys = [own, defaults.key.as_ref(), defaults.transcription_key.as_ref(), embedder];
         keys.into_iter().flatten().map(ProviderKey::reveal).collect()
     }
 

@@ -11,7 +11,9 @@ use crate::error::ServiceError;
 use crate::instances::online_now;
 use crate::jobs::Failure;
 use crate::media;
+use crate::outbox::render::Task;
 use bytes::Bytes;
+use flowcore_domain::id::ConversationId;
 use flowcore_domain::instance::{Instance, InstanceName};
 use flowcore_storage::StoredMessage;
 use reqwest::multipart::{Form, Part};
@@ -70,14 +72,15 @@ impl Assistant {
         Ok(self.write_down(&target, (audio, mimetype), language, cancel).await?)
     }
 
-    /// What a voice note says; `None` when it is none, is not to be understood, or could not be.
+    /// What a voice note says; `None` when it is none, is not to be understood, or could not be. The
+    /// owner's programs are told.
     ///
     /// # Errors
     /// [`Failure::Waits`] while the number is not connected: the recording can't be fetched then.
     pub(crate) async fn spoken(
         &self,
         instance: &Instance,
-        message: &StoredMessage,
+        (conversation, message): (ConversationId, &StoredMessage),
     ) -> Result<Option<Transcript>, Failure> {
         if message.kind != "audioMessage" {
             return Ok(None);
@@ -88,36 +91,52 @@ impl Assistant {
         if !config.process_voice_messages {
             return Ok(None);
         }
+        let Some((audio, mimetype)) = self.recording(instance, message).await? else {
+            return Ok(None);
+        };
+        let language = Some(config.default_voice_language.as_str()).filter(|code| *code != "auto");
+        let cancel = self.shared.lifecycle.stopping();
+        let (mut attempt, about) = (1, (conversation, message));
+        let error = loop {
+            let audio = (audio.clone(), mimetype.as_deref());
+            match self.write_down(&target, audio, language, cancel).await {
+                Ok(transcript) => {
+                    self.tell_transcript(instance, about, &transcript).await?;
+                    return Ok(Some(transcript));
+                }
+                Err(ModelError::Stopped) => return Err(Failure::Again("stopped".to_owned())),
+                Err(error) => {
+                    tracing::warn!(%error, attempt, instance = %instance.id, "not transcribed");
+                    if !error.passes() || attempt == ATTEMPTS {
+                        break error;
+                    }
+                    attempt += 1;
+                }
+            }
+        };
+        self.tell_failure(instance, about, (Task::Transcription, &error, "")).await?;
+        Ok(None)
+    }
+
+    /// A voice note's sound and its kind; `None` when it is too long or gone.
+    async fn recording(
+        &self,
+        instance: &Instance,
+        message: &StoredMessage,
+    ) -> Result<Option<(Bytes, Option<String>)>, Failure> {
         let media = self.shared.store.media(message.row_id).await?;
         let Some(media) = media.filter(|media| media.seconds.unwrap_or(0) <= MAX_SECONDS) else {
             return Ok(None);
         };
         let online = online_now(&self.shared, instance.clone());
         let online = online.map_err(|error| Failure::Waits(error.to_string()))?;
-        let fetched = media::fetch(&*online.session, message.clone(), MAX_AUDIO).await;
-        let audio = match fetched {
-            Ok(audio) => audio,
+        match media::fetch(&*online.session, message.clone(), MAX_AUDIO).await {
+            Ok(audio) => Ok(Some((audio, media.mimetype))),
             Err(error) => {
                 tracing::warn!(%error, instance = %instance.id, "a voice note can't be fetched");
-                return Ok(None);
-            }
-        };
-        let language = Some(config.default_voice_language.as_str()).filter(|code| *code != "auto");
-        let cancel = self.shared.lifecycle.stopping();
-        for attempt in 1..=ATTEMPTS {
-            let audio = (audio.clone(), media.mimetype.as_deref());
-            match self.write_down(&target, audio, language, cancel).await {
-                Ok(transcript) => return Ok(Some(transcript)),
-                Err(ModelError::Stopped) => return Err(Failure::Again("stopped".to_owned())),
-                Err(error) => {
-                    tracing::warn!(%error, attempt, instance = %instance.id, "not transcribed");
-                    if !error.passes() {
-                        break;
-                    }
-                }
+                Ok(None)
             }
         }
-        Ok(None)
     }
 
     /// Asks a transcriber.

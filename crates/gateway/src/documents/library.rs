@@ -3,13 +3,19 @@
 //! An index says by itself whether it still holds: it is of certain readings of certain documents, and
 //! the store is asked for those at each question. So another process may change them, and nothing is told twice.
 
+mod catalog;
+
+use super::embedder::Embedder;
+use super::embedders::Embedders;
 use crate::Shared;
 use crate::error::ServiceError;
-use flowcore_domain::id::DocumentId;
+use catalog::Catalog;
+use flowcore_domain::id::{DocumentId, UserId};
 use flowcore_domain::webhook::Scope;
-use flowcore_knowledge::index::{Hit, Index, Source};
+use flowcore_knowledge::index::{Digest, Hit, Index, Source};
 use flowcore_knowledge::passages::Passage;
 use flowcore_knowledge::query::{Line, Query};
+use flowcore_knowledge::vectors::Matrix;
 use flowcore_storage::{KnownDocument, PassageRef};
 use lru::LruCache;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
@@ -17,6 +23,9 @@ use tokio::sync::Mutex;
 
 /// Most bytes of all indexes together.
 const MOST_BYTES: usize = 256 << 20;
+
+/// So many more are looked for than are wanted: of copies of a file one is enough.
+const COPIES: usize = 6;
 
 /// A passage that was found.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,13 +42,6 @@ pub struct FoundPassage {
     pub headings: Vec<String>,
 }
 
-/// An index and what it is of.
-#[derive(Debug)]
-struct Catalog {
-    known: Vec<KnownDocument>,
-    index: Index,
-}
-
 /// The place of a scope's index: whoever comes second waits for who makes it.
 type Slot = Arc<Mutex<Option<Arc<Catalog>>>>;
 
@@ -47,12 +49,13 @@ type Slot = Arc<Mutex<Option<Arc<Catalog>>>>;
 #[derive(Debug)]
 pub(crate) struct Library {
     shared: Arc<Shared>,
+    embedders: Arc<Embedders>,
     slots: StdMutex<LruCache<Scope, (Slot, usize)>>,
 }
 
 impl Library {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, slots: StdMutex::new(LruCache::unbounded()) }
+    pub(super) fn new(shared: Arc<Shared>, embedders: Arc<Embedders>) -> Self {
+        Self { shared, embedders, slots: StdMutex::new(LruCache::unbounded()) }
     }
 
     /// The passages of `scope` that fit best what is `asked` after `history`.
@@ -67,16 +70,30 @@ impl Library {
         if known.is_empty() || limit == 0 {
             return Ok(Vec::new());
         }
-        let catalog = self.catalog(scope, known).await?;
+        let embedder = self.embedder(scope).await?;
+        let fingerprint = embedder.as_ref().map(|(_, embedder)| embedder.config.fingerprint());
+        let catalog = self.catalog(scope, known, fingerprint.unwrap_or_default()).await?;
+        let vector = match &embedder {
+            Some((user, embedder)) if catalog.has_vectors() => {
+                self.embedders.question((*user, embedder), history, asked).await
+            }
+            _ => None,
+        };
         let (history, asked) = (history.to_vec(), asked.to_owned());
         let search = {
             let catalog = Arc::clone(&catalog);
-            move || catalog.index.search(&Query::new(&history, &asked), limit)
+            let most = limit + COPIES;
+            move || catalog.search(&Query::new(&history, &asked), vector.as_deref(), most)
         };
         let hits = self.aside(search).await?;
-        let mut found = Vec::with_capacity(hits.len());
+        let mut found: Vec<FoundPassage> = Vec::with_capacity(limit);
         for hit in hits {
-            found.extend(self.fetch(&catalog, hit).await?);
+            if found.len() == limit {
+                break;
+            }
+            let fetched = self.fetch(&catalog, hit).await?;
+            let is_known = |one: &FoundPassage| found.iter().any(|known| known.text == one.text);
+            found.extend(fetched.filter(|one| !is_known(one)));
         }
         Ok(found)
     }
@@ -98,35 +115,79 @@ impl Library {
         }))
     }
 
-    /// The index of `scope`, made anew when it is of other readings.
+    /// Whose documents these are, and who gives them vectors.
+    async fn embedder(&self, scope: Scope) -> Result<Option<(UserId, Embedder)>, ServiceError> {
+        let user = match scope {
+            Scope::User(user) => Some(user),
+            Scope::Instance(id) => self.shared.store.instance(id).await?.map(|one| one.user_id),
+        };
+        let Some(user) = user else { return Ok(None) };
+        Ok(self.embedders.of(user).await?.map(|embedder| (user, embedder)))
+    }
+
+    /// What is searched for `scope`; what is of other readings or another embedder is made anew.
     async fn catalog(
         &self,
         scope: Scope,
         known: Vec<KnownDocument>,
+        embedder: String,
     ) -> Result<Arc<Catalog>, ServiceError> {
         let slot = self.slot(scope);
         let mut place = slot.lock().await;
-        if let Some(catalog) = place.as_ref().filter(|catalog| catalog.known == known) {
-            return Ok(Arc::clone(catalog));
+        let old = place.as_ref();
+        if let Some(old) = old.filter(|old| old.known == known && old.embedder == embedder) {
+            return Ok(Arc::clone(old));
         }
-        let mut documents: Vec<Vec<Passage>> = Vec::with_capacity(known.len());
-        for document in &known {
-            let passages = self.shared.store.passages(document.id).await?;
-            let passages = passages.into_iter();
-            documents
-                .push(passages.map(|p| Passage { headings: p.headings, text: p.text }).collect());
-        }
-        let build = move || {
-            let named = known.iter().zip(&documents);
-            let sources: Vec<Source<'_>> =
-                named.map(|(known, passages)| Source { name: &known.name, passages }).collect();
-            let index = Index::new(&sources);
-            Catalog { known, index }
+        let (index, digests) = match old.filter(|old| old.has_words_of(&known)) {
+            Some(old) => (Arc::clone(&old.index), old.digests.clone()),
+            None => self.index(old, &known).await?,
         };
-        let catalog = Arc::new(self.aside(build).await?);
+        let mut vectors = Vec::with_capacity(known.len());
+        for document in &known {
+            let embedded = document.embedded_by.as_ref().is_some_and(|by| *by == embedder);
+            vectors.push(if embedded { Some(self.vectors(old, document).await?) } else { None });
+        }
+        let catalog = Arc::new(Catalog { known, index, digests, vectors, embedder });
         *place = Some(Arc::clone(&catalog));
-        self.note(scope, catalog.index.bytes());
+        self.note(scope, catalog.bytes());
         Ok(catalog)
+    }
+
+    /// The index of words. Only documents that the old one does not hold are read.
+    async fn index(
+        &self,
+        old: Option<&Arc<Catalog>>,
+        known: &[KnownDocument],
+    ) -> Result<(Arc<Index>, Vec<Arc<Digest>>), ServiceError> {
+        let mut digests: Vec<Arc<Digest>> = Vec::with_capacity(known.len());
+        for document in known {
+            if let Some(digest) = old.and_then(|old| old.digest_of(document)) {
+                digests.push(digest);
+                continue;
+            }
+            let passages = self.shared.store.passages(document.id).await?.into_iter();
+            let passages = passages.map(|p| Passage { headings: p.headings, text: p.text });
+            let (passages, name): (Vec<_>, _) = (passages.collect(), document.name.clone());
+            let digest = move || Digest::new(&Source { name: &name, passages: &passages });
+            digests.push(Arc::new(self.aside(digest).await?));
+        }
+        let made = move || {
+            let all: Vec<&Digest> = digests.iter().map(|digest| &**digest).collect();
+            (Arc::new(Index::of(&all)), digests)
+        };
+        self.aside(made).await
+    }
+
+    async fn vectors(
+        &self,
+        old: Option<&Arc<Catalog>>,
+        document: &KnownDocument,
+    ) -> Result<Arc<Matrix>, ServiceError> {
+        if let Some(known) = old.and_then(|old| old.vectors_of(document)) {
+            return Ok(known);
+        }
+        let stored = self.shared.store.embeddings(document.id).await?;
+        Ok(Arc::new(self.aside(move || catalog::matrix(&stored)).await?))
     }
 
     fn slot(&self, scope: Scope) -> Slot {

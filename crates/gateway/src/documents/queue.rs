@@ -4,6 +4,7 @@
 //! was being read then is read again.
 
 use super::MAX_DOCUMENT;
+use super::embedders::Embedders;
 use super::reading::{self, ReadingError};
 use crate::Shared;
 use flowcore_domain::backoff::Backoff;
@@ -19,11 +20,20 @@ const AT_A_TIME: usize = 2;
 /// How long nothing is looked for when nobody says that something came.
 const ROUND: Duration = Duration::from_secs(60);
 
+/// Who hears of what.
+#[derive(Debug, Clone)]
+pub(super) struct News {
+    /// A document came.
+    pub(super) arrived: Arc<Notify>,
+    /// A document was read: its passages want vectors.
+    pub(super) embedders: Arc<Embedders>,
+}
+
 /// Starts the queue; it ends with the gateway.
 pub(super) async fn start(
     shared: Arc<Shared>,
     reader: PathBuf,
-    arrived: Arc<Notify>,
+    news: News,
 ) -> Result<(), StorageError> {
     let again = shared.store.requeue_documents().await?;
     if again > 0 {
@@ -31,11 +41,11 @@ pub(super) async fn start(
     }
     let stopping = shared.lifecycle.stopping().clone();
     let tracker = shared.lifecycle.tracker().clone();
-    tracker.spawn(stopping.run_until_cancelled_owned(run(shared, reader.into(), arrived)));
+    tracker.spawn(stopping.run_until_cancelled_owned(run(shared, reader.into(), news)));
     Ok(())
 }
 
-async fn run(shared: Arc<Shared>, reader: Arc<std::path::Path>, arrived: Arc<Notify>) {
+async fn run(shared: Arc<Shared>, reader: Arc<std::path::Path>, news: News) {
     let room = Arc::new(Semaphore::new(AT_A_TIME));
     let mut failures = 0;
     loop {
@@ -44,17 +54,19 @@ async fn run(shared: Arc<Shared>, reader: Arc<std::path::Path>, arrived: Arc<Not
             Ok(Some(document)) => {
                 failures = 0;
                 let (shared, reader) = (Arc::clone(&shared), Arc::clone(&reader));
+                let embedders = Arc::clone(&news.embedders);
                 let stopping = shared.lifecycle.stopping().clone();
                 let tracker = shared.lifecycle.tracker().clone();
                 tracker.spawn(stopping.run_until_cancelled_owned(async move {
                     read(&shared, &reader, document).await;
                     drop(place);
+                    embedders.wanted.notify_one();
                 }));
             }
             Ok(None) => {
                 drop(place);
                 // Late is not lost: the next round looks again.
-                let _ = tokio::time::timeout(ROUND, arrived.notified()).await;
+                let _ = tokio::time::timeout(ROUND, news.arrived.notified()).await;
             }
             Err(error) => {
                 drop(place);

@@ -1,9 +1,11 @@
 //! The particulars of each event, in the shapes of Evolution API 2.3.7.
 
+mod assistant;
 mod conversation;
 mod group;
 mod happening;
 
+pub(crate) use assistant::{Task, failed, transcribed};
 pub(crate) use conversation::{Why, moved_conversation};
 pub use group::group_record;
 pub(crate) use happening::{changed, happened};
@@ -21,6 +23,8 @@ use flowcore_domain::message::{Addressing, DeliveryStatus, InboundMessage, sourc
 use flowcore_domain::webhook::Turn;
 use flowcore_storage::StoredMessage;
 use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+use uuid::Builder;
 
 /// The name that Evolution gives the owner in messages of their own.
 const OWN_NAME: &str = "Você";
@@ -34,6 +38,15 @@ pub(crate) fn chain(chat: &Jid, alt: Option<&Jid>) -> String {
 
 fn event(id: InstanceId, kind: EventKind, key: &str, at: Millis, data: Value) -> NewEvent {
     NewEvent { id: fresh_id(), instance_id: id, kind, ordering_key: key.to_owned(), at, data }
+}
+
+/// An id that is the same whenever the same is told.
+fn derived(named: &str, at: Millis) -> EventId {
+    let digest = Sha256::digest(named);
+    let mut random = [0; 10];
+    random.copy_from_slice(&digest[..10]);
+    let millis = u64::try_from(at.0).unwrap_or(0);
+    EventId(Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
 }
 
 /// An instance was made.

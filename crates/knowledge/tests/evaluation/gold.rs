@@ -1,4 +1,4 @@
-//! The documents, questions and rules of `bench/kb`, and mistakes as people make them when they type.
+//! The documents, questions and rules of `bench/kb` and `bench/kb-second`, and mistakes as people make them when they type.
 
 #![expect(clippy::cast_precision_loss, reason = "shares of a few hundred")]
 
@@ -35,14 +35,14 @@ pub(crate) struct Gold {
 }
 
 impl Gold {
-    pub(crate) fn folder() -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bench/kb")
+    pub(crate) fn folder(set: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bench").join(set)
     }
 
-    pub(crate) fn open() -> Self {
+    pub(crate) fn open(set: &str) -> Self {
         let read = |name: &str| {
             let text =
-                std::fs::read_to_string(Self::folder().join(name)).expect("the file is there");
+                std::fs::read_to_string(Self::folder(set).join(name)).expect("the file is there");
             text.lines().map(|line| serde_json::from_str(line).expect("an item")).collect()
         };
         Self { questions: read("questions.jsonl"), conversations: read("conversations.jsonl") }

@@ -6,7 +6,7 @@ pub(crate) mod playground;
 use crate::app::AppState;
 use crate::auth::Authenticated;
 use crate::extract::{Body, Named, instance_name};
-use crate::problem::{Problem, model_code};
+use crate::problem::Problem;
 use axum::Json;
 use axum::extract::State;
 use flowcore_domain::assistant::{AssistantPatch, diff};
@@ -154,8 +154,8 @@ fn shown(view: &AssistantView) -> Json<Value> {
 }
 
 /// Why a model gives no answer, within an answer of ours.
-fn problem_of(error: flowcore_gateway::ModelError) -> Value {
-    let code = model_code(&error);
+pub(super) fn problem_of(error: flowcore_gateway::ModelError) -> Value {
+    let code = error.code();
     let problem = Problem::from(ServiceError::Model(error));
     json!({ "code": code, "detail": problem.detail })
 }

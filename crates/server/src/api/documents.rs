@@ -1,5 +1,6 @@
 //! The documents that the assistant answers from: sent, listed, mapped to instances, searched.
 
+pub(crate) mod embedder;
 mod upload;
 
 use crate::app::AppState;
@@ -92,7 +93,8 @@ pub(crate) async fn create(
     }
     let document = state.gateway.documents().add(&caller, source).await?;
     drop(room);
-    let answer = shown(&document);
+    let mut answer = shown(&document);
+    answer["duplicateOf"] = json!(state.gateway.documents().original(&document).await?);
     if let Some(key) = replay {
         state.replays.keep(key, hash, Some(answer.clone()));
     }
@@ -129,9 +131,12 @@ pub(crate) async fn get(
     Authenticated(caller): Authenticated,
     Named(which): Named<Which>,
 ) -> Result<Json<Value>, Problem> {
-    let (document, instances) = state.gateway.documents().get(&caller, which.id()?).await?;
+    let (document, instances, embedded) =
+        state.gateway.documents().get(&caller, which.id()?).await?;
     let mut answer = shown(&document);
+    answer["duplicateOf"] = json!(state.gateway.documents().original(&document).await?);
     answer["instances"] = instances.into();
+    answer["embedded"] = embedded.into();
     Ok(Json(answer))
 }
 

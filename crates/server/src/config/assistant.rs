@@ -3,8 +3,9 @@
 use super::{ConfigError, FileSettings, given};
 use clap::Args;
 use flowcore_domain::assistant::ProviderKey;
+use flowcore_domain::assistant::embedder::{EmbedderConfig, EmbedderKind, EmbedderOrder};
 use flowcore_domain::assistant::provider::{Prices, Provider};
-use flowcore_gateway::ModelDefaults;
+use flowcore_gateway::{DefaultEmbedder, ModelDefaults};
 
 /// What the command line and the environment say.
 #[derive(Args, Clone, Default)]
@@ -33,6 +34,18 @@ pub struct AssistantFlags {
     /// The model that transcribes [default: whisper-1]
     #[arg(long, env = "FLOWCORE_AI_TRANSCRIPTION_MODEL", global = true)]
     pub ai_transcription_model: Option<String>,
+    /// Who gives passages their vectors, openai (or who speaks as it does) or ollama [default: openai]
+    #[arg(long, env = "FLOWCORE_AI_EMBEDDING_PROVIDER", global = true)]
+    pub ai_embedding_provider: Option<String>,
+    /// Where that is, when not at its usual address
+    #[arg(long, env = "FLOWCORE_AI_EMBEDDING_URL", global = true)]
+    pub ai_embedding_url: Option<String>,
+    /// Its key
+    #[arg(long, env = "FLOWCORE_AI_EMBEDDING_API_KEY", global = true, hide_env_values = true)]
+    pub ai_embedding_api_key: Option<String>,
+    /// Its model; without one documents are found by words alone
+    #[arg(long, env = "FLOWCORE_AI_EMBEDDING_MODEL", global = true)]
+    pub ai_embedding_model: Option<String>,
 }
 
 /// Never shows the keys.
@@ -46,6 +59,7 @@ pub(super) fn merge(
     flags: AssistantFlags,
     file: &mut FileSettings,
 ) -> Result<ModelDefaults, ConfigError> {
+    let embedder = embedder(&flags, file)?;
     let base_url = given(flags.ai_base_url.or(file.ai_base_url.take()));
     let provider = match given(flags.ai_provider.or(file.ai_provider.take())) {
         Some(word) => Some(parse_provider(&word)?),
@@ -77,7 +91,33 @@ pub(super) fn merge(
         transcription_model: given(
             flags.ai_transcription_model.or(file.ai_transcription_model.take()),
         ),
+        embedder,
     })
+}
+
+/// Who gives passages their vectors: whoever has a model for it.
+fn embedder(
+    flags: &AssistantFlags,
+    file: &mut FileSettings,
+) -> Result<Option<DefaultEmbedder>, ConfigError> {
+    let chosen = |flag: &Option<String>, file: Option<String>| given(flag.clone().or(file));
+    let provider = chosen(&flags.ai_embedding_provider, file.ai_embedding_provider.take());
+    let base_url = chosen(&flags.ai_embedding_url, file.ai_embedding_url.take());
+    let api_key = chosen(&flags.ai_embedding_api_key, file.ai_embedding_api_key.take());
+    let model = chosen(&flags.ai_embedding_model, file.ai_embedding_model.take());
+    if model.is_none() {
+        return match provider.or(base_url) {
+            Some(_) => Err(wrong("FLOWCORE_AI_EMBEDDING_MODEL names the embedder's model")),
+            None => Ok(None),
+        };
+    }
+    let key = api_key.map(ProviderKey::new);
+    let provider = provider.unwrap_or_else(|| EmbedderKind::OpenAi.as_str().to_owned());
+    let order = EmbedderOrder { provider, base_url, model, api_key: Some(key.clone()) };
+    match EmbedderConfig::ordered(&order) {
+        Ok(config) => Ok(Some(DefaultEmbedder { config, key })),
+        Err(fault) => Err(wrong(format!("FLOWCORE_AI_EMBEDDING_*: {fault}"))),
+    }
 }
 
 fn parse_provider(word: &str) -> Result<Provider, ConfigError> {

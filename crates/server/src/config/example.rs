@@ -12,7 +12,7 @@ struct Setting {
     about: &'static str,
 }
 
-const SETTINGS: [Setting; 31] = [
+const SETTINGS: [Setting; 35] = [
     Setting {
         name: "host",
         example: "\"127.0.0.1\"",
@@ -159,6 +159,23 @@ const SETTINGS: [Setting; 31] = [
         about: "The model that transcribes.",
     },
     Setting {
+        name: "ai_embedding_provider",
+        example: "\"openai\"",
+        about: "Who gives passages their vectors: openai (or who speaks as it does) or ollama.",
+    },
+    Setting {
+        name: "ai_embedding_url",
+        example: "\"\"",
+        about: "Where that is, when not at its usual address.",
+    },
+    Setting { name: "ai_embedding_api_key", example: "\"\"", about: "Its key." },
+    Setting {
+        name: "ai_embedding_model",
+        example: "\"\"",
+        about: "Its model, as bge-m3. Without one documents are found by words alone; another\n\
+                one means all vectors anew.",
+    },
+    Setting {
         name: "log",
         example: "\"info\"",
         about: "What is logged: a level, or levels by module (docs/logging.md).",
@@ -244,6 +261,10 @@ mod tests {
             ai_transcription_url,
             ai_transcription_api_key,
             ai_transcription_model,
+            ai_embedding_provider,
+            ai_embedding_url,
+            ai_embedding_api_key,
+            ai_embedding_model,
         } = toml::from_str(&uncommented.join("\n")).expect("the example can be read");
         assert!(host.is_some() && port.is_some() && data_dir.is_some() && admin_key.is_some());
         assert!(master_key.is_some() && public_url.is_some() && whatsapp_url.is_some());
@@ -255,6 +276,8 @@ mod tests {
         assert!(ai_provider.is_some() && ai_base_url.is_some() && ai_api_key.is_some());
         assert!(ai_model.is_some() && ai_prices.is_some() && ai_transcription_url.is_some());
         assert!(ai_transcription_api_key.is_some() && ai_transcription_model.is_some());
+        assert!(ai_embedding_provider.is_some() && ai_embedding_url.is_some());
+        assert!(ai_embedding_api_key.is_some() && ai_embedding_model.is_some());
         assert!(allow_private.is_some() && log.is_some() && log_format.is_some());
     }
 

@@ -113,8 +113,8 @@ pub(super) fn operations() -> Vec<Operation> {
             .answers(200, "{data: AiCase[], nextCursor: null}"),
         op(TAG, "POST /api/instances/{name}/ai/cases", "Keeps one")
             .body(
-                "{name?: string(0..100), history?: CaseTurn[], message: string(1..4096), \
-                  expect?: Expectation}",
+                "{name?: string(0..100), history?: CaseTurn[], message?: string(1..4096), \
+                  conversationId?: id | null, expect?: Expectation}",
             )
             .answers(201, "AiCase"),
         op(TAG, "DELETE /api/instances/{name}/ai/cases/{id}", "Forgets one").answers_nothing(204),

@@ -8,7 +8,15 @@ pub(super) const SCHEMAS: &[(&str, &str)] = &[
         "Document",
         "{id: id, name: string, status: \"queued\" | \"reading\" | \"indexed\" | \"failed\", \
           reason: string | null, reasonCode: string | null, url: string | null, bytes: integer, \
-          passages: integer, createdAt: time, updatedAt: time, instances?: string[]}",
+          passages: integer, createdAt: time, updatedAt: time, duplicateOf?: id | null, instances?: string[], \
+          embedded?: integer | null}",
+    ),
+    ("EmbedderKind", "\"default\" | \"none\" | \"openai\" | \"ollama\""),
+    (
+        "Embedder",
+        "{provider: EmbedderKind, baseUrl: string | null, model: string | null, hasApiKey: boolean, \
+          isActive: boolean, passages: integer, embedded: integer, problem: ModelProblem | null, \
+          updatedAt: time | null}",
     ),
     (
         "Passage",
@@ -33,6 +41,14 @@ pub(super) fn operations() -> Vec<Operation> {
         op(TAG, "GET /api/documents", "The documents, newest first")
             .query("{instanceName?: string, limit?: integer(1..200), cursor?: string}")
             .answers(200, "{data: Document[], nextCursor: string | null}"),
+        op(TAG, "GET /api/documents/embedder", "Who gives passages their vectors, and how far that is")
+            .answers(200, "Embedder"),
+        op(TAG, "PUT /api/documents/embedder", "Chooses another: all passages get vectors of it")
+            .body(
+                "{provider: EmbedderKind, baseUrl?: string | null, model?: string | null, \
+                  apiKey?: string | null}",
+            )
+            .answers(200, "Embedder"),
         op(TAG, "GET /api/documents/{id}", "One document, and the instances that answer from it")
             .answers(200, "Document"),
         op(TAG, "DELETE /api/documents/{id}", "Removes a document and all that was made of it")

@@ -4,23 +4,6 @@ use super::Problem;
 use axum::http::StatusCode;
 use flowcore_gateway::{ModelError, ServiceError};
 
-/// The word that a program can switch on.
-pub(crate) fn model_code(error: &ModelError) -> &'static str {
-    match error {
-        ModelError::NoProvider | ModelError::NoModel => "assistant_not_configured",
-        ModelError::NoTranscriber => "transcriber_not_configured",
-        ModelError::UrlNotAllowed(_) => "url_not_allowed",
-        ModelError::KeyRefused => "provider_key_refused",
-        ModelError::Refused(_) => "provider_refused",
-        ModelError::Busy { .. } => "provider_busy",
-        ModelError::TimedOut => "provider_timed_out",
-        ModelError::Unreachable => "provider_unreachable",
-        ModelError::Down => "provider_down",
-        ModelError::Broken => "provider_broken",
-        ModelError::Stopped | ModelError::NoDocuments => "unavailable",
-    }
-}
-
 /// What is not there or can't be of an assistant.
 pub(super) fn problem(error: ServiceError) -> Problem {
     match error {
@@ -54,7 +37,7 @@ impl From<ModelError> for Problem {
                 StatusCode::CONFLICT
             }
             ModelError::UrlNotAllowed(why) => {
-                return Self::field(model_code(&error), title, "baseUrl", why.as_str());
+                return Self::field(error.code(), title, "baseUrl", why.as_str());
             }
             ModelError::Busy { .. } | ModelError::Stopped | ModelError::NoDocuments => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -62,7 +45,7 @@ impl From<ModelError> for Problem {
             ModelError::TimedOut => StatusCode::GATEWAY_TIMEOUT,
             _ => StatusCode::BAD_GATEWAY,
         };
-        let mut problem = Self::new(status, model_code(&error), title, detail);
+        let mut problem = Self::new(status, error.code(), title, detail);
         if let ModelError::Busy { retry_after: Some(wait) } = error {
             problem.retry_after = u32::try_from(wait.as_secs()).ok();
         }

@@ -1,5 +1,12 @@
 //! Customers are answered through the simulated network: what they get, and what they never get.
 
+mod groups;
+mod injected;
+mod overlapping;
+mod pictures;
+mod told;
+mod wires;
+
 use crate::harness::{DEADLINE, TestServer, answer, text};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -60,10 +67,18 @@ impl Shop {
         own.filter_map(|one| one["text"].as_str().map(str::to_owned)).collect()
     }
 
-    /// Whether so many messages were answered, and what comes after an answer is done too.
-    async fn is_quiet(&self, answered: usize) -> bool {
-        let before = self.server.asked("chat").await.len();
-        self.received(1).await.len() >= answered && self.server.asked("chat").await.len() == before
+    /// Waits until so many questions ended with these words; the last of them.
+    async fn until_asked_about(&self, end: &str, times: usize) -> Value {
+        let began = Instant::now();
+        loop {
+            let asked = self.server.asked("chat").await;
+            let mut about = asked.into_iter().filter(|one| question(one).ends_with(end));
+            if let Some(one) = about.nth(times - 1) {
+                return one;
+            }
+            assert!(began.elapsed() < DEADLINE, "not asked about {end:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Waits until the model was asked so often.
@@ -297,20 +312,11 @@ async fn what_is_long_ago_is_summed_up() {
     while !shop.server.asked("chat").await.iter().any(summing) {
         assert!(written < 15, "never summed up");
         shop.writes(json!({ "text": format!("{written} {long}") })).await;
+        shop.until_asked_about(long.trim_end(), written + 1).await;
         written += 1;
-        let began = Instant::now();
-        while !shop.is_quiet(written).await {
-            assert!(began.elapsed() < DEADLINE, "not answered");
-        }
     }
     shop.writes(json!({ "text": "and now?" })).await;
-    let began = Instant::now();
-    while shop.server.asked("chat").await.last().map(question).as_deref() != Some("and now?") {
-        assert!(began.elapsed() < DEADLINE, "not asked");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    let asked = shop.server.asked("chat").await;
-    let last = asked.last().expect("one").to_string();
+    let last = shop.until_asked_about("and now?", 1).await.to_string();
     assert!(last.contains("summary of what was said before"), "{last}");
     assert!(!last.contains("\"0 bread"), "the old turns are gone");
     shop.server.stop().await;

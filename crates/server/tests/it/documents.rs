@@ -1,5 +1,6 @@
 //! Documents over HTTP: sent, read by a child process, found, mapped, deleted; and what hostile files do.
 
+mod embeddings;
 mod hostile;
 
 use crate::harness::{ADMIN_KEY, TestServer, answer, text};
@@ -178,5 +179,20 @@ async fn what_waits_is_read_after_a_restart() {
     for id in ids {
         assert_eq!(server.until_read(&id).await["status"], "indexed");
     }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn copies_of_a_file_are_recognised_and_found_once() {
+    let server = TestServer::start().await;
+    let first = server.document("hours.md", HOURS).await;
+    let second = server.document("hours (copy).md", HOURS).await;
+    let (_, anna) = server.user("anna", "member", json!({})).await;
+    let (_, others) = server.upload(&anna, "hours.md", HOURS).await;
+    assert_eq!(others["duplicateOf"], Value::Null, "of another account it says nothing");
+    assert_eq!(server.until_read(&first).await["duplicateOf"], Value::Null);
+    assert_eq!(server.until_read(&second).await["duplicateOf"], json!(first));
+    let found = server.found(json!({ "query": "when do you close on sunday?" })).await;
+    assert_eq!(found.len(), 1, "{found:?}");
     server.stop().await;
 }

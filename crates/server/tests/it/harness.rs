@@ -74,9 +74,15 @@ impl TestServer {
 
     /// Stops the server and starts another on the same data; the network goes on.
     pub(crate) async fn restarted(self) -> Self {
+        self.restarted_with(|_| {}).await
+    }
+
+    /// The same with other settings.
+    pub(crate) async fn restarted_with(self, change: impl FnOnce(&mut ServerConfig)) -> Self {
         let Self { server, network, http, folder } = self;
         tokio::time::timeout(DEADLINE, server.stop()).await.expect("it stops");
-        let config = config(folder.path(), &network);
+        let mut config = config(folder.path(), &network);
+        change(&mut config);
         let server = app::serve(config, Mark::Sandbox).await.expect("a server");
         Self { server, network, http, folder }
     }

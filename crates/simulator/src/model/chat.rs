@@ -4,16 +4,15 @@ use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Json, Response};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::script::{Double, Outcome};
-use super::{broken_off, parse, play, refusal, tokens, words};
+use super::{parse, play, play_stream, refusal, stream_events, tokens, words};
 use crate::clock::unix_seconds;
 use crate::hub::Hub;
 
@@ -28,11 +27,10 @@ pub(super) async fn complete(State(hub): State<Arc<Hub>>, body: Bytes) -> Respon
     };
     let outcome = hub.doubles.ask(Double::Chat, request.clone());
     let streaming = request["stream"] == json!(true);
-    let breaks_midway = streaming && (outcome.broken || outcome.drop);
-    let early = if breaks_midway {
-        play(&hub, &Outcome { broken: false, drop: false, ..outcome.clone() }).await
+    let early = if streaming {
+        play_stream(&hub, &outcome, refusal).await
     } else {
-        play(&hub, &outcome).await
+        play(&hub, &outcome, refusal).await
     };
     if let Some(response) = early {
         return response;
@@ -51,7 +49,7 @@ pub(super) async fn complete(State(hub): State<Arc<Hub>>, body: Bytes) -> Respon
 }
 
 /// What a message says: a string, or the text parts of a list.
-fn text_of(message: &Value) -> String {
+pub(super) fn text_of(message: &Value) -> String {
     match &message["content"] {
         Value::String(text) => text.clone(),
         Value::Array(parts) => {
@@ -62,7 +60,7 @@ fn text_of(message: &Value) -> String {
 }
 
 /// The answer the double gives by itself.
-fn answer(messages: &[Value]) -> String {
+pub(super) fn answer(messages: &[Value]) -> String {
     let asked = messages.iter().rposition(|message| message["role"] == "user");
     let question = asked.map(|index| text_of(&messages[index])).unwrap_or_default();
     let given: Vec<String> = messages
@@ -170,25 +168,11 @@ impl Completion {
         let mut events = vec![delta(json!({ "role": "assistant", "content": "" }), None)];
         let pieces = self.text.split_inclusive(' ');
         events.extend(pieces.map(|piece| delta(json!({ "content": piece }), None)));
-        let headers = [(CONTENT_TYPE, "text/event-stream")];
-        if outcome.broken || outcome.drop {
-            events.truncate(events.len().div_ceil(2));
-            if outcome.broken {
-                events.push(Bytes::from_static(b"data: {\"choices\":[{\"delta\":\n\n"));
-                return (headers, stream_of(events)).into_response();
-            }
-            return (headers, broken_off(events)).into_response();
-        }
-        events.push(delta(json!({}), Some("stop")));
+        let mut end = vec![delta(json!({}), Some("stop"))];
         if request["stream_options"]["include_usage"] == json!(true) {
-            events.push(self.chunk(&json!([]), Some(self.usage())));
+            end.push(self.chunk(&json!([]), Some(self.usage())));
         }
-        events.push(Bytes::from_static(b"data: [DONE]\n\n"));
-        (headers, stream_of(events)).into_response()
+        end.push(Bytes::from_static(b"data: [DONE]\n\n"));
+        stream_events(events, end, outcome)
     }
-}
-
-fn stream_of(events: Vec<Bytes>) -> Body {
-    let events = events.into_iter().map(Ok::<_, std::convert::Infallible>);
-    Body::from_stream(futures_util::stream::iter(events))
 }

@@ -1,5 +1,7 @@
 //! The embedder double: words and their beginnings hashed into a vector, so that texts about the
-//! same things are near each other without a model.
+//! same things are near each other without a model; of a few things it knows what they are called in
+//! four languages. Each model has a space of its own, as real ones have. It speaks `OpenAI`'s wire and
+//! Ollama's.
 
 use std::sync::Arc;
 
@@ -23,6 +25,17 @@ const STEM: usize = 5;
 /// A whole word says more than its beginning.
 const WORD_WEIGHT: f32 = 1.0;
 const STEM_WEIGHT: f32 = 0.6;
+const MEANING_WEIGHT: f32 = 2.0;
+
+/// What the same things are called.
+const MEANINGS: [&[&str]; 6] = [
+    &["refund", "reimbursement", "reembolso", "devolucion", "rückerstattung", "erstattung"],
+    &["delivery", "shipping", "entrega", "envio", "envío", "lieferung", "versand"],
+    &["open", "aberto", "abre", "abierto", "geöffnet", "offen"],
+    &["sunday", "sundays", "domingo", "domingos", "sonntag", "sonntags"],
+    &["bread", "loaf", "loaves", "pão", "pan", "brot", "brote"],
+    &["dog", "dogs", "puppy", "cachorro", "perro", "perros", "hund", "hunde"],
+];
 
 /// `POST /model/v1/embeddings`.
 pub(super) async fn embed(State(hub): State<Arc<Hub>>, body: Bytes) -> Response {
@@ -30,9 +43,47 @@ pub(super) async fn embed(State(hub): State<Arc<Hub>>, body: Bytes) -> Response 
         Ok(request) => request,
         Err(refused) => return *refused,
     };
+    let (vectors, used) = match vectors(&hub, &request).await {
+        Ok(vectors) => vectors,
+        Err(refused) => return *refused,
+    };
+    let packed = request["encoding_format"] == "base64";
+    let data: Vec<Value> = vectors
+        .iter()
+        .enumerate()
+        .map(|(index, vector)| {
+            let embedding = if packed { pack(vector) } else { json!(vector) };
+            json!({ "object": "embedding", "index": index, "embedding": embedding })
+        })
+        .collect();
+    let model = request.get("model").cloned().unwrap_or_else(|| json!("embeddings-double"));
+    let usage = json!({ "prompt_tokens": used, "total_tokens": used });
+    let body = json!({ "object": "list", "data": data, "model": model, "usage": usage });
+    Json(body).into_response()
+}
+
+/// `POST /model/api/embed`, as Ollama has it.
+pub(super) async fn embed_as_ollama(State(hub): State<Arc<Hub>>, body: Bytes) -> Response {
+    let request = match parse(&body) {
+        Ok(request) => request,
+        Err(refused) => return *refused,
+    };
+    let (vectors, used) = match vectors(&hub, &request).await {
+        Ok(vectors) => vectors,
+        Err(refused) => return *refused,
+    };
+    let body = json!({
+        "model": request["model"], "embeddings": vectors, "total_duration": 1_000_000,
+        "load_duration": 0, "prompt_eval_count": used,
+    });
+    Json(body).into_response()
+}
+
+/// The vectors of a request's texts, and how many tokens these have.
+async fn vectors(hub: &Hub, request: &Value) -> Result<(Vec<Vec<f32>>, usize), Box<Response>> {
     let outcome = hub.doubles.ask(Double::Embeddings, request.clone());
-    if let Some(response) = play(&hub, &outcome).await {
-        return response;
+    if let Some(response) = play(hub, &outcome, refusal).await {
+        return Err(Box::new(response));
     }
     let inputs: Option<Vec<&str>> = match &request["input"] {
         Value::String(text) => Some(vec![text]),
@@ -41,25 +92,14 @@ pub(super) async fn embed(State(hub): State<Arc<Hub>>, body: Bytes) -> Response 
     };
     let Some(inputs) = inputs.filter(|inputs| !inputs.is_empty()) else {
         let message = "'input' is a string or a list of strings.";
-        return refusal(StatusCode::BAD_REQUEST, "invalid_request_error", message);
+        let kind = "invalid_request_error";
+        return Err(Box::new(refusal(StatusCode::BAD_REQUEST, kind, message)));
     };
     let dimensions = request["dimensions"].as_u64().and_then(|wanted| usize::try_from(wanted).ok());
     let dimensions = dimensions.unwrap_or(DIMENSIONS).clamp(1, MOST_DIMENSIONS);
-    let packed = request["encoding_format"] == "base64";
-    let data: Vec<Value> = inputs
-        .iter()
-        .enumerate()
-        .map(|(index, text)| {
-            let vector = vector_of(text, dimensions);
-            let embedding = if packed { pack(&vector) } else { json!(vector) };
-            json!({ "object": "embedding", "index": index, "embedding": embedding })
-        })
-        .collect();
-    let used: usize = inputs.iter().map(|text| tokens(text)).sum();
-    let model = request.get("model").cloned().unwrap_or_else(|| json!("embeddings-double"));
-    let usage = json!({ "prompt_tokens": used, "total_tokens": used });
-    let body = json!({ "object": "list", "data": data, "model": model, "usage": usage });
-    Json(body).into_response()
+    let model = request["model"].as_str().unwrap_or_default();
+    let used = inputs.iter().map(|text| tokens(text)).sum();
+    Ok((inputs.iter().map(|text| vector_of(model, text, dimensions)).collect(), used))
 }
 
 /// Little-endian floats, as the vendor packs them.
@@ -69,12 +109,16 @@ fn pack(vector: &[f32]) -> Value {
 }
 
 /// A unit vector; of a text without words the first axis, since a vendor gives no zeros.
-fn vector_of(text: &str, dimensions: usize) -> Vec<f32> {
+fn vector_of(model: &str, text: &str, dimensions: usize) -> Vec<f32> {
     let mut vector = vec![0.0; dimensions];
     for word in words(text) {
-        add(&mut vector, &word, WORD_WEIGHT);
+        if let Some(meaning) = MEANINGS.iter().position(|names| names.contains(&word.as_str())) {
+            add(&mut vector, &format!("{model} {meaning}"), MEANING_WEIGHT);
+            continue;
+        }
+        add(&mut vector, &format!("{model} {word}"), WORD_WEIGHT);
         let stem: String = word.chars().take(STEM).collect();
-        add(&mut vector, &format!("{stem}*"), STEM_WEIGHT);
+        add(&mut vector, &format!("{model} {stem}*"), STEM_WEIGHT);
     }
     let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
     if length == 0.0 {
@@ -100,8 +144,8 @@ mod tests {
     use super::*;
 
     fn nearness(one: &str, other: &str) -> f32 {
-        let other = vector_of(other, DIMENSIONS);
-        vector_of(one, DIMENSIONS).iter().zip(&other).map(|(a, b)| a * b).sum()
+        let other = vector_of("m", other, DIMENSIONS);
+        vector_of("m", one, DIMENSIONS).iter().zip(&other).map(|(a, b)| a * b).sum()
     }
 
     #[test]
@@ -111,5 +155,7 @@ mod tests {
         assert!(nearness(question, answer) > 0.5);
         assert!(nearness(question, answer) > 2.0 * nearness(question, "Grinders need new burrs."));
         assert!((nearness(question, question) - 1.0).abs() < 0.001);
+        let abroad = "Wie bekomme ich eine Erstattung?";
+        assert!(nearness(abroad, "A refund is paid within a week.") > 0.3);
     }
 }

@@ -32,7 +32,7 @@ pub(super) async fn transcribe(State(hub): State<Arc<Hub>>, form: Multipart) -> 
     let format = fields.get("response_format").and_then(Value::as_str).unwrap_or("json").to_owned();
     let language = fields.get("language").cloned().unwrap_or_else(|| json!("english"));
     let outcome = hub.doubles.ask(Double::Transcriptions, Value::Object(fields));
-    if let Some(response) = play(&hub, &outcome).await {
+    if let Some(response) = play(&hub, &outcome, refusal).await {
         return response;
     }
     let Some(audio) = audio else {

@@ -207,11 +207,18 @@ impl MediaKind {
     }
 }
 
+/// A text; `@` with a number mentions that person, as phones do it.
 pub(super) fn text(text: &str) -> wa::Message {
+    let words = text.split_whitespace().filter_map(|word| word.strip_prefix('@'));
+    let numbers = words.filter(|word| word.len() > 6 && word.bytes().all(|b| b.is_ascii_digit()));
+    let mentioned: Vec<String> = numbers.map(|number| format!("{number}@s.whatsapp.net")).collect();
+    let context = (!mentioned.is_empty())
+        .then(|| wa::ContextInfo { mentioned_jid: mentioned, ..wa::ContextInfo::default() });
     // Extended, so that a quote fits in.
     wa::Message {
         extended_text_message: MessageField::some(ExtendedTextMessage {
             text: Some(text.to_owned()),
+            context_info: context.map(MessageField::some).unwrap_or_default(),
             ..ExtendedTextMessage::default()
         }),
         ..wa::Message::default()

@@ -28,6 +28,16 @@ pub struct KnownDocument {
     pub name: String,
     /// When it was read; another reading is another version.
     pub read_at: Millis,
+    /// Of which embedder all its passages have vectors.
+    pub embedded_by: Option<String>,
+}
+
+impl KnownDocument {
+    /// Whether it has the same passages as another.
+    #[must_use]
+    pub fn is_same_reading(&self, other: &Self) -> bool {
+        (self.id, self.read_at, &self.name) == (other.id, other.read_at, &other.name)
+    }
 }
 
 /// Which passage of which document.
@@ -39,7 +49,7 @@ pub struct PassageRef {
     pub number: usize,
 }
 
-fn place(number: usize) -> i64 {
+pub(super) fn place(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
@@ -62,8 +72,8 @@ impl Store {
                 };
                 let status = if reason.is_none() { "indexed" } else { "failed" };
                 let change = query(
-                    "UPDATE documents SET status = $2, reason = $3, passages = $4, updated_at = $5 \
-                     WHERE id = $1",
+                    "UPDATE documents SET status = $2, reason = $3, passages = $4, updated_at = $5, \
+                     embedded_by = NULL WHERE id = $1",
                 );
                 let change = change.bind(id.text()).bind(status).bind(reason);
                 let change = change.bind(place(passages.len())).bind(now.0);
@@ -98,12 +108,12 @@ impl Store {
     pub async fn known_documents(&self, scope: Scope) -> Result<Vec<KnownDocument>, StorageError> {
         let ask = match scope {
             Scope::Instance(InstanceId(_)) => query(
-                "SELECT d.id, d.name, d.updated_at FROM documents d \
+                "SELECT d.id, d.name, d.updated_at, d.embedded_by FROM documents d \
                  JOIN whatsapp_file_mappings m ON m.file_id = d.id \
                  WHERE m.whatsapp_instance_id = $1 AND d.status = 'indexed' ORDER BY d.id",
             ),
             Scope::User(UserId(_)) => query(
-                "SELECT id, name, updated_at FROM documents \
+                "SELECT id, name, updated_at, embedded_by FROM documents \
                  WHERE user_id = $1 AND status = 'indexed' ORDER BY id",
             ),
         };
@@ -114,6 +124,7 @@ impl Store {
                 id: record.parsed("id")?,
                 name: record.get("name")?,
                 read_at: Millis(record.get("updated_at")?),
+                embedded_by: record.get("embedded_by")?,
             })
         });
         known.collect()

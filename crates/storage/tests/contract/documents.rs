@@ -2,12 +2,15 @@
 
 use crate::accounts::user;
 use crate::harness::{Harness, Kind, NOW, fresh};
+use flowcore_domain::assistant::ProviderKey;
+use flowcore_domain::assistant::embedder::{EmbedderConfig, EmbedderKind};
 use flowcore_domain::document::DocumentStatus;
 use flowcore_domain::id::{DocumentId, UserId};
 use flowcore_domain::quota::{Quota, Quotas};
 use flowcore_domain::webhook::Scope;
 use flowcore_storage::{
-    DocumentFilter, DocumentPassage, NewContent, NewDocument, PassageRef, StorageError,
+    DocumentFilter, DocumentPassage, EmbeddingProgress, NewContent, NewDocument, PassageRef,
+    StorageError,
 };
 
 fn upload(user_id: UserId, name: &str, bytes: &[u8]) -> NewDocument {
@@ -109,4 +112,71 @@ pub(crate) async fn deleting_leaves_nothing_and_quotas_count_what_is_there(kind:
     let late = store.finish_document(id, Ok(vec![passage("late")]), NOW).await;
     assert!(matches!(late, Err(StorageError::NotFound(_))), "{late:?}");
     assert_eq!(harness.counts().await, before);
+}
+
+fn embedder(model: &str) -> EmbedderConfig {
+    let model = Some(model.to_owned());
+    EmbedderConfig { provider: EmbedderKind::OpenAi, base_url: None, model }
+}
+
+/// An embedder with a key, for the rotation of keys.
+pub(crate) async fn keyed(harness: &Harness) {
+    let key = Some(Some(ProviderKey::new("of the embedder")));
+    let set = harness.store.set_embedder(harness.user, embedder("m"), key, NOW).await;
+    set.expect("stored");
+}
+
+pub(crate) async fn passages_want_vectors_of_the_embedder_of_now(kind: Kind) {
+    let harness = Harness::new(kind).await;
+    let (store, user) = (&harness.store, harness.user);
+    let new = upload(user, "a", b"one");
+    let id = new.id;
+    store.create_document(new).await.expect("taken");
+    store.finish_document(id, Ok(vec![passage("x"), passage("y")]), NOW).await.expect("stored");
+    assert_eq!(store.owners_wanting_vectors("", 9).await.expect("read"), [], "nobody has one");
+    assert_eq!(store.owners_wanting_vectors("server's", 9).await.expect("read"), [user]);
+
+    store.set_embedder(user, embedder("m1"), None, NOW).await.expect("stored");
+    let first = embedder("m1").fingerprint();
+    assert_eq!(store.owners_wanting_vectors("", 9).await.expect("read"), [user]);
+    assert_eq!(store.document_wanting_vectors(user, &first).await.expect("read"), Some(id));
+    let wanting = store.passages_wanting_vectors(id, &first, 1).await.expect("read");
+    assert_eq!(wanting, [(0, passage("x"))]);
+    store.embed_passages(id, &first, vec![(0, vec![1; 8])]).await.expect("stored");
+    let progress = store.embedding_progress(user, None, &first).await.expect("read");
+    assert_eq!(progress, EmbeddingProgress { passages: 2, embedded: 1 });
+    let known = async || store.known_documents(Scope::User(user)).await.expect("read");
+    assert_eq!(known().await[0].embedded_by, None);
+    store.embed_passages(id, &first, vec![(1, vec![2; 8])]).await.expect("stored");
+    assert_eq!(known().await[0].embedded_by, Some(first.clone()));
+    assert_eq!(store.embeddings(id).await.expect("read"), [vec![1; 8], vec![2; 8]]);
+    assert_eq!(store.owners_wanting_vectors("", 9).await.expect("read"), []);
+
+    store.set_embedder(user, embedder("m2"), None, NOW).await.expect("stored");
+    let second = embedder("m2").fingerprint();
+    assert_eq!(store.owners_wanting_vectors("", 9).await.expect("read"), [user]);
+    let wanting = store.passages_wanting_vectors(id, &second, 9).await.expect("read");
+    assert_eq!(wanting.len(), 2);
+    let progress = store.embedding_progress(user, Some(id), &second).await.expect("read");
+    assert_eq!(progress, EmbeddingProgress { passages: 2, embedded: 0 });
+    store.delete_document(id).await.expect("deleted");
+    assert_eq!(store.embeddings(id).await.expect("read"), [] as [Vec<u8>; 0]);
+    assert_eq!(store.embedding_progress(user, None, &first).await.expect("read").passages, 0);
+}
+
+pub(crate) async fn an_embedders_key_stays_where_it_belongs(kind: Kind) {
+    let harness = Harness::new(kind).await;
+    let (store, user) = (&harness.store, harness.user);
+    keyed(&harness).await;
+    let key = async || store.embedder(user).await.expect("read").and_then(|stored| stored.key);
+    assert_eq!(key().await, Some(ProviderKey::new("of the embedder")));
+    store.set_embedder(user, embedder("n"), None, NOW).await.expect("stored");
+    assert_eq!(key().await, Some(ProviderKey::new("of the embedder")), "the same place");
+    let elsewhere =
+        EmbedderConfig { base_url: Some("https://else/v1".to_owned()), ..embedder("n") };
+    store.set_embedder(user, elsewhere, None, NOW).await.expect("stored");
+    assert_eq!(key().await, None, "another place never gets it");
+    let default = EmbedderConfig::default();
+    store.set_embedder(user, default, None, NOW).await.expect("stored");
+    assert_eq!(store.embedder(user).await.expect("read"), None);
 }

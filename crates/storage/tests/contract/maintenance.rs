@@ -9,7 +9,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 /// The later come first: they refer to the earlier.
-const ADDED_LATER: [&str; 20] = [
+const ADDED_LATER: [&str; 21] = [
+    "document_embedders",
     "document_contents",
     "ai_spending",
     "ai_cases",
@@ -171,7 +172,8 @@ pub(crate) async fn back_to_the_first_version(raw: &mut Raw) {
 pub(crate) async fn every_earlier_schema_is_brought_up_to_date(kind: Kind) {
     let all = migrations(kind).await;
     let newest = newest(kind).await;
-    for version in 1..newest {
+    // A number that nobody took is no version.
+    for version in all.iter().map(|one| one.version).filter(|version| *version < newest) {
         let (folder, database) = (tempfile::tempdir().expect("a folder"), kind.fresh());
         let options = options(folder.path(), &database);
         let old: Vec<_> = all.iter().filter(|one| one.version <= version).cloned().collect();

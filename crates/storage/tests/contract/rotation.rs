@@ -48,6 +48,7 @@ pub(crate) async fn a_running_store_seals_everything_with_a_new_key(kind: Kind) 
 
     let (tokened, proxy) = options_of_an_instance(&harness).await;
     crate::assistant::keyed(&harness, id).await;
+    crate::documents::keyed(&harness).await;
 
     let old_key = std::fs::read_to_string(data.join("master.key")).expect("the key");
     rotate_key_file(&data).expect("a new key");
@@ -79,5 +80,7 @@ pub(crate) async fn a_running_store_seals_everything_with_a_new_key(kind: Kind) 
     assert_eq!(store.proxy(tokened).await.expect("read"), Some(proxy));
     let assistant = store.assistant(id).await.expect("read").expect("there");
     assert_eq!(assistant.key, Some(crate::assistant::key()));
+    let embedder = store.embedder(harness.user).await.expect("read").expect("there");
+    assert_eq!(embedder.key.map(|key| key.reveal().to_owned()).as_deref(), Some("of the embedder"));
     store.close().await;
 }

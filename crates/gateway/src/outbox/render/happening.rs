@@ -1,6 +1,6 @@
 //! The particulars of what happens around a number, and of edits and deletions.
 
-use super::{address_pair, chain, event, mode};
+use super::{address_pair, chain, derived, event, mode};
 use flowcore_domain::clock::Millis;
 use flowcore_domain::event::{EventKind, NewEvent};
 use flowcore_domain::happening::{Call, GroupChange, Happening, Person, PresenceState};
@@ -9,8 +9,6 @@ use flowcore_domain::instance::InstanceName;
 use flowcore_domain::jid::Jid;
 use flowcore_domain::message::{MessageChange, Outcome};
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
-use uuid::Builder;
 
 /// A message was edited or taken back. The same change has the same event, however often it comes.
 pub(crate) fn changed(id: InstanceId, change: &MessageChange, at: Millis) -> NewEvent {
@@ -43,11 +41,7 @@ pub(crate) fn changed(id: InstanceId, change: &MessageChange, at: Millis) -> New
 
 fn id_of(instance: InstanceId, change: &MessageChange) -> EventId {
     let named = format!("{} {} {} {}", instance.text(), change.chat, change.writer, change.id);
-    let digest = Sha256::digest(named);
-    let mut random = [0; 10];
-    random.copy_from_slice(&digest[..10]);
-    let millis = u64::try_from(change.timestamp.saturating_mul(1000)).unwrap_or(0);
-    EventId(Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+    derived(&named, Millis(change.timestamp.saturating_mul(1000)))
 }
 
 /// Something happened around the number.
