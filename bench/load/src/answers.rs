@@ -1,6 +1,7 @@
 //! Customers ask an assistant that has documents: how long from the stored message to the request at the
 //! provider. The provider is this process, and answers at once.
 
+use crate::receiver;
 use crate::stage::Stage;
 use crate::times::Times;
 use anyhow::Context as _;
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
@@ -71,9 +72,9 @@ async fn give_documents(stage: &Stage, passages: usize) -> anyhow::Result<()> {
         let mut text = String::new();
         for passage in 0..OF_A_FILE.min(passages - file * OF_A_FILE) {
             let words: Vec<String> = (0..WORDS_OF_A_PASSAGE).map(|_| dice.word()).collect();
-            text.push_str(&format!("# Section {file} {passage}\n\n{}\n\n", words.join(" ")));
+            text.extend([&*format!("# Section {file} {passage}\n\n"), &words.join(" "), "\n\n"]);
         }
-        ids.push(stage.upload(&format!("made-{file}.md"), text).await?);
+        ids.push(stage.upload(&format!("made-{file}.md"), &text).await?);
     }
     let began = Instant::now();
     let mut all = 0;
@@ -149,8 +150,7 @@ async fn provider(tasks: &TaskTracker, asked: Asked) -> anyhow::Result<String> {
 }
 
 async fn answer(State(asked): State<Asked>, Json(request): Json<Value>) -> impl IntoResponse {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+    let now = u64::try_from(receiver::now().as_millis()).unwrap_or(u64::MAX);
     let turns = request["messages"].as_array();
     let question = turns.and_then(|turns| turns.last()?["content"].as_str());
     let question = question.unwrap_or_default().to_owned();

@@ -152,7 +152,7 @@ impl Stage {
     }
 
     /// Gives it a document; its id.
-    pub(crate) async fn upload(&self, name: &str, text: String) -> anyhow::Result<String> {
+    pub(crate) async fn upload(&self, name: &str, text: &str) -> anyhow::Result<String> {
         let head = format!(
             "--edge\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n"
         );

@@ -353,7 +353,6 @@ fn trimmed(text: Option<String>) -> Option<String> {
     text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
-#[expect(clippy::option_option, reason = "absent, null and a value are three things")]
 fn check_key(key: Option<&Option<ProviderKey>>) -> Result<(), ConfigFault> {
     let fits = |key: &ProviderKey| {
         key.0.len() <= MAX_KEY && key.0.bytes().all(|byte| byte.is_ascii_graphic())

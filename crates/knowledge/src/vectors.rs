@@ -70,7 +70,7 @@ fn dot(a: &[i8], b: &[i8]) -> i32 {
 fn stepped(vector: &[f32]) -> Option<(Vec<i8>, f32)> {
     let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
     let most = vector.iter().map(|value| value.abs()).fold(0.0, f32::max);
-    if !length.is_finite() || !(length > 0.0 && most > 0.0) {
+    if !(length.is_finite() && length > 0.0 && most > 0.0) {
         return None;
     }
     let step = most / f32::from(i8::MAX);

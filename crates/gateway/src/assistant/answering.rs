@@ -168,10 +168,8 @@ impl Answers {
         let debounce = Duration::from_millis(u64::from(config.pacing.debounce_ms));
         let situation = Situation { said: &said, at: matter.at, debounce, now };
         // What others of a group write is not for us: nothing of it is waited for.
-        let due = match matter.conversation.chat.is_group() {
-            true => situation.unanswered(),
-            false => situation.due(),
-        };
+        let in_group = matter.conversation.chat.is_group();
+        let due = if in_group { situation.unanswered() } else { situation.due() };
         if due == Due::Nothing {
             return Ok(Reply::Silence);
         }

@@ -144,8 +144,8 @@ impl Library {
         };
         let mut vectors = Vec::with_capacity(known.len());
         for document in &known {
-            let embedded = document.embedded_by.as_ref().is_some_and(|by| *by == embedder);
-            vectors.push(if embedded { Some(self.vectors(old, document).await?) } else { None });
+            let has_them = document.embedded_by.as_ref().is_some_and(|by| *by == embedder);
+            vectors.push(if has_them { Some(self.vectors(old, document).await?) } else { None });
         }
         let catalog = Arc::new(Catalog { known, index, digests, vectors, embedder });
         *place = Some(Arc::clone(&catalog));

@@ -20,8 +20,8 @@ impl Shop {
 
 /// The last thing that the model was asked, as its wire has it: the text, and the picture.
 fn asked(provider: &str, body: &Value) -> (String, Value) {
-    let list = if provider == "anthropic" { "messages" } else { "contents" };
-    let last = body[list].as_array().expect("turns").last().expect("one").clone();
+    let turns = if provider == "anthropic" { "messages" } else { "contents" };
+    let last = body[turns].as_array().expect("turns").last().expect("one").clone();
     let parts = if provider == "anthropic" { &last["content"] } else { &last["parts"] };
     let parts = parts.as_array().cloned().unwrap_or_else(|| vec![json!({ "text": parts })]);
     let words = parts.iter().find_map(|part| part["text"].as_str()).expect("a text");
