@@ -2,6 +2,8 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::future::Future;
+use std::pin::Pin;
 
 /// Milliseconds since the Unix epoch, UTC. The form in which times are stored and compared.
 #[derive(
@@ -43,6 +45,12 @@ impl Millis {
 pub trait Clock: Send + Sync + std::fmt::Debug {
     /// The current time.
     fn now(&self) -> Millis;
+
+    /// Ends when the time leaps after this call, so that who sleeps until some time looks again. A clock that
+    /// only goes on never does.
+    fn leaps(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(std::future::pending())
+    }
 }
 
 #[cfg(test)]

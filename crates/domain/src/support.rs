@@ -90,8 +90,10 @@ pub enum Reason {
     Repeated,
     /// The assistant or what it needs failed.
     Failure,
-    /// Somebody did it through the API.
+    /// A program did it through the API.
     Api,
+    /// The owner, or who works for them, did it in the dashboard.
+    Owner,
     /// Somebody opened it again.
     Reopened,
 }
@@ -107,6 +109,7 @@ impl Reason {
             Self::Repeated => "repeated",
             Self::Failure => "failure",
             Self::Api => "api",
+            Self::Owner => "owner",
             Self::Reopened => "reopened",
         }
     }
@@ -120,7 +123,7 @@ impl Reason {
             (Self::Unanswered, _) => "the assistant has no answer".to_owned(),
             (Self::Repeated, _) => "asks the same again".to_owned(),
             (Self::Failure, _) => "the assistant failed".to_owned(),
-            (Self::Api, _) => "handed over by the team".to_owned(),
+            (Self::Api | Self::Owner, _) => "handed over by the team".to_owned(),
             (Self::Reopened, _) => "opened again".to_owned(),
         }
     }

@@ -4,7 +4,7 @@ use flowcore_domain::clock::{Clock, Millis};
 
 /// The machine's clock.
 #[derive(Debug)]
-pub(crate) struct SystemClock;
+pub struct SystemClock;
 
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the Clock that others are told to use")]

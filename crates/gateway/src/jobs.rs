@@ -109,12 +109,14 @@ impl<W: Work> Lane<W> {
         let mut bell = self.shared.bell.subscribe();
         loop {
             bell.mark_unchanged();
+            let leap = self.shared.clock.leaps();
             let wait = self.take().await;
             tokio::select! {
                 biased;
                 () = stopping.cancelled() => return,
                 // The bell hangs in `shared`, which this task holds.
                 _ = bell.changed() => {}
+                () = leap => {}
                 () = tokio::time::sleep(wait) => {}
             }
         }

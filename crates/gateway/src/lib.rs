@@ -15,6 +15,7 @@ mod conversations;
 mod documents;
 mod error;
 mod events;
+mod floor;
 mod groups;
 mod housekeeping;
 mod inbox;
@@ -46,6 +47,7 @@ pub use assistant::{
 };
 pub use chats::{ChatRef, Chats};
 pub use clients::{AllowPrivate, AllowPrivateError};
+pub use clock::SystemClock;
 pub use conversations::{Conversations, MAX_ENTRIES};
 pub use documents::reading::as_child as read_document_as_child;
 pub use documents::{
@@ -86,7 +88,6 @@ pub use support::{
 pub use trace::{PassedOver, Trace, Traces};
 pub use vitals::Vitals;
 
-use clock::SystemClock;
 use events::post::Poster;
 use flowcore_domain::backoff::Backoff;
 use flowcore_domain::clock::{Clock, Millis};
@@ -127,6 +128,8 @@ pub struct GatewayConfig {
     pub reader: PathBuf,
     /// The models of those who choose none themselves.
     pub models: ModelDefaults,
+    /// What everything goes by; [`SystemClock`] but in tests.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// The running services. Clones share them.
@@ -176,6 +179,7 @@ pub(crate) struct Shared {
     fetcher: media::Fetcher,
     attentions: turns::Attentions,
     bell: jobs::Bell,
+    floors: floor::Floors,
     previews: previews::Previews,
     linking: Linking,
 }
@@ -235,7 +239,7 @@ impl Gateway {
     /// [`StartError`] says what to do.
     pub async fn start(config: GatewayConfig) -> Result<Started, StartError> {
         let lifecycle = Lifecycle::new();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let clock = config.clock;
         let options = StoreOptions {
             data_dir: config.data_dir,
             database: config.database,
@@ -263,6 +267,7 @@ impl Gateway {
             fetcher: media::Fetcher::new(config.allow_private.clone())?,
             attentions: turns::Attentions::default(),
             bell: jobs::Bell::new(),
+            floors: floor::Floors::default(),
             previews: previews::Previews::default(),
             linking: config.linking,
             lifecycle,

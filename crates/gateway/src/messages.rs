@@ -9,6 +9,7 @@ mod drafts;
 mod pipeline;
 mod request;
 mod status;
+mod told;
 pub(crate) mod turn;
 
 pub(crate) use drafts::MAX_DELAY;
@@ -22,6 +23,7 @@ use crate::error::ServiceError;
 use crate::instances::Online;
 use crate::{Instances, Shared, fresh_id};
 use flowcore_domain::clock::Millis;
+use flowcore_domain::id::ConversationId;
 use flowcore_domain::instance::InstanceName;
 use flowcore_domain::jid::{Jid, Number};
 use flowcore_domain::message::{Content, DeliveryStatus, Draft, MessageKey, Outcome};
@@ -110,14 +112,12 @@ impl Messages {
             crate::numbers::resolve(&self.shared, &*online.session, number).await?;
         let draft = drafts::of(&self.shared, &online, to, &message).await?;
         drafts::show_typing(&online, &draft, message.delay).await;
-        let key = idempotency.map(|given| (scoped_key(caller, &given.key), given.body_hash));
-        dispatch(
-            &self.shared,
-            &online,
-            &draft,
-            Extras { alternative, idempotency: key, ..Extras::default() },
-        )
-        .await
+        let idempotency =
+            idempotency.map(|given| (scoped_key(caller, &given.key), given.body_hash));
+        let to = (&draft.to, alternative.as_ref());
+        let turn = told::turn(&self.shared, caller, (&online, to), message.take_over).await?;
+        let extras = Extras { alternative, idempotency, turn, ..Extras::default() };
+        dispatch(&self.shared, &online, &draft, extras).await
     }
 
     /// Reacts to a message; an empty reaction takes it back.
@@ -217,7 +217,10 @@ impl Messages {
         let (to, alternative) =
             crate::numbers::resolve(&self.shared, &*online.session, number).await?;
         let draft = Draft::plain(to, Content::Forward(stored.proto));
-        dispatch(&self.shared, &online, &draft, Extras { alternative, ..Extras::default() }).await
+        let to = (&draft.to, alternative.as_ref());
+        let turn = told::turn(&self.shared, caller, (&online, to), None).await?;
+        dispatch(&self.shared, &online, &draft, Extras { alternative, turn, ..Extras::default() })
+            .await
     }
 }
 
@@ -240,6 +243,8 @@ struct Extras {
     recipients: Vec<Jid>,
     /// Its part in a conversation.
     turn: Option<Turn>,
+    /// The support phone that it tells, and of whom.
+    tells: Option<(String, ConversationId)>,
 }
 
 /// Composes, stores, sends.
@@ -265,17 +270,24 @@ async fn dispatch(
         recipients: extras.recipients,
         idempotency: extras.idempotency,
         turn: extras.turn,
+        tells: extras.tells,
         now: shared.now(),
     };
     let mut message = pipeline::as_stored(&row);
     let waiting = pipeline::Acknowledgement::of(shared, &row.wa_id);
+    let only = row.turn.as_ref().filter(|turn| turn.only_at.is_some());
+    let floor = match only {
+        Some(turn) => Some(shared.floors.speak(turn.conversation).await),
+        None => None,
+    };
     match shared.store.insert_outgoing(row).await? {
         OutgoingInsert::Inserted => {
             let instance = &online.instance;
             let whose = (instance.id, instance.user_id, &instance.name);
             let session = &*online.session;
-            let sent = pipeline::send_and_wait(shared, whose, session, &message, waiting);
-            message.status = sent.await?;
+            pipeline::send_stored(shared, whose, session, &message).await?;
+            drop(floor);
+            message.status = waiting.settled().await;
             Ok(message)
         }
         OutgoingInsert::Replayed(earlier) => Ok(*earlier),

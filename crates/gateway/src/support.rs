@@ -142,7 +142,7 @@ impl Support {
         id: ConversationId,
     ) -> Result<ConversationView, ServiceError> {
         let (conversation, instance) = self.find(caller, id).await?;
-        self.step(&instance, Move::of(conversation.id, Step::TakeOver, by(caller))).await?;
+        self.step(&instance, Move::of(conversation.id, Step::TakeOver, caller.by())).await?;
         self.conversation(caller, id).await
     }
 
@@ -156,7 +156,7 @@ impl Support {
         id: ConversationId,
     ) -> Result<ConversationView, ServiceError> {
         let (conversation, instance) = self.find(caller, id).await?;
-        self.step(&instance, Move::of(conversation.id, Step::Release, by(caller))).await?;
+        self.step(&instance, Move::of(conversation.id, Step::Release, caller.by())).await?;
         self.conversation(caller, id).await
     }
 
@@ -172,13 +172,13 @@ impl Support {
         text: &str,
     ) -> Result<StoredMessage, ServiceError> {
         let (conversation, instance) = self.find(caller, id).await?;
-        self.step(&instance, Move::of(id, Step::TakeOver, by(caller))).await?;
+        self.step(&instance, Move::of(id, Step::TakeOver, caller.by())).await?;
         let turn = Turn {
             conversation: id,
             only_at: None,
             id: fresh_id(),
             role: Role::Human,
-            metadata: json!({ "by": by(caller) }),
+            metadata: json!({ "by": caller.by() }),
         };
         let spoken = Spoken {
             to: conversation.chat,
@@ -186,6 +186,7 @@ impl Support {
             content: Content::Text { text: text.to_owned(), preview: None },
             key: None,
             turn: Some(turn),
+            tells: None,
         };
         speak(&self.shared, &instance, spoken).await
     }
@@ -237,9 +238,4 @@ impl Support {
             None => Ok(caller.only.as_ref().map(|only| only.to_vec())),
         }
     }
-}
-
-/// Who it was, for audit rows.
-fn by(caller: &Caller) -> String {
-    format!("{} of user {}", caller.credential, caller.user_id)
 }

@@ -104,6 +104,15 @@ impl Attentions {
     }
 }
 
+/// Whether what is said in a chat is a conversation.
+pub(crate) fn is_heard(attention: Attention, chat: &Jid) -> bool {
+    match chat.server() {
+        Server::Person | Server::Lid => attention.assistant || attention.support,
+        Server::Group => attention.assistant && attention.groups,
+        _ => false,
+    }
+}
+
 /// The job that a message causes, if it causes one.
 pub(crate) fn job_of(
     attention: Attention,
@@ -111,13 +120,7 @@ pub(crate) fn job_of(
     (row, message): (MessageRowId, &InboundMessage),
     due: Millis,
 ) -> Option<NewJob> {
-    let heard = attention.assistant || attention.support;
-    let fits = match message.chat.server() {
-        Server::Person | Server::Lid => true,
-        Server::Group => attention.assistant && attention.groups,
-        _ => false,
-    };
-    if !heard || !fits || SILENT.contains(&message.kind.as_str()) {
+    if !is_heard(attention, &message.chat) || SILENT.contains(&message.kind.as_str()) {
         return None;
     }
     let chat = crate::outbox::render::chain(&message.chat, message.chat_alt.as_ref());
@@ -160,12 +163,13 @@ impl Work for Turns {
         let instance = store.instance(job.instance_id).await?;
         // Deleted meanwhile: nothing is left to be done.
         let (Some(message), Some(instance)) = (message, instance) else { return Ok(()) };
-        if is_own_chat(&instance, &message) {
+        let chat = (&message.chat, message.chat_alt.as_ref());
+        if is_own_chat(&instance, chat) {
             return Ok(());
         }
         let config = store.support_config(instance.id).await?.filter(|one| one.is_active);
         if let Some(config) = &config
-            && let Some(phone) = relay::phone_of(&self.shared, config, &message).await?
+            && let Some(phone) = relay::phone_of(&self.shared, config, (instance.id, chat)).await?
         {
             if message.from_me {
                 return Ok(());
@@ -175,7 +179,7 @@ impl Work for Turns {
                 return relay::from_support(&self.shared, &instance, said, &about).await;
             }
         }
-        let conversation = store.open_conversation(&message, self.shared.now()).await?;
+        let conversation = store.open_conversation(instance.id, chat, self.shared.now()).await?;
         let heard = Heard { instance, conversation, message };
         if heard.message.from_me {
             self.owner_wrote(&heard).await
@@ -274,9 +278,9 @@ impl Turns {
     }
 }
 
-/// Whether somebody wrote to themselves.
-fn is_own_chat(instance: &Instance, message: &StoredMessage) -> bool {
+/// Whether the other side of a chat is the number itself.
+pub(crate) fn is_own_chat(instance: &Instance, (chat, alt): (&Jid, Option<&Jid>)) -> bool {
     let Some(own) = &instance.identity else { return false };
     let is_own = |jid: &Jid| *jid == own.jid || own.lid.as_ref() == Some(jid);
-    is_own(&message.chat) || message.chat_alt.as_ref().is_some_and(is_own)
+    is_own(chat) || alt.is_some_and(is_own)
 }

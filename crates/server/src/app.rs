@@ -130,6 +130,7 @@ pub async fn serve(config: ServerConfig, mark: Mark) -> Result<Running, ServeErr
         linking: config.evolution.linking.clone(),
         reader: config.reader.map_or_else(std::env::current_exe, Ok).map_err(ServeError::Reader)?,
         models: config.models,
+        clock: config.clock,
     })
     .await?;
     if let Err(error) = evolution::begin(&gateway, &config.evolution).await {

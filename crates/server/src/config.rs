@@ -16,11 +16,14 @@ pub use example::example_file;
 use crate::evolution::EvolutionSettings;
 use clap::{Args, ValueEnum};
 use evolution::Environment;
+use flowcore_domain::clock::Clock;
 use flowcore_gateway::{
-    AdminKey, AllowPrivate, AllowPrivateError, DatabaseOptions, MasterKey, ModelDefaults, WeakKey,
+    AdminKey, AllowPrivate, AllowPrivateError, DatabaseOptions, MasterKey, ModelDefaults,
+    SystemClock, WeakKey,
 };
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Long enough for a receiver's holidays.
@@ -173,6 +176,8 @@ pub struct ServerConfig {
     pub reader: Option<PathBuf>,
     /// The models of those who choose none themselves.
     pub models: ModelDefaults,
+    /// What everything goes by; the machine's clock but in tests.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// What is logged and how.
@@ -291,6 +296,7 @@ fn merge(flags: Flags, mut file: FileSettings) -> Result<(ServerConfig, LogSetti
         access,
         reader: None,
         models,
+        clock: Arc::new(SystemClock),
     };
     Ok((config, log))
 }

@@ -8,8 +8,8 @@ mod said;
 mod steps;
 mod summary;
 
-pub use said::Said;
 pub(crate) use said::note;
+pub use said::{AUTOMATIC, Said};
 pub use steps::{Caused, Causing, Moved, Moving, NewEscalation, Transition};
 pub(crate) use steps::{held, supersede};
 pub use summary::Summary;
@@ -18,7 +18,6 @@ use crate::Store;
 use crate::contacts::{self, Sighting};
 use crate::dialect::{self, Connection, Instant, Json, Query, Value, query};
 use crate::error::StorageError;
-use crate::messages::StoredMessage;
 use crate::queries::Page;
 use crate::row::Record;
 use flowcore_domain::clock::Millis;
@@ -144,31 +143,32 @@ impl Store {
         })
     }
 
-    /// The open conversation of a message's chat; begins one where there is none.
+    /// The open conversation of a chat, given by an address and the other one where it is known; begins one
+    /// where there is none.
     ///
     /// # Errors
     /// `NotFound` when the instance was deleted.
     pub async fn open_conversation(
         &self,
-        message: &StoredMessage,
+        instance: InstanceId,
+        (chat, alt): (&Jid, Option<&Jid>),
         now: Millis,
     ) -> Result<Conversation, StorageError> {
-        let message = message.clone();
+        let (chat, alt) = (chat.clone(), alt.cloned());
         let opened = self.write(move |connection| {
             Box::pin(async move {
-                let instance = message.instance_id;
                 dialect::lock_instance(connection, instance).await?;
-                let key = if contacts::is_person(&message.chat) {
-                    let (address, alt) = (&message.chat, message.chat_alt.as_ref());
-                    let seen = Sighting { address, alt, push_name: None };
+                let key = if contacts::is_person(&chat) {
+                    let seen = Sighting { address: &chat, alt: alt.as_ref(), push_name: None };
                     contacts::resolve(connection, instance, seen, now).await?.0
                 } else {
-                    message.chat.to_string()
+                    chat.to_string()
                 };
                 if let Some(known) = open_of(connection, instance, &key).await? {
                     return Ok(known);
                 }
-                beginning(&message, &key, now).execute(&mut *connection).await?;
+                let begin = beginning(instance, (&chat, alt.as_ref()), &key, now);
+                begin.execute(&mut *connection).await?;
                 let made = open_of(connection, instance, &key).await?;
                 made.ok_or(StorageError::NotFound("the instance"))
             })
@@ -229,7 +229,7 @@ impl Store {
         Ok(found)
     }
 
-    /// Those that the assistant has and in which nobody wrote since `before`, the oldest first.
+    /// Those that the assistant has had since `before` and in which nobody wrote since then, the oldest first.
     pub async fn idle_conversations(
         &self,
         before: Millis,
@@ -237,7 +237,7 @@ impl Store {
     ) -> Result<Vec<ConversationId>, StorageError> {
         let rows = query(
             "SELECT id FROM whatsapp_conversations WHERE status <> 'expired' \
-             AND status = 'active' AND owner = 'ai' AND last_message_at < $1 \
+             AND status = 'active' AND owner = 'ai' AND last_message_at < $1 AND updated_at < $1 \
              ORDER BY last_message_at LIMIT $2",
         )
         .bind(Instant(before))
@@ -311,23 +311,28 @@ async fn open_of(
     row.map(|row| read_conversation(&Record::new(TABLE, &row))).transpose()
 }
 
-fn beginning(message: &StoredMessage, key: &str, now: Millis) -> Query {
-    let phone = message.chat.phone().or_else(|| message.chat_alt.as_ref().and_then(Jid::phone));
-    let phone = phone.map_or_else(|| message.chat.to_string(), str::to_owned);
+fn beginning(
+    instance: InstanceId,
+    (chat, alt): (&Jid, Option<&Jid>),
+    key: &str,
+    now: Millis,
+) -> Query {
+    let phone = chat.phone().or_else(|| alt.and_then(Jid::phone));
+    let phone = phone.map_or_else(|| chat.to_string(), str::to_owned);
     query(
         "INSERT INTO whatsapp_conversations (id, instance_id, user_phone, status, owner, version, \
          conversation_data, last_message_at, created_at, updated_at, chat_key, chat) \
          SELECT $1, id, $3, $4, $5, 0, $6, $7, $7, $7, $8, $9 FROM whatsapp_instances WHERE id = $2",
     )
     .bind(ConversationId(crate::new_id(now)))
-    .bind(message.instance_id)
+    .bind(instance)
     .bind(phone)
     .bind(Standing::FIRST.status.as_str())
     .bind(Standing::FIRST.owner.as_str())
     .bind(Json("{}".to_owned()))
     .bind(Instant(now))
     .bind(key)
-    .bind(message.chat.to_string())
+    .bind(chat.to_string())
 }
 
 /// Without the addresses.

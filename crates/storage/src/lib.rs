@@ -51,8 +51,8 @@ pub use assistant::{AiCase, PromptVersion, Spending, StoredAssistant};
 pub use audit::{AuditEntry, AuditFilter, Deed};
 pub use contacts::{Chat, ChatCursor};
 pub use conversations::{
-    Attention, Caused, Causing, Conversation, ConversationFilter, Moved, Moving, NewEscalation,
-    Said, Summary, Transition,
+    AUTOMATIC, Attention, Caused, Causing, Conversation, ConversationFilter, Moved, Moving,
+    NewEscalation, Said, Summary, Transition,
 };
 pub use deliveries::{
     Again, Claim, ClaimedDelivery, Delivery, DeliveryAttempt, DeliveryFilter, DeliveryState,

@@ -11,6 +11,7 @@ use crate::media;
 use crate::messages::{self, StoredMessage, read_message};
 use crate::quotas;
 use crate::row::Record;
+use crate::support;
 use bytes::Bytes;
 use flowcore_domain::clock::Millis;
 use flowcore_domain::conversation::Role;
@@ -56,6 +57,8 @@ pub struct OutgoingRow {
     pub idempotency: Option<(String, [u8; 32])>,
     /// The conversation that it belongs to, when it is noted there.
     pub turn: Option<Turn>,
+    /// The support phone that it tells, and of whose conversation; a reply is about that one.
+    pub tells: Option<(String, ConversationId)>,
     /// When.
     pub now: Millis,
 }
@@ -117,7 +120,7 @@ impl Store {
                 let one = (Quota::MessagesPerDay, 1);
                 quotas::spend_by_owner(connection, row.instance_id, one, row.now).await?;
                 let idempotency = row.idempotency.clone();
-                let turn = row.turn.clone();
+                let (turn, tells) = (row.turn.clone(), row.tells.clone());
                 let message = stored(row);
                 let chat = Sighting {
                     address: &message.chat,
@@ -144,6 +147,10 @@ impl Store {
                 }
                 if let Some(key) = idempotency {
                     batch.add(remembering(&message, key));
+                }
+                if let Some((phone, about)) = &tells {
+                    let id = (message.instance_id, message.wa_id.as_str());
+                    batch.add(support::telling(id, (phone, *about), now));
                 }
                 batch.execute(connection).await?;
                 if let Some(turn) = turn {

@@ -5,7 +5,7 @@ mod escalations;
 pub use escalations::{Escalation, EscalationFilter};
 
 use crate::Store;
-use crate::dialect::{self, Instant, Json, query};
+use crate::dialect::{self, Instant, Json, Query, query};
 use crate::error::StorageError;
 use crate::row::{Record, json_text};
 use flowcore_domain::clock::Millis;
@@ -34,6 +34,24 @@ pub enum KeywordAdded {
     Stored(Uuid),
     /// The instance has [`MAX_KEYWORDS`].
     Full,
+}
+
+/// The row that says whom a message to a support phone is about.
+pub(crate) fn telling(
+    (instance, wa_id): (InstanceId, &str),
+    (phone, about): (&str, ConversationId),
+    now: Millis,
+) -> Query {
+    query(
+        "INSERT INTO whatsapp_support_messages \
+         (instance_id, wa_id, conversation_id, phone, created_at) \
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (instance_id, wa_id) DO NOTHING",
+    )
+    .bind(instance)
+    .bind(wa_id)
+    .bind(about)
+    .bind(phone)
+    .bind(now.0)
 }
 
 impl Store {
@@ -168,29 +186,6 @@ impl Store {
         .await
     }
 
-    /// Notes that a message to a support phone is about a conversation.
-    pub async fn note_support_message(
-        &self,
-        instance: InstanceId,
-        (wa_id, phone): (String, String),
-        conversation: ConversationId,
-        now: Millis,
-    ) -> Result<(), StorageError> {
-        let note = query(
-            "INSERT INTO whatsapp_support_messages \
-             (instance_id, wa_id, conversation_id, phone, created_at) \
-             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (instance_id, wa_id) DO NOTHING",
-        );
-        let note = note.bind(instance).bind(wa_id).bind(conversation).bind(phone).bind(now.0);
-        self.write(move |connection| {
-            Box::pin(async move {
-                note.execute(connection).await?;
-                Ok(())
-            })
-        })
-        .await
-    }
-
     /// What a message to a support phone was about.
     pub async fn subject_of_message(
         &self,
@@ -230,9 +225,10 @@ impl Store {
         self.write(move |connection| {
             Box::pin(async move {
                 let idle = connection.pick(
-                    "conversations.last_message_at + config.auto_return_minutes * 60000 <= $1",
-                    "conversations.last_message_at + config.auto_return_minutes \
-                     * interval '1 minute' <= $1",
+                    "max(conversations.last_message_at, conversations.updated_at) \
+                     + config.auto_return_minutes * 60000 <= $1",
+                    "GREATEST(conversations.last_message_at, conversations.updated_at) \
+                     + config.auto_return_minutes * interval '1 minute' <= $1",
                 );
                 let sql = format!(
                     "SELECT conversations.id AS id FROM whatsapp_support_config config \

@@ -119,6 +119,10 @@ pub fn build(material: &Material<'_>) -> Prompt {
     if let Some(summary) = material.summary.filter(|text| !text.trim().is_empty()) {
         section(&fenced("summary of what was said before", summary, material.nonce));
     }
+    let (opening, turns) = recent(material.turns);
+    if !opening.is_empty() {
+        section(&fenced("what we wrote to the customer first", &opening, material.nonce));
+    }
     if material.passages.is_empty() {
         section("There are no passages for this question.");
     }
@@ -130,7 +134,7 @@ pub fn build(material: &Material<'_>) -> Prompt {
         }
         section(&fenced(&about, &passage.text, material.nonce));
     }
-    Prompt { system, turns: recent(material.turns) }
+    Prompt { system, turns }
 }
 
 fn marks(nonce: &str) -> String {
@@ -151,8 +155,8 @@ fn fenced(about: &str, text: &str, nonce: &str) -> String {
 }
 
 /// The latest turns that the budget has room for, with what one side said in a row put together. The last
-/// turn is always in.
-fn recent(turns: &[Turn]) -> Vec<Turn> {
+/// turn is always in. Models want a customer to begin: what was written to them before is apart.
+fn recent(turns: &[Turn]) -> (String, Vec<Turn>) {
     let mut budget = HISTORY_TOKENS;
     let mut kept: Vec<Turn> = vec![];
     for turn in turns.iter().rev() {
@@ -165,10 +169,10 @@ fn recent(turns: &[Turn]) -> Vec<Turn> {
         kept.push(Turn { speaker: turn.speaker, text });
     }
     kept.reverse();
-    // A conversation begins with the customer.
     let first = kept.iter().position(|turn| turn.speaker == Speaker::Customer).unwrap_or(0);
+    let opening: Vec<String> = kept.drain(..first).map(|turn| turn.text).collect();
     let mut joined: Vec<Turn> = vec![];
-    for turn in kept.drain(first..) {
+    for turn in kept {
         match joined.last_mut() {
             Some(last) if last.speaker == turn.speaker => {
                 last.text.push('\n');
@@ -177,7 +181,7 @@ fn recent(turns: &[Turn]) -> Vec<Turn> {
             _ => joined.push(turn),
         }
     }
-    joined
+    (opening.join("\n"), joined)
 }
 
 /// How many of the oldest turns no longer fit beside the others: they are what a summary is made of.
@@ -286,6 +290,7 @@ mod tests {
         ];
         let prompt = build(&material(&[], &turns));
         assert_eq!(prompt.turns, [turn(Speaker::Customer, "hi\nwhen are you open?")]);
+        assert!(prompt.system.contains("welcome"), "{}", prompt.system);
     }
 
     #[test]

@@ -72,6 +72,18 @@ impl Caller {
         self
     }
 
+    /// Who it was, for audit rows.
+    #[must_use]
+    pub fn by(&self) -> String {
+        format!("{} of user {}", self.credential, self.user_id)
+    }
+
+    /// A person who signed in; keys and tokens of instances are in programs.
+    #[must_use]
+    pub fn is_person(&self) -> bool {
+        matches!(self.credential, Credential::Session(_) | Credential::Foreign(_))
+    }
+
     /// Whether this credential is good for that.
     #[must_use]
     pub fn may(&self, scope: Scope) -> bool {

@@ -25,7 +25,7 @@ use crate::support::escalations;
 use crate::support::moves::{self, Move};
 use crate::{Shared, fresh_id};
 use async_trait::async_trait;
-use flowcore_domain::assistant::manners;
+use flowcore_domain::assistant::{AssistantConfig, manners};
 use flowcore_domain::assistant::plan::{Due, Situation};
 use flowcore_domain::conversation::{Owner, Role, Step};
 use flowcore_domain::id::{ConversationId, MessageRowId};
@@ -55,6 +55,8 @@ pub(crate) struct Answers {
 pub(super) enum Reply {
     /// Nothing.
     Silence,
+    /// Nothing, for want of anything to say: somebody else has to answer.
+    Unable,
     /// These, with what is known of them.
     Bubbles(Vec<String>, Value),
 }
@@ -115,7 +117,14 @@ impl Work for Answers {
             Some(begun) => (begun, true),
             None => (self.reply(&matter).await?, false),
         };
-        let Reply::Bubbles(bubbles, metadata) = reply else { return Ok(()) };
+        let (bubbles, metadata) = match reply {
+            Reply::Silence => return Ok(()),
+            Reply::Unable => {
+                let about = (&matter.instance, &matter.conversation);
+                return Ok(escalations::without_answer(self.shared(), about.0, about.1).await?);
+            }
+            Reply::Bubbles(bubbles, metadata) => (bubbles, metadata),
+        };
         self.send(&matter, &bubbles, (metadata, begun)).await?;
         escalations::after_answer(self.shared(), &matter.instance, &matter.conversation).await?;
         summary::keep_up(&self.assistant, &matter).await;
@@ -221,7 +230,7 @@ impl Answers {
                     "withheld": answer.withheld,
                 });
                 if bubbles.is_empty() {
-                    return Ok(one(&config.fallback_message, "withheld"));
+                    return Ok(fallback(config, "withheld"));
                 }
                 Ok(Reply::Bubbles(bubbles, metadata))
             }
@@ -237,7 +246,7 @@ impl Answers {
                 }
                 tracing::error!(instance = %matter.instance.id, %error, "a customer is not answered");
                 self.tell_failure(matter, &error).await?;
-                Ok(one(&config.fallback_message, "fallback"))
+                Ok(fallback(config, "fallback"))
             }
         }
     }
@@ -281,6 +290,7 @@ impl Answers {
                 content: Content::Text { text: text.clone(), preview: None },
                 key: Some(format!("answer/{}/{part}", matter.job)),
                 turn: Some(turn),
+                tells: None,
             };
             match speak(self.shared(), &matter.instance, spoken).await {
                 // The key is that of another text: this part went out as an earlier attempt had it.
@@ -303,9 +313,17 @@ impl Answers {
 fn limit_notice(matter: &Matter) -> Reply {
     let told = matter.said.iter().rev().find(|one| one.role == Role::Assistant);
     if told.is_some_and(|one| one.metadata["because"] == "limit") {
-        return Reply::Silence;
+        return Reply::Unable;
     }
-    one(&matter.assistant.config.fallback_message, "limit")
+    fallback(&matter.assistant.config, "limit")
+}
+
+/// What the owner wants to be said in place of an answer.
+fn fallback(config: &AssistantConfig, because: &str) -> Reply {
+    match one(&config.fallback_message, because) {
+        Reply::Silence => Reply::Unable,
+        said => said,
+    }
 }
 
 /// A text that was laid down beforehand; an empty one is silence.

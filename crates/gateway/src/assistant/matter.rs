@@ -76,7 +76,8 @@ impl Matter {
     }
 }
 
-/// An answer stands behind what it was given to: what was written while it was composed waits for the next.
+/// An answer stands behind what it was given to: what was written while it was composed waits for the next. What
+/// the owner's systems told by the way answers nobody: it stands before what waits for an answer.
 pub(super) fn in_order(said: Vec<Said>) -> Vec<Said> {
     let mut ordered: Vec<Said> = Vec::with_capacity(said.len());
     for one in said {
@@ -85,6 +86,9 @@ pub(super) fn in_order(said: Vec<Said>) -> Vec<Said> {
         let place = ordered.iter().rposition(|other| !heard.is_null() && known(other));
         ordered.insert(place.map_or(ordered.len(), |at| at + 1), one);
     }
+    let waits = |one: &&Said| one.role == Role::User || one.is_automatic();
+    let from = ordered.len() - ordered.iter().rev().take_while(waits).count();
+    ordered[from..].sort_by_key(|one| one.role == Role::User);
     ordered
 }
 

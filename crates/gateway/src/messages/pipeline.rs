@@ -63,6 +63,16 @@ impl<'a> Acknowledgement<'a> {
         let waiting = &shared.waiting;
         Self { waiting, id: id.to_owned(), status: waiting.expect(id) }
     }
+
+    /// Waits a moment for WhatsApp to have the message.
+    pub(super) async fn settled(mut self) -> DeliveryStatus {
+        let settled = self.status.wait_for(|status| *status != DeliveryStatus::Pending);
+        // In time or not: both are answers.
+        match tokio::time::timeout(ACK_WITHIN, settled).await {
+            Ok(Ok(status)) => *status,
+            _ => DeliveryStatus::Pending,
+        }
+    }
 }
 
 impl Drop for Acknowledgement<'_> {
@@ -103,26 +113,9 @@ pub(super) fn as_stored(row: &OutgoingRow) -> StoredMessage {
     }
 }
 
-/// Sends a stored message and waits a moment for WhatsApp's acknowledgement.
-pub(super) async fn send_and_wait(
-    shared: &Shared,
-    whose: Whose<'_>,
-    session: &dyn Session,
-    message: &StoredMessage,
-    mut acknowledgement: Acknowledgement<'_>,
-) -> Result<DeliveryStatus, ServiceError> {
-    send_stored(shared, whose, session, message).await?;
-    let settled = acknowledgement.status.wait_for(|status| *status != DeliveryStatus::Pending);
-    // In time or not: both are answers.
-    Ok(match tokio::time::timeout(ACK_WITHIN, settled).await {
-        Ok(Ok(status)) => *status,
-        _ => DeliveryStatus::Pending,
-    })
-}
-
 /// Hands a stored message to the engine. A connection that breaks is no failure: the message stays
 /// pending and goes out after the next login. What WhatsApp or the client refuses is marked as failed.
-async fn send_stored(
+pub(super) async fn send_stored(
     shared: &Shared,
     whose: Whose<'_>,
     session: &dyn Session,
@@ -190,10 +183,31 @@ pub(crate) async fn resend_pending(
         }
     };
     for message in &pending {
-        if let Err(error) = send_stored(shared, (id, user_id, &name), &*session, message).await {
+        if let Err(error) = resend(shared, (id, user_id, &name), &*session, message).await {
             tracing::warn!(instance = %id, %error, "a pending message could not be sent");
         }
     }
+}
+
+/// Sends one again, unless it is not to be said any more: whoever has its conversation by now waits.
+async fn resend(
+    shared: &Shared,
+    whose: Whose<'_>,
+    session: &dyn Session,
+    message: &StoredMessage,
+) -> Result<(), ServiceError> {
+    let conversation = shared.store.conversation_of_chat(whose.0, &message.chat).await?;
+    let _floor = match &conversation {
+        Some(conversation) => Some(shared.floors.speak(conversation.id).await),
+        None => None,
+    };
+    if conversation.is_some() {
+        let now = shared.store.message_by_row(message.row_id).await?;
+        if now.is_none_or(|now| now.status != DeliveryStatus::Pending) {
+            return Ok(());
+        }
+    }
+    send_stored(shared, whose, session, message).await
 }
 
 /// What WhatsApp tells of messages of ours.

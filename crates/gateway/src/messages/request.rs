@@ -30,6 +30,9 @@ pub struct NewMessage {
     pub delay: Duration,
     /// A text with a link is shown with what the page says of itself.
     pub link_preview: bool,
+    /// Whether its sender has the conversation from then on; when nobody says, people have it and programs
+    /// have not.
+    pub take_over: Option<bool>,
 }
 
 impl NewMessage {
@@ -44,6 +47,7 @@ impl NewMessage {
             mention_all: false,
             delay: Duration::ZERO,
             link_preview: false,
+            take_over: None,
         }
     }
 }

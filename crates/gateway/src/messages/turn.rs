@@ -6,6 +6,7 @@ use super::{Extras, dispatch, drafts};
 use crate::error::ServiceError;
 use crate::instances::online_now;
 use crate::{Shared, numbers};
+use flowcore_domain::id::ConversationId;
 use flowcore_domain::instance::Instance;
 use flowcore_domain::jid::{Jid, Number};
 use flowcore_domain::message::{Content, Draft};
@@ -24,6 +25,8 @@ pub(crate) struct Spoken {
     pub(crate) key: Option<String>,
     /// Its part in a conversation.
     pub(crate) turn: Option<Turn>,
+    /// The support phone that it tells, and of whom: their reply is about that customer, however soon it comes.
+    pub(crate) tells: Option<(String, ConversationId)>,
 }
 
 /// Sends it, or finds it sent.
@@ -50,6 +53,7 @@ pub(crate) async fn speak(
         alternative: spoken.alternative,
         idempotency: spoken.key.map(|key| (key, hash)),
         turn: spoken.turn,
+        tells: spoken.tells,
         ..Extras::default()
     };
     dispatch(shared, &online, &draft, extras).await

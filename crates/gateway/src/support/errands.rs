@@ -139,13 +139,10 @@ impl Errands {
             },
             None => Content::Text { text: errand.text.clone(), preview: None },
         };
-        let spoken = Spoken { to, alternative, content, key: Some(errand.key.clone()), turn };
-        let sent = speak(&self.shared, instance, spoken).await?;
-        if let Some(phone) = &errand.phone {
-            let (store, now) = (&self.shared.store, self.shared.now());
-            let told = (sent.wa_id, phone.clone());
-            store.note_support_message(instance.id, told, conversation.id, now).await?;
-        }
+        let tells = errand.phone.clone().map(|phone| (phone, conversation.id));
+        let key = Some(errand.key.clone());
+        let spoken = Spoken { to, alternative, content, key, turn, tells };
+        speak(&self.shared, instance, spoken).await?;
         Ok(())
     }
 

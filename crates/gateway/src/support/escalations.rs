@@ -4,9 +4,9 @@
 //! and the events are written, and so are the errands that tell the customer and each support phone. From
 //! then on everything is done once, whatever becomes of the process.
 
+use super::Support;
 use super::errands::Errand;
 use super::moves::{self, Move};
-use super::{Support, by};
 use crate::accounts::Caller;
 use crate::error::ServiceError;
 use crate::{Shared, fresh_id};
@@ -106,11 +106,10 @@ pub(crate) async fn after_answer(
     instance: &Instance,
     conversation: &Conversation,
 ) -> Result<(), StorageError> {
-    let store = &shared.store;
-    if conversation.chat.is_group() || !shared.attentions.of(store, instance.id).await?.support {
+    if !is_hearing(shared, instance, conversation).await? {
         return Ok(());
     }
-    let said = store.said(conversation.id, None, LOOK_BACK).await?;
+    let said = shared.store.said(conversation.id, None, LOOK_BACK).await?;
     // An answer of several parts tells of itself in the first.
     let answers = said
         .iter()
@@ -119,10 +118,42 @@ pub(crate) async fn after_answer(
         .map(|one| Answered {
             wants_person: one.metadata["wantsPerson"] == true,
             unknown: one.metadata["unknown"] == true,
-            failed: one.metadata["because"] == "fallback",
+            failed: one.metadata["because"] == "fallback" || one.metadata["because"] == "limit",
         })
         .collect();
     let Some(reason) = after_answers(&answers) else { return Ok(()) };
+    by_assistant(shared, instance, conversation, reason).await
+}
+
+/// Hands a customer over whom the assistant can't answer at all. Who took the conversation over meanwhile
+/// keeps it.
+pub(crate) async fn without_answer(
+    shared: &Shared,
+    instance: &Instance,
+    conversation: &Conversation,
+) -> Result<(), StorageError> {
+    if !is_hearing(shared, instance, conversation).await? {
+        return Ok(());
+    }
+    by_assistant(shared, instance, conversation, Reason::Failure).await
+}
+
+/// Whether customers of this conversation can be handed over.
+async fn is_hearing(
+    shared: &Shared,
+    instance: &Instance,
+    conversation: &Conversation,
+) -> Result<bool, StorageError> {
+    let attention = shared.attentions.of(&shared.store, instance.id).await?;
+    Ok(attention.support && !conversation.chat.is_group())
+}
+
+async fn by_assistant(
+    shared: &Shared,
+    instance: &Instance,
+    conversation: &Conversation,
+    reason: Reason,
+) -> Result<(), StorageError> {
     let expected = Some(conversation.standing.version);
     let cause = "assistant".to_owned();
     let trigger = Trigger { reason, keyword: None, cause, expected };
@@ -256,7 +287,7 @@ impl Support {
         let (escalation, instance) = self.find_escalation(caller, id).await?;
         if escalation.resolved_at.is_none() {
             let step = Step::Resolve { hand_back };
-            let change = Move { note, ..Move::of(escalation.conversation.id, step, by(caller)) };
+            let change = Move { note, ..Move::of(escalation.conversation.id, step, caller.by()) };
             self.step(&instance, change).await?;
         }
         self.escalation(caller, id).await
@@ -274,7 +305,7 @@ impl Support {
     ) -> Result<EscalationView, ServiceError> {
         let (escalation, instance) = self.find_escalation(caller, id).await?;
         if escalation.resolved_at.is_some() {
-            let change = Move::of(escalation.conversation.id, Step::Reopen, by(caller));
+            let change = Move::of(escalation.conversation.id, Step::Reopen, caller.by());
             self.step(&instance, Move { reopened: Some(id), ..change }).await?;
         }
         self.escalation(caller, id).await
@@ -290,7 +321,8 @@ impl Support {
         id: ConversationId,
     ) -> Result<super::ConversationView, ServiceError> {
         let (conversation, instance) = self.find(caller, id).await?;
-        let (reason, cause) = (Reason::Api, by(caller));
+        let reason = if caller.is_person() { Reason::Owner } else { Reason::Api };
+        let cause = caller.by();
         let trigger = Trigger { reason, keyword: None, cause, expected: None };
         escalate(&self.shared, &instance, &conversation, trigger).await?;
         self.conversation(caller, id).await

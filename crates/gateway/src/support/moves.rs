@@ -52,6 +52,7 @@ pub(crate) async fn make(
     instance: &Instance,
     change: Move,
 ) -> Result<Moved, StorageError> {
+    let _alone = shared.floors.change(change.conversation).await;
     let now = shared.now();
     let Move { conversation, step, cause, expected, escalation, reopened, note, jobs, said } =
         change;

@@ -11,7 +11,7 @@ use crate::Shared;
 use crate::jobs::Failure;
 use crate::turns::Heard;
 use flowcore_domain::conversation::{ConversationStatus, Role, Step};
-use flowcore_domain::id::ConversationId;
+use flowcore_domain::id::{ConversationId, InstanceId};
 use flowcore_domain::instance::Instance;
 use flowcore_domain::jid::{Jid, Number};
 use flowcore_domain::support::SupportConfig;
@@ -32,20 +32,20 @@ pub(super) fn has_number(addresses: &[Jid], number: &str) -> bool {
     addresses.iter().filter_map(Jid::phone).any(|phone| spellings.iter().any(|one| one == phone))
 }
 
-/// The support phone whose chat a message is in.
+/// The support phone whose chat this is, by its address and the other one where it is known.
 pub(crate) async fn phone_of(
     shared: &Shared,
     config: &SupportConfig,
-    message: &StoredMessage,
+    (instance, (chat, alt)): (InstanceId, (&Jid, Option<&Jid>)),
 ) -> Result<Option<String>, StorageError> {
     if config.phones.is_empty() {
         return Ok(None);
     }
-    let mut addresses = vec![message.chat.clone()];
-    addresses.extend(message.chat_alt.clone());
-    let who = ContactFilter { address: Some(message.chat.clone()), ..ContactFilter::default() };
+    let mut addresses = vec![chat.clone()];
+    addresses.extend(alt.cloned());
+    let who = ContactFilter { address: Some(chat.clone()), ..ContactFilter::default() };
     let page = Page { skip: 0, take: 1 };
-    for contact in shared.store.find_contacts(message.instance_id, &who, page).await? {
+    for contact in shared.store.find_contacts(instance, &who, page).await? {
         addresses.extend(contact.addresses);
     }
     let phone = config.phones.iter().find(|phone| has_number(&addresses, &phone.number));

@@ -22,13 +22,13 @@ pub(crate) fn start(shared: Arc<Shared>) {
     let stopping = shared.lifecycle.stopping().clone();
     let tracker = shared.lifecycle.tracker().clone();
     tracker.spawn(stopping.run_until_cancelled_owned(async move {
-        let mut ticks = tokio::time::interval(EVERY);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
+            let leap = shared.clock.leaps();
             if let Err(error) = look(&shared).await {
                 tracing::warn!(%error, "idle conversations are seen to later");
             }
+            // Over when it leaps, or when it is time again.
+            let _ = tokio::time::timeout(EVERY, leap).await;
         }
     }));
 }

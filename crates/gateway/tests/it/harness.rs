@@ -221,6 +221,7 @@ async fn start_gateway(network: &Network, data: &std::path::Path) -> Gateway {
         // Nobody brings documents here; the server's tests do.
         reader: "flowcore".into(),
         models: flowcore_gateway::ModelDefaults::default(),
+        clock: Arc::new(flowcore_gateway::SystemClock),
     };
     Gateway::start(config).await.expect("a gateway").gateway
 }

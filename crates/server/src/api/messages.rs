@@ -21,6 +21,7 @@ pub(crate) struct Send {
     kind: Option<String>,
     #[serde(default)]
     link_preview: bool,
+    take_over: Option<bool>,
 }
 
 /// A message that was taken.
@@ -70,6 +71,7 @@ pub(crate) async fn send(
     let messages = state.gateway.messages();
     let message = NewMessage {
         link_preview: value.link_preview,
+        take_over: value.take_over,
         ..NewMessage::plain(value.number, NewContent::Text(value.message))
     };
     let sent = messages.send(&caller, &name, message, idempotency).await?;

@@ -56,11 +56,12 @@ const QUOTED: [Field; 2] =
     [required("key", Kind::Object(&KEY)), optional("message", Kind::AnyObject)];
 
 /// What every message can have.
-pub(super) const OPTIONS: [Field; 7] = [
+pub(super) const OPTIONS: [Field; 8] = [
     NUMBER,
     optional("delay", Kind::Whole(0, MAX_DELAY)).says("Enter a value in milliseconds"),
     optional("quoted", Kind::Object(&QUOTED)),
     optional("linkPreview", Kind::Flag),
+    optional("takeOver", Kind::Flag),
     optional("mentionsEveryOne", Kind::Flag),
     optional("everyOne", Kind::Flag),
     optional("mentioned", Kind::List(&JID, 0, 1024))
@@ -75,6 +76,7 @@ pub(super) struct Options {
     delay: Option<u64>,
     quoted: Option<QuotedBlock>,
     link_preview: Option<bool>,
+    take_over: Option<bool>,
     mentions_every_one: Option<bool>,
     every_one: Option<bool>,
     mentioned: Option<Vec<String>>,
@@ -162,6 +164,7 @@ impl Options {
             mention_all: self.mentions_every_one.or(self.every_one).unwrap_or(false),
             delay: Duration::from_millis(self.delay.unwrap_or_default()),
             link_preview: self.link_preview.unwrap_or(true),
+            take_over: self.take_over,
         })
     }
 }

@@ -70,7 +70,7 @@ pub(super) fn operations() -> Vec<Operation> {
         op(MESSAGES, "POST /api/whatsapp/send", "Sends a text")
             .body(
                 "{instanceName: string(1..64), number: string, message: string(1..65536), type?: \"text\", \
-                  linkPreview?: boolean}",
+                  linkPreview?: boolean, takeOver?: boolean | null}",
             )
             .once()
             .answers(201, "Sent")

@@ -1,21 +1,52 @@
 //! A server and a simulated network of their own for each test, over real HTTP.
 
+use flowcore_domain::clock::{Clock, Millis};
 use flowcore_server::app::{self, Running};
 use flowcore_server::config::{AccessConfig, ServerConfig};
 use flowcore_server::evolution::EvolutionSettings;
-use flowcore_server::{AdminKey, AllowPrivate, DatabaseOptions, Mark, ModelDefaults, Provider};
+use flowcore_server::{
+    AdminKey, AllowPrivate, DatabaseOptions, Mark, ModelDefaults, Provider, SystemClock,
+};
 use flowcore_simulator::{Network, NetworkConfig};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+use tokio::sync::watch;
 
 /// Whatever a test waits for has happened by then, or it failed.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(20);
 
 pub(crate) const ADMIN_KEY: &str = "test-0123456789-abcdefghijklmnop-key";
+
+/// The machine's clock, until a test moves it ahead.
+#[derive(Debug, Default)]
+pub(crate) struct TestClock(watch::Sender<i64>);
+
+impl TestClock {
+    pub(crate) fn advance(&self, by: Duration) {
+        let by = i64::try_from(by.as_millis()).expect("some days");
+        self.0.send_modify(|ahead| *ahead += by);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Millis {
+        Millis(SystemClock.now().0 + *self.0.borrow())
+    }
+
+    fn leaps(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        let mut moved = self.0.subscribe();
+        Box::pin(async move {
+            // The sender hangs in `self`.
+            let _ = moved.changed().await;
+        })
+    }
+}
 
 pub(crate) struct TestServer {
     pub(crate) server: Running,
@@ -53,6 +84,7 @@ pub(crate) fn config(folder: &Path, network: &Network) -> ServerConfig {
             model: Some("chat-double".to_owned()),
             ..ModelDefaults::default()
         },
+        clock: Arc::new(SystemClock),
     }
 }
 

@@ -1,9 +1,15 @@
 //! Customers who need a person: from what they write on their phone to the support contact's phone and back,
 //! over the simulated network.
 
-use crate::harness::{DEADLINE, TestServer, answer, config, text};
+mod asked;
+mod assistant;
+mod interleavings;
+mod lists;
+mod time;
+mod told;
+
+use crate::harness::{DEADLINE, TestServer, answer, text};
 use crate::webhooks::Receiver;
-use flowcore_server::{Mark, app};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -50,6 +56,9 @@ async fn until(server: &TestServer, path: &str, holds: impl Fn(&Value) -> bool) 
     }
 }
 
+/// What the customer is told when a person is called.
+const CALLED: &str = "One moment";
+
 async fn set_up(server: &TestServer, phones: &[&str]) {
     let phones: Vec<Value> =
         phones.iter().map(|one| json!({ "number": one, "name": "Tom" })).collect();
@@ -65,6 +74,45 @@ async fn set_up(server: &TestServer, phones: &[&str]) {
     let keyword = json!({ "keyword": "human" });
     let (status, made) = server.post(&format!("{path}/keywords"), keyword).await;
     assert_eq!(status, StatusCode::CREATED, "{made}");
+}
+
+/// Switches an assistant on that answers at once.
+async fn hire(server: &TestServer, patch: Value) {
+    let mut config = json!({
+        "isActive": true, "systemPrompt": "You are Ana of the bakery.",
+        "pacing": { "debounceMs": 20, "typing": false, "maxRepliesPerContactHour": 1000 },
+    });
+    for (name, value) in patch.as_object().expect("a patch") {
+        config[name] = value.clone();
+    }
+    let (status, set) = server.put("/api/instances/shop/ai", config).await;
+    assert_eq!(status, StatusCode::OK, "{set}");
+}
+
+/// The open escalation of a customer.
+async fn waits(server: &TestServer, phone: &str) -> Value {
+    until(server, "/api/escalations", |row| row["contact"]["phone"] == phone).await
+}
+
+/// The conversation of a customer that is under way.
+async fn talk(server: &TestServer, phone: &str, owner: &str) -> Value {
+    until(server, "/api/conversations?limit=500", |row| {
+        row["contact"]["phone"] == phone && row["owner"] == owner && row["status"] != "expired"
+    })
+    .await
+}
+
+/// How often a phone got a message with this in it.
+async fn count(server: &TestServer, phone: &str, part: &str) -> usize {
+    let all = texts_of(server, phone).await;
+    all.iter().filter(|one| one["text"].as_str().is_some_and(|it| it.contains(part))).count()
+}
+
+async fn resolve(server: &TestServer, escalation: &Value) -> Value {
+    let path = format!("/api/escalations/{}/resolve", text(&escalation["id"]));
+    let (status, resolved) = answer(server.api(Method::POST, &path)).await;
+    assert_eq!(status, StatusCode::OK, "{resolved}");
+    resolved
 }
 
 #[tokio::test]
@@ -197,10 +245,7 @@ async fn a_restart_between_two_notices_sends_each_once() {
     set_up(&server, &[&tom, &tim]).await;
     writes(&server, &ana, json!({ "to": shop, "text": "human" })).await;
     until(&server, "/api/escalations", |_| true).await;
-    let TestServer { server: first, network, http, folder } = server;
-    first.stop().await;
-    let next = app::serve(config(folder.path(), &network), Mark::Sandbox).await.expect("starts");
-    let server = TestServer { server: next, network, http, folder };
+    let server = server.restarted().await;
     server.until_status("shop", "connected").await;
     for (phone, part) in [(&ana, "One moment"), (&tom, "wa.me"), (&tim, "wa.me")] {
         got(&server, phone, part).await;

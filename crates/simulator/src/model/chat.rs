@@ -39,7 +39,8 @@ pub(super) async fn complete(State(hub): State<Arc<Hub>>, body: Bytes) -> Respon
         let message = "Missing required parameter: 'messages'.";
         return refusal(StatusCode::BAD_REQUEST, "invalid_request_error", message);
     };
-    let text = outcome.text.clone().unwrap_or_else(|| answer(messages));
+    let planned = outcome.text.as_deref().map(|text| marked(text, messages));
+    let text = planned.unwrap_or_else(|| answer(messages));
     let completion = Completion::new(&request, messages, text);
     if streaming {
         completion.stream(&request, &outcome)
@@ -57,6 +58,20 @@ pub(super) fn text_of(message: &Value) -> String {
         }
         _ => String::new(),
     }
+}
+
+/// A planned text, in which `[[word]]` stands for the mark `[[word …]]` that the prompt asks for.
+fn marked(text: &str, messages: &[Value]) -> String {
+    let prompt = messages.iter().map(text_of).collect::<Vec<_>>().join("\n");
+    let mut said = text.to_owned();
+    for part in text.split("[[").skip(1) {
+        let Some((word, _)) = part.split_once("]]") else { continue };
+        let asked = prompt
+            .split_once(&format!("[[{word} "))
+            .and_then(|(_, rest)| Some(format!("[[{word} {}]]", rest.split_once("]]")?.0)));
+        said = asked.map_or(said.clone(), |mark| said.replace(&format!("[[{word}]]"), &mark));
+    }
+    said
 }
 
 /// The answer the double gives by itself.

@@ -12,6 +12,9 @@ use serde_json::Value;
 
 const TABLE: &str = "whatsapp_conversation_messages";
 
+/// In the metadata of what the owner's systems sent by themselves: no person answered with it.
+pub const AUTOMATIC: &str = "automatic";
+
 /// Something that was said.
 #[derive(Clone, PartialEq)]
 pub struct Said {
@@ -27,6 +30,14 @@ pub struct Said {
     pub metadata: Value,
     /// When.
     pub at: Millis,
+}
+
+impl Said {
+    /// Whether the owner's systems sent it by themselves.
+    #[must_use]
+    pub fn is_automatic(&self) -> bool {
+        self.metadata[AUTOMATIC] == true
+    }
 }
 
 /// Never shows what was said.
@@ -106,7 +117,7 @@ pub(crate) async fn note(
     .bind(said.message.map(|row| row.text()))
     .execute(&mut *connection)
     .await?;
-    if added > 0 && said.role == Role::Human {
+    if added > 0 && said.role == Role::Human && !said.is_automatic() {
         answered(connection, conversation, said.at).await?;
     }
     Ok(added > 0)

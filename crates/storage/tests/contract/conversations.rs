@@ -22,7 +22,12 @@ async fn arrived(harness: &Harness, id: InstanceId, chat: &str, wa_id: &str) -> 
 
 async fn opened(harness: &Harness, id: InstanceId, chat: &str, wa_id: &str) -> Conversation {
     let message = arrived(harness, id, chat, wa_id).await;
-    harness.store.open_conversation(&message, NOW).await.expect("opened")
+    open(harness, &message).await
+}
+
+async fn open(harness: &Harness, message: &StoredMessage) -> Conversation {
+    let who = (&message.chat, message.chat_alt.as_ref());
+    harness.store.open_conversation(message.instance_id, who, NOW).await.expect("opened")
 }
 
 fn moving(conversation: ConversationId, step: Step) -> Moving {
@@ -60,8 +65,8 @@ pub(crate) async fn a_chat_has_one_open_conversation_with_each_message_once(kind
     let harness = Harness::new(kind).await;
     let id = harness.instance("shop").await;
     let message = arrived(&harness, id, ALICE, "1").await;
-    let one = harness.store.open_conversation(&message, NOW).await.expect("opened");
-    let same = harness.store.open_conversation(&message, NOW).await.expect("found");
+    let one = open(&harness, &message).await;
+    let same = open(&harness, &message).await;
     assert_eq!((one.id, one.phone()), (same.id, Some("5511988887777")));
     assert!(harness.store.append_said(&one, said("hi", Some(&message))).await.expect("noted"));
     assert!(!harness.store.append_said(&one, said("hi", Some(&message))).await.expect("known"));
@@ -225,7 +230,7 @@ pub(crate) async fn who_may_speak_is_kept_over_every_interleaving(kind: Kind) {
             match act {
                 Act::CustomerWrites => {
                     let message = arrived(&harness, id, ALICE, &format!("c{step}")).await;
-                    let same = harness.store.open_conversation(&message, NOW).await.expect("found");
+                    let same = open(&harness, &message).await;
                     assert_eq!(same.id, one.id);
                 }
                 Act::AssistantThinks => begun_at = Some(before.standing.version),

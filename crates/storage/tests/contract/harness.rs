@@ -261,6 +261,7 @@ pub(crate) fn outgoing(instance: InstanceId, chat: &str, wa_id: &str) -> Outgoin
         proto: Bytes::new(),
         idempotency: None,
         turn: None,
+        tells: None,
         now: NOW,
     }
 }

@@ -1,5 +1,5 @@
 //! Whether what is said is refused: "I don't need …", "não preciso de …", "sin …", "… brauche ich nicht",
-//! "… is not needed".
+//! "… is not needed", "I decline …".
 //!
 //! A refusal reaches from its word to the end of its clause. It also ends at a word that turns the sentence
 //! ("but", "só"), where somebody begins anew ("I", "ich") or wants something after it has had its object, and
@@ -13,13 +13,45 @@ const REACH: usize = 8;
 /// A refusal at the end of a clause reaches back over so many words.
 const BACK: usize = 3;
 
-/// Refusing words of English, Portuguese, Spanish and German, without accents and apostrophes.
+/// Function words that refuse, of English, Portuguese, Spanish and German, without accents and apostrophes.
 const REFUSING: [&str; 49] = [
     "no", "not", "dont", "doesnt", "didnt", "wont", "wouldnt", "isnt", "arent", "wasnt",
     "shouldnt", "neednt", "havent", "hasnt", "aint", "without", "nor", "neither", "none", "non",
     "nao", "naum", "n", "nem", "sem", "nenhum", "nenhuma", "tampouco", "sin", "ni", "ningun",
     "ninguno", "ninguna", "tampoco", "nicht", "nich", "kein", "keine", "keinen", "keinem",
     "keiner", "keines", "keins", "ohne", "nix", "nichts", "weder", "niemals", "jamas",
+];
+/// Verbs that refuse what follows them: to decline, to do without.
+const DECLINING: [&str; 29] = [
+    "refuse",
+    "refused",
+    "refusing",
+    "decline",
+    "declined",
+    "avoid",
+    "recuso",
+    "recusei",
+    "recusamos",
+    "recusar",
+    "dispenso",
+    "dispensei",
+    "dispensamos",
+    "dispensar",
+    "evito",
+    "evitar",
+    "rechazo",
+    "rechazamos",
+    "rechazar",
+    "prescindo",
+    "prescindimos",
+    "prescindir",
+    "verzichte",
+    "verzichten",
+    "verzichtet",
+    "lehne",
+    "lehnen",
+    "ablehne",
+    "vermeide",
 ];
 /// Being able: "can't", "não consigo", "kann nicht".
 const ABLE: [&str; 31] = [
@@ -143,6 +175,9 @@ fn asks_in_passing(text: &Text, at: usize) -> bool {
 
 fn is_refusing(text: &Text, at: usize) -> bool {
     let word = text.words[at].plain();
+    if DECLINING.contains(&word) {
+        return true;
+    }
     if !REFUSING.contains(&word) || is_inability(&text.words, at) {
         return false;
     }

@@ -51,6 +51,10 @@ fn what_is_refused_is_not_found() {
         "waiter brauche ich nicht",
         "sin waiter, gracias",
         "I don't think I need a waiter",
+        "we declined the waiter",
+        "dispensamos o waiter",
+        "prescindo del waiter",
+        "ich verzichte auf den waiter",
     ] {
         assert!(!finds("waiter", message), "{message}");
     }
