@@ -9,6 +9,7 @@ mod history;
 mod instances;
 mod messages;
 mod newer;
+mod nodes;
 mod options;
 mod python;
 mod routes;

@@ -84,7 +84,7 @@ const BUTTON: [Field; 10] = [
     optional("key", SHORT),
 ];
 pub(in crate::evolution) const BUTTONS: [Field; 5] = [
-    required("title", SHORT),
+    optional("title", SHORT),
     optional("description", TEXT),
     optional("footer", SHORT),
     optional("thumbnailUrl", Kind::Text(2048)),
@@ -94,7 +94,7 @@ pub(in crate::evolution) const BUTTONS: [Field; 5] = [
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ButtonsBlock {
-    title: String,
+    title: Option<String>,
     description: Option<String>,
     footer: Option<String>,
     thumbnail_url: Option<String>,
@@ -229,9 +229,17 @@ pub(in crate::evolution) async fn send_buttons(
 ) -> Answer {
     let (options, own): (Options, ButtonsBlock) = read(body, &BUTTONS)?;
     check(&own.buttons)?;
+    let said =
+        [&own.title, &own.description].into_iter().flatten().any(|text| !text.trim().is_empty());
+    // A Pix key says itself what it is.
+    if !said && own.buttons.iter().any(|one| one.r#type != "pix") {
+        return Err(Refusal::bad(
+            "\"title\" or \"description\" has to say what the buttons are for",
+        ));
+    }
     let image = own.thumbnail_url.filter(|url| !url.is_empty()).map(MediaSource::Url);
     let content = NewContent::Buttons(NewButtons {
-        title: own.title,
+        title: own.title.unwrap_or_default(),
         description: own.description,
         footer: own.footer,
         image,
