@@ -9,6 +9,8 @@ const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 const WIDTHS = { phone: { width: 390, height: 844 }, desk: { width: 1280, height: 860 } };
 /** Most that a page may weigh with everything it loads, in bytes. */
 const HEAVIEST = 100_000;
+/** When something is to be seen at the latest, in ms; other tests may run beside this. */
+const SLOWEST = 1000;
 
 export class Browser {
   static async start(base, pictures) {
@@ -19,19 +21,20 @@ export class Browser {
   }
 
   constructor(browser, base, pictures) {
-    Object.assign(this, { browser, base, pictures, complaints: [] });
+    Object.assign(this, { browser, base, pictures, complaints: [], slowest: 0, heaviest: 0 });
   }
 
-  /** A window of its own, with a language. */
-  async window(options = {}) {
+  /** A window of its own, with a language, and what it may complain of. */
+  async window(options = {}, forgiven = /(?!)/) {
     const context = await this.browser.newContext({ baseURL: this.base, viewport: WIDTHS.desk, locale: "en-GB", ...options });
     context.setDefaultTimeout(15_000);
     const page = await context.newPage();
     const complain = (what) => this.complaints.push(`${page.url()}: ${what}`);
     page.on("console", (message) => {
       // The browser itself reports an answer that refuses a form, which the page shows, and a stream that a
-      // flow shuts off.
-      if (!/status of (401|422|503)/.test(message.text())) complain(`console: ${message.text()}`);
+      // flow shuts off; and that a flow typed before the page came to put the cursor there.
+      const known = /status of (401|422|503)|Autofocus processing was blocked/;
+      if (!known.test(message.text()) && !forgiven.test(message.text())) complain(`console: ${message.text()}`);
     });
     page.on("pageerror", (error) => complain(`error: ${error.message}`));
     page.on("request", (request) => {
@@ -55,11 +58,15 @@ export class Browser {
       const where = one.nodes.map((node) => node.target.join(" ")).join(", ");
       this.complaints.push(`${name}: axe ${one.id}: ${one.help} (${where})`);
     }
-    const { weight, shifts } = await page.evaluate(() => {
+    const { weight, shifts, painted } = await page.evaluate(() => {
       const loaded = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")];
       const weight = loaded.reduce((all, one) => all + one.encodedBodySize, 0);
-      return { weight, shifts: window.shifts };
+      const painted = performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? 0;
+      return { weight, shifts: window.shifts, painted };
     });
+    this.slowest = Math.max(this.slowest, painted);
+    this.heaviest = Math.max(this.heaviest, weight);
+    if (painted > SLOWEST) this.complaints.push(`${name}: shows something after ${Math.round(painted)} ms`);
     if (weight > HEAVIEST) this.complaints.push(`${name}: weighs ${weight} bytes`);
     if (shifts > 0.01) this.complaints.push(`${name}: moved by ${shifts.toFixed(3)}`);
     if (!this.pictures) return;

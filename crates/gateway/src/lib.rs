@@ -16,6 +16,7 @@ mod documents;
 mod error;
 mod events;
 mod floor;
+mod glance;
 mod groups;
 mod housekeeping;
 mod inbox;
@@ -61,7 +62,7 @@ pub use flowcore_knowledge::query::{Line, Speaker};
 pub use flowcore_storage::{
     AiCase, ApiKey, AuditEntry, AuditFilter, ChatFilter, ChatOverview, Contact, ContactFilter,
     Conversation, DatabaseOptions, Delivery, DeliveryAttempt, DeliveryFilter, DeliveryState,
-    Document, Escalation, InstanceCounts, Label, LoginSession, Mark, MasterKey, Media,
+    Document, Escalation, Glance, InstanceCounts, Label, LoginSession, Mark, MasterKey, Media,
     MessageFilter, Note, Page, PromptVersion, Receipt, Retention, Said, StoredEvent, StoredKeyword,
     StoredMessage, Transition, User,
 };

@@ -22,10 +22,12 @@ function swap(fresh) {
   const source = fresh.outerHTML;
   if (sources.get(old) === source) return true;
   const open = old.querySelector("details[open]");
+  const picked = old.querySelector(".pick")?.checked;
   const focused = old.contains(document.activeElement);
   old.replaceWith(fresh);
   sources.set(fresh, source);
   if (open) fresh.querySelector("details")?.setAttribute("open", "");
+  if (picked) fresh.querySelector(".pick").checked = true;
   if (focused) fresh.querySelector("button, a, summary")?.focus();
   dress(fresh);
   return true;
@@ -36,6 +38,7 @@ function place(card) {
   if (!list || swap(card) || "filtered" in list.dataset) return;
   const name = card.dataset.name.toLowerCase();
   const after = [...list.children].find((other) => other.dataset.name.toLowerCase() > name);
+  if (!after && "more" in list.dataset) return;
   list.insertBefore(card, after ?? null);
   dress(card);
 }
@@ -59,21 +62,55 @@ function sync(content) {
   count();
 }
 
-// Where no stream comes through, the page is asked for every five seconds.
+const focusable = "a, button, summary, input, select, textarea";
+
+async function shown(address) {
+  const answer = await fetch(address, html);
+  return answer.ok && !answer.redirected && new DOMParser().parseFromString(await answer.text(), "text/html");
+}
+
+// What the server shows now takes the place of what is shown; where one reads and what is open stay.
+function refresh(page) {
+  const waiting = page.getElementById("waiting");
+  if (waiting) swap(waiting);
+  const [fresh, old] = [page.getElementById("followed"), byId("followed")];
+  if (!fresh || !old || sources.get(old) === fresh.innerHTML) return;
+  sources.set(old, fresh.innerHTML);
+  const thread = document.querySelector("[data-end]");
+  const [top, atEnd] = thread ? [thread.scrollTop, thread.scrollHeight - thread.scrollTop - thread.clientHeight < 40] : [];
+  const open = [...old.querySelectorAll("details")].map((one) => one.open);
+  const at = [...old.querySelectorAll(focusable)].indexOf(document.activeElement);
+  old.replaceChildren(...document.adoptNode(fresh).childNodes);
+  old.querySelectorAll("details").forEach((one, at) => (one.open = open[at] ?? false));
+  if (at >= 0) old.querySelectorAll(focusable)[at]?.focus();
+  dress(old);
+  if (atEnd) toEnd();
+  else if (thread) document.querySelector("[data-end]").scrollTop = top;
+}
+
+// Where no stream comes through, the page is asked for every five seconds; and whenever there is news.
 async function look() {
-  const shown = async (address) => {
-    const answer = await fetch(address, html);
-    return answer.ok && !answer.redirected && new DOMParser().parseFromString(await answer.text(), "text/html");
-  };
   const linking = document.querySelector(".linking");
   try {
-    const list = await shown(location.href);
-    if (list) sync(list);
+    // What a form answered with has no address of its own.
+    const page = await shown(document.body.dataset.at ?? location.href);
+    if (page) {
+      sync(page);
+      refresh(page);
+    }
     const link = linking && (await shown(`/i/${linking.dataset.name}/link`));
     if (link) linked(link.querySelector(".linking"));
   } catch {
     byId("offline").hidden = false;
   }
+}
+
+let due;
+function soon() {
+  due ??= setTimeout(() => {
+    due = undefined;
+    look();
+  }, 50);
 }
 
 function listen(address) {
@@ -105,6 +142,8 @@ function listen(address) {
     byId(`card-${event.data}`)?.remove();
     count();
   });
+  source.addEventListener("waiting", (event) => swap(parse(event.data).querySelector("#waiting")));
+  source.addEventListener("news", soon);
   source.addEventListener("qr", (event) => linked(parse(event.data).querySelector(".linking")));
 }
 
@@ -223,53 +262,35 @@ function tick() {
   }
 }
 
-dress(document);
-setInterval(tick, 500);
-for (const told of document.querySelectorAll(".toast")) setTimeout(() => told.remove(), 6000);
-if (location.search.includes("did=")) history.replaceState(null, "", location.pathname);
-if (document.body.dataset.live) listen(document.body.dataset.live);
-if (document.body.dataset.follow) follow(document.body.dataset.follow);
-toEnd();
-
-// --- pages that follow an instance's messages --------------------------------------------------
-
 function toEnd() {
   const thread = document.querySelector("[data-end]");
   if (thread) thread.scrollTop = thread.scrollHeight;
 }
 
-// Something was written or read: what the server shows now takes the place of what is shown. Without a
-// stream the page looks every five seconds.
-function follow(instance) {
-  const kinds = "messages.upsert,send.message,messages.update,messages.edited,messages.delete,chats.update";
-  const source = new EventSource(`/api/events?instance=${encodeURIComponent(instance)}&events=${kinds}`);
-  let poll;
-  let due;
-  const soon = () => { due ??= setTimeout(look, 100); };
-  const look = async () => {
-    due = undefined;
-    const answer = await fetch(location.href, html).catch(() => null);
-    byId("offline").hidden = answer !== null;
-    if (!answer?.ok || answer.redirected) return;
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const [fresh, old] = [page.getElementById("followed"), byId("followed")];
-    if (!fresh || !old) return;
-    const atEnd = old.scrollHeight - old.scrollTop - old.clientHeight < 40;
-    old.replaceChildren(...document.adoptNode(fresh).childNodes);
-    dress(old);
-    if (atEnd) toEnd();
-  };
-  source.onopen = () => { clearInterval(poll); poll = undefined; soon(); };
-  source.onerror = () => { poll ??= setInterval(soon, 5000); };
-  for (const kind of [...kinds.split(","), "missed"]) source.addEventListener(kind, soon);
-}
+dress(document);
+setInterval(tick, 500);
+for (const told of document.querySelectorAll(".toast")) setTimeout(() => told.remove(), 6000);
+if (location.search.includes("did=")) history.replaceState(null, "", location.pathname);
+if (document.body.dataset.live) listen(document.body.dataset.live);
+document.addEventListener("fresh", (event) => dress(event.detail));
+toEnd();
 
 // --- copying, and previews ---------------------------------------------------------------------
+
+async function copy(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  // Over plain HTTP from another machine browsers keep the clipboard back, but for what was selected.
+  const field = Object.assign(document.createElement("textarea"), { value: text, className: "hidden" });
+  (dialog.open ? dialog : document.body).append(field);
+  field.select();
+  document.execCommand("copy");
+  field.remove();
+}
 
 for (const button of document.querySelectorAll("[data-copy]")) {
   button.hidden = false;
   button.addEventListener("click", async () => {
-    await navigator.clipboard?.writeText(byId(button.dataset.copy).textContent);
+    await copy(byId(button.dataset.copy).textContent);
     button.textContent = "✓";
   });
 }
@@ -277,4 +298,42 @@ for (const button of document.querySelectorAll("[data-copy]")) {
 document.addEventListener("input", (event) => {
   const preview = event.target.dataset?.preview;
   if (preview) byId(preview).textContent = event.target.value;
+  const length = event.target.dataset?.length;
+  if (length) byId(length).textContent = [...event.target.value].length;
 });
+
+// --- forms -------------------------------------------------------------------------------------
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy-curl]");
+  if (!button) return;
+  const { curl } = await import("/assets/curl.js");
+  await copy(curl(button.form));
+  toast(button.dataset.copyCurl);
+});
+
+// Whether a name can be had is asked for while it is typed.
+let naming;
+document.addEventListener("input", ({ target }) => {
+  if (!target.dataset?.ask) return;
+  clearTimeout(naming);
+  naming = setTimeout(async () => {
+    const page = await shown(`${target.dataset.ask}${encodeURIComponent(target.value)}`).catch(() => null);
+    const [fresh, old] = [page?.getElementById("told"), byId("told")];
+    if (!fresh || !old) return;
+    old.replaceChildren(...fresh.childNodes);
+    target.setAttribute("aria-invalid", String(old.childElementCount > 0));
+  }, 200);
+});
+
+// A button that works for long says so; the page that comes has a fresh one.
+document.addEventListener("submit", (event) => {
+  const button = event.submitter;
+  if (event.defaultPrevented || !button?.dataset.busy) return;
+  setTimeout(() => {
+    button.disabled = true;
+    button.textContent = button.dataset.busy;
+  });
+});
+// Who comes back to a page finds it as it is now, not as it was left.
+addEventListener("pageshow", (event) => event.persisted && location.reload());

@@ -7,9 +7,15 @@
 mod account;
 mod actions;
 mod assets;
+mod assistant;
+mod attached;
+mod bulk;
 mod calls;
 mod chats;
+mod conversations;
 mod cookie;
+mod documents;
+mod escalations;
 mod frame;
 mod keys;
 mod live;
@@ -17,6 +23,7 @@ mod logs;
 mod overview;
 mod pages;
 pub(crate) mod session;
+mod support;
 mod users;
 mod view;
 mod webhooks;
@@ -25,7 +32,9 @@ mod words;
 pub(crate) use cookie::Cookies;
 pub(crate) use words::Language;
 
+use crate::api::documents::UPLOAD_LIMIT;
 use crate::problem::Problem;
+use crate::router::VOICE_LIMIT;
 use crate::surface::{Access, Surface};
 use askama::Template;
 use axum::response::{Html, IntoResponse as _, Response};
@@ -52,6 +61,8 @@ pub(crate) fn routes(surface: Surface) -> Surface {
         .post("/logout", LOOK, session::sign_out)
         .get("/instances/new", MANAGE, pages::new_instance)
         .post("/instances", MANAGE, actions::create)
+        .post("/instances/bulk", MANAGE, bulk::act)
+        .post("/instances/bulk/delete", REMOVE, bulk::delete)
         .get("/i/{name}/link", LOOK, pages::link)
         .post("/i/{name}/link", MANAGE, actions::connect)
         .post("/i/{name}/link/code", MANAGE, actions::pairing_code)
@@ -65,9 +76,12 @@ pub(crate) fn routes(surface: Surface) -> Surface {
         .get("/assets/{*path}", Access::Open, assets::file)
         .with(of_an_instance)
         .with(of_people)
+        .with(of_documents)
+        .with(of_customers)
 }
 
 fn of_an_instance(surface: Surface) -> Surface {
+    use assistant::{playground, wordings};
     surface
         .get("/i/{name}", LOOK, overview::show)
         .get("/i/{name}/calls", LOOK, calls::show)
@@ -75,16 +89,61 @@ fn of_an_instance(surface: Surface) -> Surface {
         .get("/i/{name}/chats", LOOK, chats::list)
         .get("/i/{name}/chats/{chat}", LOOK, chats::show)
         .post("/i/{name}/chats/{chat}", SEND, chats::reply)
+        .get("/i/{name}/ai", LOOK, assistant::show)
+        .post("/i/{name}/ai", SET, assistant::save)
+        .post("/i/{name}/ai/toggle", SET, assistant::toggle)
+        .post("/i/{name}/ai/check", SET, assistant::check)
+        .post("/i/{name}/ai/generate", SET, wordings::generate)
+        .post("/i/{name}/ai/prompt", SET, wordings::accept)
+        .get("/i/{name}/ai/versions/{id}", LOOK, wordings::show)
+        .post("/i/{name}/ai/versions/{id}/restore", SET, wordings::restore)
+        .get("/i/{name}/ai/test", LOOK, playground::show)
+        .body_limit(VOICE_LIMIT)
+        .post("/i/{name}/ai/test", SET, playground::ask)
+        .post("/i/{name}/ai/test/keep", SET, wordings::keep)
+        .body_limit(FORM_LIMIT)
+        .get("/i/{name}/support", LOOK, support::show)
+        .post("/i/{name}/support", SET, support::save)
+        .post("/i/{name}/support/keywords", SET, support::add_keyword)
+        .post("/i/{name}/support/keywords/{id}/delete", SET, support::delete_keyword)
         .get("/i/{name}/logs", LOOK, logs::list)
         .get("/i/{name}/logs/{id}", LOOK, logs::show)
         .get("/i/{name}/webhooks", LOOK, webhooks::list)
         .post("/i/{name}/webhooks", SET, webhooks::create)
+        .body_limit(VOICE_LIMIT)
+        .post("/i/{name}/webhooks/voice", SET, webhooks::test_voice)
+        .body_limit(FORM_LIMIT)
         .post("/i/{name}/webhooks/{id}/test", SET, webhooks::test)
         .post("/i/{name}/webhooks/{id}/rotate", SET, webhooks::rotate)
         .post("/i/{name}/webhooks/{id}/switch", SET, webhooks::switch)
         .post("/i/{name}/webhooks/{id}/delete", SET, webhooks::delete)
         .post("/i/{name}/deliveries/{id}/retry", SET, webhooks::retry)
         .post("/i/{name}/replay", SET, webhooks::replay)
+}
+
+fn of_documents(surface: Surface) -> Surface {
+    surface
+        .get("/documents", LOOK, documents::list)
+        .body_limit(UPLOAD_LIMIT)
+        .post("/documents", SET, documents::create)
+        .body_limit(FORM_LIMIT)
+        .get("/documents/{id}", LOOK, documents::show)
+        .post("/documents/{id}/use", SET, documents::give)
+        .post("/documents/{id}/delete", SET, documents::delete)
+}
+
+fn of_customers(surface: Surface) -> Surface {
+    surface
+        .get("/escalations", LOOK, escalations::list)
+        .get("/escalations/{id}", LOOK, escalations::show)
+        .post("/escalations/{id}/resolve", SEND, escalations::resolve)
+        .post("/escalations/{id}/reopen", SEND, escalations::reopen)
+        .get("/conversations", LOOK, conversations::list)
+        .get("/conversations/{id}", LOOK, conversations::show)
+        .post("/conversations/{id}", SEND, conversations::say)
+        .post("/conversations/{id}/takeover", SEND, conversations::take_over)
+        .post("/conversations/{id}/release", SEND, conversations::release)
+        .post("/conversations/{id}/escalate", SEND, conversations::escalate)
 }
 
 fn of_people(surface: Surface) -> Surface {

@@ -6,15 +6,16 @@ use crate::problem::{self, Problem};
 use crate::surface::{Access, Route, Surface};
 use crate::{api, client, cors, dashboard, evolution, functions, health, openapi, request};
 use axum::Router;
-use axum::http::{Method, Uri};
+use axum::http::{Extensions, HeaderMap, Method, StatusCode, Uri, Version, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use flowcore_domain::account::Scope;
 use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
 
 /// A recording, and what a form adds to it.
-const VOICE_LIMIT: usize = flowcore_gateway::MAX_AUDIO + (1 << 20);
+pub(crate) const VOICE_LIMIT: usize = flowcore_gateway::MAX_AUDIO + (1 << 20);
 
 /// Users, keys and sign-ins are a few short fields too.
 const ACCOUNT_LIMIT: usize = 64 << 10;
@@ -45,8 +46,18 @@ pub(crate) fn routes(state: AppState) -> (Router, Arc<[Route]>) {
         .layer(from_fn(request::trace))
         .layer(from_fn_with_state(state.clone(), cors::allow))
         .layer(from_fn_with_state(state.clone(), client::note))
-        .layer(from_fn_with_state(state, request::secure));
+        .layer(from_fn_with_state(state, request::secure))
+        .layer(CompressionLayer::new().compress_when(is_of_a_page));
     (router, list)
+}
+
+/// Pages and what they load are sent compressed. Nobody else's site can make a browser ask for one with its
+/// session (the cookie is strict), so that their length tells nothing.
+fn is_of_a_page(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    kind.is_some_and(|kind| {
+        ["text/html", "text/css", "text/javascript"].iter().any(|one| kind.starts_with(one))
+    })
 }
 
 /// The list alone: it depends on nothing but this file.

@@ -21,6 +21,7 @@ mod dialect;
 mod documents;
 mod error;
 mod events;
+mod glance;
 mod history;
 mod inbox;
 mod instances;
@@ -64,6 +65,7 @@ pub use documents::{
 };
 pub use error::{OpenError, StorageError};
 pub use events::{Followed, FollowedEvent, Place, StoredEvent};
+pub use glance::Glance;
 pub use history::Retention;
 pub use inbox::{InboundRow, TellPast};
 pub use instances::options::{InstanceCounts, InstanceOptions, InstanceToken};

@@ -146,7 +146,7 @@ fn page_size(limit: Option<usize>) -> Result<usize, Problem> {
     fits.then_some(limit).ok_or_else(|| wrong("limit", "limit is a number from 1 to 500"))
 }
 
-fn read_id(text: &str) -> Result<ConversationId, Problem> {
+pub(crate) fn read_id(text: &str) -> Result<ConversationId, Problem> {
     text.parse().map_err(|_| ServiceError::ConversationNotFound.into())
 }
 

@@ -23,7 +23,7 @@ const MAX_PAGE: usize = 200;
 /// How many passages a search gives that does not say.
 const FOUND: usize = 5;
 /// Longest question, and longest message of a history, in characters.
-const MAX_SAID: usize = 8_192;
+pub(crate) const MAX_SAID: usize = 8_192;
 /// Most messages of a history.
 const MAX_HISTORY: usize = 100;
 
@@ -40,7 +40,7 @@ impl Which {
     }
 }
 
-fn document_id(text: &str) -> Result<DocumentId, Problem> {
+pub(crate) fn document_id(text: &str) -> Result<DocumentId, Problem> {
     text.parse().map_err(|_| ServiceError::DocumentNotFound.into())
 }
 
@@ -218,13 +218,14 @@ fn passage(found: &FoundPassage) -> Value {
     })
 }
 
-fn shown(document: &Document) -> Value {
-    // Reasons are kept as a word and a sentence.
+/// Why a document could not be read: kept as a word and a sentence.
+pub(crate) fn reason(document: &Document) -> Option<(&str, &str)> {
     let reason = document.reason.as_deref();
-    let (code, reason) = match reason.map(|why| why.split_once(": ").unwrap_or(("failed", why))) {
-        Some((code, sentence)) => (Some(code), Some(sentence)),
-        None => (None, None),
-    };
+    reason.map(|why| why.split_once(": ").unwrap_or(("failed", why)))
+}
+
+fn shown(document: &Document) -> Value {
+    let (code, reason) = reason(document).unzip();
     json!({
         "id": document.id,
         "name": document.name,

@@ -12,7 +12,7 @@ use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use flowcore_domain::clock::Millis;
 use flowcore_domain::id::EscalationId;
-use flowcore_gateway::{EscalationQuery, EscalationView, Page, ServiceError};
+use flowcore_gateway::{Escalation, EscalationQuery, EscalationView, Page, ServiceError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1000;
 const MAX_EXPORT: usize = 10_000;
 /// Longest note, in characters.
-const MAX_NOTE: usize = 4000;
+pub(crate) const MAX_NOTE: usize = 4000;
 
 /// Which escalations; without a status, those that are open.
 #[derive(Debug, Deserialize)]
@@ -185,14 +185,18 @@ pub(crate) async fn reopen(
     Ok(Json(shown(&found, state.gateway.now())))
 }
 
-fn read_id(text: &str) -> Result<EscalationId, Problem> {
+pub(crate) fn read_id(text: &str) -> Result<EscalationId, Problem> {
     text.parse().map_err(|_| ServiceError::EscalationNotFound.into())
 }
 
-/// A customer waits until a person answers, or until it is over.
+/// How long a customer waited, in seconds: until a person answers, or until it is over.
+pub(crate) fn waited(one: &Escalation, now: Millis) -> i64 {
+    let until = one.first_answer_at.or(one.resolved_at).unwrap_or(now);
+    (until.0 - one.created_at.0).max(0) / 1000
+}
+
 fn shown(view: &EscalationView, now: Millis) -> Value {
     let one = &view.escalation;
-    let until = one.first_answer_at.or(one.resolved_at).unwrap_or(now);
     json!({
         "id": one.id,
         "instanceName": view.instance.as_str(),
@@ -206,7 +210,7 @@ fn shown(view: &EscalationView, now: Millis) -> Value {
         "owner": one.conversation.standing.owner,
         "createdAt": one.created_at.rfc3339(),
         "firstAnswerAt": one.first_answer_at.map(Millis::rfc3339),
-        "waitingSeconds": (until.0 - one.created_at.0).max(0) / 1000,
+        "waitingSeconds": waited(one, now),
         "resolvedAt": one.resolved_at.map(Millis::rfc3339),
         "resolvedBy": one.resolved_by,
     })

@@ -2,7 +2,7 @@
 
 use super::frame::Frame;
 use super::session::Submitted;
-use super::{page, view};
+use super::{page, pages, view};
 use crate::app::AppState;
 use crate::extract::{Named, instance_name};
 use crate::problem::Problem;
@@ -22,22 +22,13 @@ pub(crate) async fn create(
     State(state): State<AppState>,
     submitted: Submitted,
 ) -> Result<Response, Problem> {
-    let w = submitted.viewer.language;
-    let Ok(name) = submitted.text("name").parse::<InstanceName>() else {
-        let rule =
-            w.say("1 to 64 letters, digits, “_”, “-” or “.”, beginning with a letter or a digit.");
-        return Ok(refused(&submitted, rule.to_owned()));
+    let viewer = &submitted.viewer;
+    let name = match pages::can_be_had(&state, viewer, submitted.text("name")).await? {
+        Ok(name) => name,
+        Err(why) => return Ok(refused(&submitted, why)),
     };
     let instances = state.gateway.instances();
-    match instances.get(&submitted.viewer.caller, &name).await {
-        Ok(_) => {
-            let why = w.say("There is an instance of this name.");
-            return Ok(refused(&submitted, why.to_owned()));
-        }
-        Err(ServiceError::InstanceNotFound) => {}
-        Err(error) => return Err(error.into()),
-    }
-    match instances.connect(&submitted.viewer.caller, &name, WAIT_FOR_CODE).await {
+    match instances.connect(&viewer.caller, &name, WAIT_FOR_CODE).await {
         Ok(_) => Ok(Redirect::to(&format!("/i/{name}/link")).into_response()),
         Err(
             error @ (ServiceError::NameTaken

@@ -14,7 +14,8 @@ struct Assets;
 /// `GET /assets/{path}`: checked anew each time, sent only when it changed.
 pub(crate) async fn file(Path(path): Path<String>, headers: HeaderMap) -> Response {
     let Some(asset) = Assets::get(&path) else { return Problem::not_found().into_response() };
-    let mut tag = String::from("\"");
+    // Weak: it is sent compressed and not.
+    let mut tag = String::from("W/\"");
     for byte in &asset.metadata.sha256_hash()[..8] {
         let _ = write!(tag, "{byte:02x}");
     }

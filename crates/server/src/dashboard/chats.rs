@@ -77,10 +77,15 @@ pub(crate) struct Which {
 }
 
 impl Which {
-    /// Which page; nobody turns so many.
+    /// Which page.
     pub(super) fn at(&self) -> usize {
-        self.page.min(10_000)
+        turned(self.page)
     }
+}
+
+/// As many pages as anybody turns.
+pub(super) fn turned(page: usize) -> usize {
+    page.min(10_000)
 }
 
 /// `GET /i/{name}/chats`

@@ -18,6 +18,8 @@ pub(crate) struct Frame {
     pub(super) at: &'static str,
     /// Whether the viewer may do these.
     pub(super) may: May,
+    /// Customers who wait for a person.
+    pub(super) waiting: u64,
     /// The instance that the page is about.
     pub(super) instance: Option<String>,
     /// What was just done.
@@ -61,6 +63,7 @@ impl Frame {
                 delete: may(Scope::Delete),
                 administer: may(Scope::Admin),
             },
+            waiting: viewer.waiting,
             instance: None,
             toast: None,
         }
@@ -99,7 +102,7 @@ impl Did {
 type Say = fn(Language) -> &'static str;
 
 /// What forms end with, by the word in the address.
-const SAVED: [(&str, Say); 15] = [
+const SAVED: [(&str, Say); 32] = [
     ("saved", |w| w.say("Saved.")),
     ("key-gone", |w| w.say("The key is good for nothing any more.")),
     ("password", |w| w.say("The password was changed.")),
@@ -114,6 +117,23 @@ const SAVED: [(&str, Say); 15] = [
     ("nothing-replayed", |w| w.say("There were no events in that time.")),
     ("sent", |w| w.say("The message was sent.")),
     ("pending", |w| w.say("The message is stored and will be sent.")),
+    ("assistant-on", |w| w.say("The assistant answers from now on.")),
+    ("assistant-off", |w| w.say("The assistant is silent from now on.")),
+    ("prompt-restored", |w| w.say("The prompt is worded as it was.")),
+    ("prompt-accepted", |w| w.say("The prompt was changed.")),
+    ("document-taken", |w| w.say("The document was taken and is being read.")),
+    ("document-gone", |w| w.say("The document was deleted.")),
+    ("keyword-added", |w| w.say("The keyword was added.")),
+    ("keyword-gone", |w| w.say("The keyword was deleted.")),
+    ("taken-over", |w| w.say("The conversation is yours. The assistant is silent.")),
+    ("handed-back", |w| w.say("The assistant goes on.")),
+    ("escalated", |w| w.say("A person was called.")),
+    ("resolved", |w| w.say("It is resolved.")),
+    ("reopened", |w| w.say("It is open again.")),
+    ("all-restarted", |w| w.say("The ticked instances restart.")),
+    ("all-logged-out", |w| w.say("The ticked instances were logged out. Their data is kept.")),
+    ("all-deleted", |w| w.say("The ticked instances were deleted.")),
+    ("none-picked", |w| w.say("No instance was ticked.")),
     ("language", |w| w.say("The language was changed.")),
 ];
 

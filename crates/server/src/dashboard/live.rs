@@ -3,15 +3,17 @@
 //! It begins with everything that the page shows (`sync`), and does so again when the tab was too slow
 //! to follow: after a lost connection a page is right again without a reload. Then each change sends
 //! the instance's card (`card`) and the state of its linking (`qr`), read fresh from the gateway, so
-//! that two quick changes never leave the older one on the screen. It ends with the session.
+//! that two quick changes never leave the older one on the screen. A page about messages is only told
+//! that there is news (`news`), and looks by itself. Every page is told how many customers wait for a
+//! person (`waiting`). It ends with the session.
 
 use super::frame::Frame;
 use super::pages::HomeQuery;
 use super::session::Viewer;
-use super::view::{Card, CardFragment, CardsFragment, Link, LinkFragment};
+use super::view::{CardFragment, CardsFragment, Link, LinkFragment, WaitingFragment, cards};
 use crate::app::AppState;
 use crate::auth::Doubt;
-use crate::extract::Asked;
+use crate::extract::{Asked, instance_name};
 use crate::problem::Problem;
 use askama::Template;
 use axum::extract::State;
@@ -20,8 +22,10 @@ use axum::response::Sse;
 use axum::response::sse::{Event, KeepAlive};
 use flowcore_domain::clock::Millis;
 use flowcore_domain::event::EventKind;
+use flowcore_domain::instance::InstanceName;
 use flowcore_gateway::{InstanceView, LiveEvent, ServiceError};
 use futures_util::{Stream, StreamExt as _, stream};
+use serde::Deserialize;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,10 +45,42 @@ pub(super) fn now() -> Millis {
     Millis(0).plus(since.unwrap_or_default())
 }
 
+/// What the page of a tab is about.
+enum Topic {
+    /// Cards of instances, those of the query.
+    Cards(HomeQuery),
+    /// Messages and conversations, of one instance or of all.
+    Messages(Option<InstanceName>),
+    /// Nothing that changes by itself.
+    Still,
+}
+
+/// What a tab asks for: `of=shop`, `of=*`, `of=-`, or the cards of the list's query.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Wanted {
+    of: Option<String>,
+    #[serde(default)]
+    search: String,
+    #[serde(default)]
+    status: String,
+    after: Option<String>,
+}
+
+impl Wanted {
+    fn topic(self) -> Result<Topic, Problem> {
+        Ok(match self.of.as_deref() {
+            None => Topic::Cards(HomeQuery::of(self.search, self.status, self.after)),
+            Some("*") => Topic::Messages(None),
+            Some("-") => Topic::Still,
+            Some(name) => Topic::Messages(Some(instance_name(name)?)),
+        })
+    }
+}
+
 struct Tab {
     state: AppState,
     viewer: Viewer,
-    query: HomeQuery,
+    topic: Topic,
     live: Receiver<Arc<LiveEvent>>,
     doubt: Doubt,
     begun: bool,
@@ -53,16 +89,17 @@ struct Tab {
 /// `GET /dashboard/live`
 pub(crate) async fn stream(
     State(state): State<AppState>,
-    Asked(query): Asked<HomeQuery>,
+    Asked(wanted): Asked<Wanted>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let Some(viewer) = Viewer::of(&headers, &state).await? else {
         return Err(Problem::unauthorized("The session has ended. Sign in again."));
     };
+    let topic = wanted.topic()?;
     let live = state.gateway.live().subscribe();
     let doubt = Doubt::new(&state);
     let stopping = state.stopping.clone();
-    let tab = Tab { state, viewer, query, live, doubt, begun: false };
+    let tab = Tab { state, viewer, topic, live, doubt, begun: false };
     let events = stream::unfold(tab, next).flat_map(stream::iter);
     let events = events.take_until(stopping.cancelled_owned());
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
@@ -103,12 +140,19 @@ impl Tab {
     }
 
     /// Everything that the page shows. `None` when it can't be read: the browser asks again.
-    async fn sync(&self) -> Option<Events> {
-        let (views, _) = self.query.cards(&self.state, &self.viewer).await.ok()?;
-        let frame = self.frame();
-        let cards = views.iter().map(|view| Card::new(view, &frame)).collect();
-        let mut events = vec![fragment("sync", &CardsFragment { cards })];
-        events.extend(views.iter().map(|view| self.link(view)));
+    async fn sync(&mut self) -> Option<Events> {
+        let mut events = vec![self.waiting().await?];
+        match &self.topic {
+            Topic::Cards(query) => {
+                let frame = self.frame();
+                let (views, _) = query.views(&self.state, &self.viewer).await.ok()?;
+                let cards = cards(&self.state, &views, &frame).await.ok()?;
+                events.push(fragment("sync", &CardsFragment { cards }));
+                events.extend(views.iter().map(|view| self.link(view)));
+            }
+            Topic::Messages(_) => events.push(Some(news())),
+            Topic::Still => {}
+        }
         Some(events.into_iter().flatten().map(Ok).collect())
     }
 
@@ -116,26 +160,49 @@ impl Tab {
         Frame::of(&self.viewer, "instances")
     }
 
-    async fn changed(&self, event: &LiveEvent) -> Option<Events> {
-        if !concerns_cards(event.kind) {
+    /// The mark in the bar, counted anew.
+    async fn waiting(&mut self) -> Option<Option<Event>> {
+        let count = self.state.gateway.customers_waiting(&self.viewer.caller).await;
+        self.viewer.waiting = count.ok()?;
+        Some(fragment("waiting", &WaitingFragment { frame: self.frame() }))
+    }
+
+    async fn changed(&mut self, event: &LiveEvent) -> Option<Events> {
+        if !self.viewer.caller.sees_instance(event.user_id, event.instance_id) {
             return Some(vec![]);
         }
+        let mut events = vec![];
+        if concerns_people(event.kind) {
+            events.push(self.waiting().await?);
+        }
+        match &self.topic {
+            Topic::Cards(_) if concerns_cards(event.kind) => events.extend(self.card(event).await?),
+            Topic::Messages(of) => {
+                let wanted = of.as_ref().is_none_or(|name| *name == event.instance);
+                events.extend((wanted && concerns_messages(event.kind)).then(|| Some(news())));
+            }
+            _ => {}
+        }
+        Some(events.into_iter().flatten().map(Ok).collect())
+    }
+
+    /// The card of an instance and where its linking stands, or that it is gone.
+    async fn card(&self, event: &LiveEvent) -> Option<Vec<Option<Event>>> {
         let instances = self.state.gateway.instances();
-        let events = match instances.get(&self.viewer.caller, &event.instance).await {
+        Some(match instances.get(&self.viewer.caller, &event.instance).await {
             Ok(view) if view.id == event.instance_id => {
-                let card = Card::new(&view, &self.frame());
-                vec![fragment("card", &CardFragment { card }), self.link(&view)]
+                let views = [view];
+                let cards = cards(&self.state, &views, &self.frame()).await.ok()?;
+                let link = self.link(&views[0]);
+                let card = cards.into_iter().next();
+                vec![card.and_then(|card| fragment("card", &CardFragment { card })), link]
             }
             // Gone, or another one took its name.
-            Ok(_) | Err(ServiceError::InstanceNotFound)
-                if self.viewer.caller.sees_instance(event.user_id, event.instance_id) =>
-            {
+            Ok(_) | Err(ServiceError::InstanceNotFound) => {
                 vec![Some(Event::default().event("gone").data(event.instance_id.text()))]
             }
-            Ok(_) | Err(ServiceError::InstanceNotFound) => vec![],
             Err(_) => return None,
-        };
-        Some(events.into_iter().flatten().map(Ok).collect())
+        })
     }
 
     fn link(&self, view: &InstanceView) -> Option<Event> {
@@ -144,15 +211,46 @@ impl Tab {
     }
 }
 
+/// That something came or went; what, the page looks up itself.
+fn news() -> Event {
+    Event::default().event("news").data("-")
+}
+
 fn concerns_cards(kind: EventKind) -> bool {
+    concerns_people(kind)
+        || matches!(
+            kind,
+            EventKind::ConnectionUpdate
+                | EventKind::QrcodeUpdated
+                | EventKind::InstanceCreate
+                | EventKind::InstanceDelete
+                | EventKind::LogoutInstance
+        )
+}
+
+fn concerns_people(kind: EventKind) -> bool {
     matches!(
         kind,
-        EventKind::ConnectionUpdate
-            | EventKind::QrcodeUpdated
-            | EventKind::InstanceCreate
+        EventKind::ConversationEscalated
+            | EventKind::ConversationResolved
+            | EventKind::ConversationOwner
             | EventKind::InstanceDelete
-            | EventKind::LogoutInstance
     )
+}
+
+fn concerns_messages(kind: EventKind) -> bool {
+    concerns_people(kind)
+        || matches!(
+            kind,
+            EventKind::MessagesUpsert
+                | EventKind::SendMessage
+                | EventKind::MessagesUpdate
+                | EventKind::MessagesEdited
+                | EventKind::MessagesDelete
+                | EventKind::ChatsUpdate
+                | EventKind::ConnectionUpdate
+                | EventKind::WebhookUpdate
+        )
 }
 
 fn fragment(kind: &'static str, template: &impl Template) -> Option<Event> {

@@ -12,7 +12,8 @@ use axum::extract::State;
 use axum::response::Response;
 use flowcore_domain::clock::Millis;
 use flowcore_domain::instance::InstanceName;
-use flowcore_gateway::{MessageFilter, Page};
+use flowcore_domain::webhook::OffBecause;
+use flowcore_gateway::{MessageFilter, Page, WebhooksOf};
 use std::fmt::Write as _;
 
 const HOUR: i64 = 3_600_000;
@@ -38,6 +39,8 @@ struct OverviewPage {
     bars: Bars,
     total_in: i64,
     total_out: i64,
+    /// Webhooks that were switched off or paused because they failed.
+    failing: Vec<(String, &'static str)>,
 }
 
 /// An hour of messages.
@@ -77,9 +80,26 @@ pub(crate) async fn show(
         bars: bars(&hours),
         total_in: hours.iter().map(|hour| hour.came).sum(),
         total_out: hours.iter().map(|hour| hour.went).sum(),
+        failing: failing(&state, &viewer, &view.name).await?,
         hours,
         frame,
     }))
+}
+
+/// The addresses of webhooks that get nothing now, and why.
+async fn failing(
+    state: &AppState,
+    viewer: &Viewer,
+    name: &InstanceName,
+) -> Result<Vec<(String, &'static str)>, Problem> {
+    let webhooks = state.gateway.webhooks();
+    let all = webhooks.list(&viewer.caller, WebhooksOf::Instance(name)).await?;
+    let off = all.iter().filter_map(|one| {
+        let why = one.health.off_because.map(OffBecause::as_str);
+        let paused = one.health.paused_until.map(|_| "paused");
+        Some((one.url.clone(), why.or(paused)?))
+    });
+    Ok(off.collect())
 }
 
 async fn last(

@@ -25,6 +25,8 @@ pub(crate) struct Viewer {
     pub(crate) csrf: String,
     pub(crate) token: String,
     pub(crate) language: Language,
+    /// Customers who wait for a person, for the mark in the bar.
+    pub(crate) waiting: u64,
 }
 
 impl Viewer {
@@ -32,8 +34,10 @@ impl Viewer {
     pub(crate) async fn of(headers: &HeaderMap, state: &AppState) -> Result<Option<Self>, Problem> {
         let Some(token) = state.cookies.session_of(headers) else { return Ok(None) };
         let found = state.gateway.accounts().by_cookie(&token).await?;
+        let Some((caller, csrf)) = found else { return Ok(None) };
+        let waiting = state.gateway.customers_waiting(&caller).await?;
         let language = Language::of(headers);
-        Ok(found.map(|(caller, csrf)| Self { caller, csrf, token, language }))
+        Ok(Some(Self { caller, csrf, token, language, waiting }))
     }
 }
 
@@ -53,6 +57,16 @@ pub(crate) struct Submitted {
 }
 
 impl Submitted {
+    /// Fields that came with the session's token.
+    pub(super) fn of(viewer: Viewer, fields: Vec<(String, String)>) -> Result<Self, Problem> {
+        let submitted = Self { viewer, fields };
+        if same_token(submitted.typed("csrf"), &submitted.viewer.csrf) {
+            Ok(submitted)
+        } else {
+            Err(csrf_refused())
+        }
+    }
+
     /// What was typed into a field, without the spaces around it.
     pub(crate) fn text(&self, name: &str) -> &str {
         self.typed(name).trim()
@@ -88,15 +102,11 @@ impl FromRequest<AppState> for Submitted {
         let request = Request::from_parts(parts, body);
         let form = Form::<Vec<(String, String)>>::from_request(request, state).await;
         let Form(fields) = form.map_err(|_| unreadable().into_response())?;
-        let submitted = Self { viewer, fields };
-        if !same_token(submitted.typed("csrf"), &submitted.viewer.csrf) {
-            return Err(csrf_refused().into_response());
-        }
-        Ok(submitted)
+        Self::of(viewer, fields).map_err(Problem::into_response)
     }
 }
 
-fn unreadable() -> Problem {
+pub(super) fn unreadable() -> Problem {
     let status = StatusCode::BAD_REQUEST;
     let detail = "The form can't be read. Reload the page and try again.";
     Problem::new(status, "invalid_form", "The form can't be read", detail)

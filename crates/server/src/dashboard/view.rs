@@ -2,12 +2,14 @@
 
 use super::frame::Frame;
 use super::words::Language;
+use crate::app::AppState;
+use crate::problem::Problem;
 use crate::qr;
 use askama::Template;
 use flowcore_domain::clock::Millis;
 use flowcore_domain::instance::pairing::{CODES_PER_ROUND, FIRST_CODE, NEXT_CODE};
 use flowcore_domain::instance::{Reason, Status};
-use flowcore_gateway::InstanceView;
+use flowcore_gateway::{Glance, InstanceView};
 
 /// A point in time: exact for the script, readable without it.
 pub(super) struct Moment {
@@ -43,11 +45,25 @@ pub(super) struct Card {
     pub(super) profile: Option<String>,
     pub(super) last_connected: Option<Moment>,
     pub(super) primary: Primary,
+    /// Its assistant answers, calls are turned away, so many customers wait.
+    pub(super) assistant: bool,
+    pub(super) rejects_calls: bool,
+    pub(super) waiting: u64,
     pub(super) frame: Frame,
 }
 
+/// Instances as their cards show them.
+pub(super) async fn cards(
+    state: &AppState,
+    views: &[InstanceView],
+    frame: &Frame,
+) -> Result<Vec<Card>, Problem> {
+    let glances = state.gateway.glance(views).await?;
+    Ok(views.iter().map(|view| Card::new(view, glances.get(&view.id), frame)).collect())
+}
+
 impl Card {
-    pub(super) fn new(view: &InstanceView, frame: &Frame) -> Self {
+    fn new(view: &InstanceView, glance: Option<&Glance>, frame: &Frame) -> Self {
         let w = frame.w;
         Self {
             id: view.id.text(),
@@ -59,6 +75,9 @@ impl Card {
             profile: view.profile_name.as_deref().map(one_line),
             last_connected: view.last_connected.map(Moment::from),
             primary: primary(view),
+            assistant: glance.is_some_and(|glance| glance.assistant),
+            rejects_calls: glance.is_some_and(|glance| glance.rejects_calls),
+            waiting: glance.map_or(0, |glance| glance.waiting),
             frame: frame.clone(),
         }
     }
@@ -194,8 +213,14 @@ pub(super) struct InstancesPage {
     pub(super) connected: usize,
     pub(super) search: String,
     pub(super) status: &'static str,
+    pub(super) filter: String,
     pub(super) live_query: String,
-    pub(super) more: bool,
+    /// The name to go on after, and whether this is not the first page.
+    pub(super) next: Option<String>,
+    pub(super) later: bool,
+    /// Instances that there are, and may be.
+    pub(super) used: u64,
+    pub(super) limit: Option<u64>,
     pub(super) frame: Frame,
 }
 
@@ -209,6 +234,12 @@ pub(super) struct CardsFragment {
 #[template(path = "parts/card.html")]
 pub(super) struct CardFragment {
     pub(super) card: Card,
+}
+
+#[derive(Template)]
+#[template(path = "parts/waiting.html")]
+pub(super) struct WaitingFragment {
+    pub(super) frame: Frame,
 }
 
 #[derive(Template)]

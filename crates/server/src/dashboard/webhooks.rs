@@ -1,5 +1,6 @@
 //! `/i/{name}/webhooks`: where an instance's events go, and what became of them.
 
+use super::attached::Attached;
 use super::frame::{Did, Frame, done};
 use super::session::{Submitted, Viewer};
 use super::view::Moment;
@@ -20,6 +21,7 @@ use flowcore_gateway::{
     Delivery, DeliveryFilter, DeliveryState, NewWebhook, ServiceError, Trial, WebhookPatch,
     WebhooksOf,
 };
+use std::time::Instant;
 
 /// Most deliveries on the page.
 const MOST: usize = 50;
@@ -44,6 +46,15 @@ struct Shown {
     /// A secret that is shown this once.
     secret: Option<String>,
     trial: Option<Tried>,
+    voice: Option<Heard>,
+}
+
+/// A recording that was written down.
+struct Heard {
+    text: String,
+    language: String,
+    lasts_ms: Option<u64>,
+    took_ms: u128,
 }
 
 struct Tried {
@@ -213,6 +224,39 @@ pub(crate) async fn create(
             }
             Shown { wrong: Some(problem.detail), url, ..Shown::default() }
         }
+    };
+    told(&state, viewer, &name, said).await
+}
+
+/// `POST /i/{name}/webhooks/voice`: what would be written down of a voice note.
+pub(crate) async fn test_voice(
+    State(state): State<AppState>,
+    Named(name): Named<String>,
+    Attached { submitted, file, room }: Attached,
+) -> Result<Response, Problem> {
+    let name = instance_name(&name)?;
+    let viewer = &submitted.viewer;
+    let Some(file) = file else {
+        let wrong = Some(viewer.language.say("Choose a recording.").to_owned());
+        return told(&state, viewer, &name, Shown { wrong, ..Shown::default() }).await;
+    };
+    let began = Instant::now();
+    let audio = (file.bytes, file.mimetype.as_deref());
+    let heard = state.gateway.assistant().transcribe_upload(&viewer.caller, &name, audio).await;
+    drop(room);
+    let said = match heard {
+        Ok(transcript) => {
+            let voice = Some(Heard {
+                text: transcript.text,
+                language: transcript.language.unwrap_or_default(),
+                lasts_ms: transcript.duration_ms,
+                took_ms: began.elapsed().as_millis(),
+            });
+            Shown { voice, ..Shown::default() }
+        }
+        Err(error @ ServiceError::InstanceNotFound) => return Err(error.into()),
+        // That the transcriber fails is an outcome of the test.
+        Err(error) => Shown { wrong: Some(Problem::from(error).detail), ..Shown::default() },
     };
     told(&state, viewer, &name, said).await
 }

@@ -148,6 +148,13 @@ async fn no_page_has_inline_script_or_style() {
         "/i/shop/link",
         "/i/shop/logout",
         "/i/shop/delete",
+        "/i/shop/ai",
+        "/i/shop/ai/test",
+        "/i/shop/support",
+        "/i/shop/webhooks",
+        "/documents",
+        "/escalations",
+        "/conversations",
         "/nowhere",
     ];
     for path in paths {

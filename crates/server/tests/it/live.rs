@@ -12,7 +12,13 @@ struct Stream {
 
 impl Stream {
     async fn open(server: &TestServer, cookie: &str) -> Self {
-        let request = server.plain(Method::GET, "/dashboard/live").header("cookie", cookie);
+        Self::of(server, cookie, "").await
+    }
+
+    /// The stream of a page that is about something else than the cards.
+    async fn of(server: &TestServer, cookie: &str, query: &str) -> Self {
+        let path = format!("/dashboard/live{query}");
+        let request = server.plain(Method::GET, &path).header("cookie", cookie);
         let response = request.send().await.expect("an answer");
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(header(&response, "content-type"), Some("text/event-stream"));
@@ -95,4 +101,36 @@ async fn a_stopping_server_ends_its_streams() {
     stream.until("sync", "").await;
     server.stop().await;
     assert!(stream.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_page_about_messages_is_told_of_news_and_every_page_of_who_waits() {
+    let server = TestServer::start().await;
+    let cookie = server.sign_in().await;
+    let shop = server.linked("shop").await;
+    server.connect("other").await;
+    let ana = server.contact("Ana").await;
+    let support = serde_json::json!({ "isActive": true });
+    server.put("/api/instances/shop/support", support).await;
+    let keyword = serde_json::json!({ "keyword": "human" });
+    server.post("/api/instances/shop/support/keywords", keyword).await;
+    let mut still = Stream::of(&server, &cookie, "?of=-").await;
+    assert!(still.until("waiting", "").await.contains(">0<"));
+    let mut page = Stream::of(&server, &cookie, "?of=shop").await;
+    page.until("news", "").await;
+    let mut elsewhere = Stream::of(&server, &cookie, "?of=other").await;
+    elsewhere.until("news", "").await;
+    let write = serde_json::json!({ "to": shop, "text": "A human, please" });
+    server.phones(&format!("/admin/contacts/{ana}/messages"), write).await;
+    page.until("news", "").await;
+    assert!(still.until("waiting", ">1<").await.contains("unread"));
+    // What is told elsewhere is who waits, and nothing of this instance's messages.
+    loop {
+        let (kind, data) = elsewhere.next().await.expect("the stream goes on");
+        assert_eq!(kind, "waiting", "{data}");
+        if data.contains(">1<") {
+            break;
+        }
+    }
+    server.stop().await;
 }

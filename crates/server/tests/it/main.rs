@@ -8,6 +8,7 @@ mod assistant;
 mod auth;
 mod browser;
 mod dashboard;
+mod desk;
 mod documents;
 mod errors;
 mod events;

@@ -12,27 +12,27 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// A browser that is signed in.
-struct Browser<'a> {
-    server: &'a TestServer,
-    cookie: String,
-    csrf: String,
+pub(crate) struct Browser<'a> {
+    pub(crate) server: &'a TestServer,
+    pub(crate) cookie: String,
+    pub(crate) csrf: String,
 }
 
 impl<'a> Browser<'a> {
-    async fn of_admin(server: &'a TestServer) -> Self {
+    pub(crate) async fn of_admin(server: &'a TestServer) -> Self {
         let cookie = server.sign_in().await;
         let csrf = server.csrf(&cookie).await;
         Self { server, cookie, csrf }
     }
 
-    async fn look(&self, path: &str) -> String {
+    pub(crate) async fn look(&self, path: &str) -> String {
         let page = self.server.page(path, &self.cookie).send().await.expect("an answer");
         assert_eq!(page.status(), StatusCode::OK, "{path}");
         body(page).await
     }
 
     /// Sends a form; the page that comes, or where it leads.
-    async fn send(&self, path: &str, fields: &str) -> (StatusCode, String) {
+    pub(crate) async fn send(&self, path: &str, fields: &str) -> (StatusCode, String) {
         let fields = format!("csrf={}&{fields}", self.csrf);
         let response = self.server.submit(path, &self.cookie, &fields).await;
         let status = response.status();
@@ -45,7 +45,7 @@ impl<'a> Browser<'a> {
 }
 
 /// What stands behind a mark on a page, up to the next tag.
-fn behind(page: &str, mark: &str) -> String {
+pub(crate) fn behind(page: &str, mark: &str) -> String {
     let (_, rest) = page.split_once(mark).unwrap_or_else(|| panic!("no {mark} in {page}"));
     rest.split('<').next().expect("a text").to_owned()
 }

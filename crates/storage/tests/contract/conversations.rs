@@ -114,6 +114,14 @@ pub(crate) async fn an_owner_changes_once_and_all_that_it_causes_is_stored_with_
     let late = Moving { expected: Some(0), ..moving(one.id, Step::Release) };
     let late = harness.store.move_conversation(late).await.expect("no error");
     assert!(matches!(late, Moved::Refused(now) if now.version == 1));
+    let elsewhere = harness.instance("elsewhere").await;
+    let waiting = |only: &[InstanceId]| harness.store.customers_waiting(None, Some(only.to_vec()));
+    assert_eq!(waiting(&[id]).await.expect("read"), 1);
+    assert_eq!(waiting(&[elsewhere]).await.expect("read"), 0);
+    assert_eq!(harness.store.customers_waiting(None, None).await.expect("read"), 1);
+    let glance = harness.store.glance(&[id, elsewhere]).await.expect("read");
+    let at = |id| glance.iter().find(|one| one.instance == id).expect("there").waiting;
+    assert_eq!((at(id), at(elsewhere)), (1, 0));
     let counts = harness.counts().await;
     assert_eq!(counts["jobs"], 1);
     assert_eq!(counts["whatsapp_conversation_messages"], 1);
