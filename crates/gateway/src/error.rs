@@ -10,6 +10,7 @@ use flowcore_domain::jid::NumberError;
 use flowcore_domain::quota::OverQuota;
 use flowcore_domain::webhook::HeaderError;
 use flowcore_storage::{OpenError, StorageError};
+use std::path::PathBuf;
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
@@ -194,4 +195,12 @@ pub enum StartError {
     /// The client for outgoing requests can't be made.
     #[error("the HTTP client can't be made: {0}")]
     Http(String),
+    /// The operator's own model for vectors can't be loaded.
+    #[error("the embedder in {} can't be used: {why}", folder.display())]
+    Embedder {
+        /// Where it was looked for.
+        folder: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
 }

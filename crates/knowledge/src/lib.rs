@@ -4,7 +4,7 @@
 //! tables) of a file's bytes; [`passages`] cuts blocks into pieces of at most
 //! [`passages::LONGEST`] characters that say where they stand; [`index`] ranks pieces for a [`query`],
 //! without a model, in any language, and [`vectors`] and [`fusion`] add an embedder's opinion when
-//! there is one.
+//! there is one; [`local`] is an embedder.
 //!
 //! It promises: no I/O, no clock, no tenant. It does not promise that [`extract`] survives every
 //! file: the parsers of PDF and workbooks can run out of memory or panic on hostile bytes, so whoever serves
@@ -14,6 +14,7 @@ pub mod extract;
 pub mod fusion;
 pub mod index;
 pub mod language;
+pub mod local;
 pub mod passages;
 pub mod query;
 pub mod vectors;

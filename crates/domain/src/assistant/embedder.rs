@@ -15,10 +15,12 @@ pub enum EmbedderKind {
     OpenAi,
     /// Ollama.
     Ollama,
+    /// A model of static vectors in a folder of the operator's: nobody else can name one.
+    Local,
 }
 
 impl EmbedderKind {
-    const ALL: [Self; 4] = [Self::Default, Self::None, Self::OpenAi, Self::Ollama];
+    const ALL: [Self; 5] = [Self::Default, Self::None, Self::OpenAi, Self::Ollama, Self::Local];
 
     /// The word of the API and the database.
     #[must_use]
@@ -28,6 +30,7 @@ impl EmbedderKind {
             Self::None => "none",
             Self::OpenAi => "openai",
             Self::Ollama => "ollama",
+            Self::Local => "local",
         }
     }
 
@@ -87,6 +90,7 @@ impl EmbedderConfig {
     /// [`ConfigFault`] names the first field that does not fit.
     pub fn ordered(order: &EmbedderOrder) -> Result<Self, ConfigFault> {
         let provider = EmbedderKind::parse(order.provider.trim())
+            .filter(|kind| *kind != EmbedderKind::Local)
             .ok_or_else(|| fault("provider", "provider is one of default, none, openai, ollama"))?;
         let (base_url, model) = (trimmed(order.base_url.clone()), trimmed(order.model.clone()));
         check_key(order.api_key.as_ref())?;
@@ -104,6 +108,12 @@ impl EmbedderConfig {
         Ok(Self { provider, base_url, model })
     }
 
+    /// The model in a folder of the operator's.
+    #[must_use]
+    pub fn local(folder: String) -> Self {
+        Self { provider: EmbedderKind::Local, base_url: None, model: Some(folder) }
+    }
+
     /// Where it answers, with a slash at the end.
     #[must_use]
     pub fn url(&self) -> String {
@@ -116,6 +126,9 @@ impl EmbedderConfig {
     pub fn fingerprint(&self) -> String {
         match self.provider {
             EmbedderKind::Default | EmbedderKind::None => String::new(),
+            EmbedderKind::Local => {
+                format!("local {}", self.model.as_deref().unwrap_or_default())
+            }
             kind => {
                 let model = self.model.as_deref().unwrap_or_default();
                 format!("{} {} {model}", kind.as_str(), self.url())
@@ -137,6 +150,7 @@ mod tests {
     fn what_does_not_fit_is_named() {
         for (order, field) in [
             (json!({ "provider": "nobody" }), "provider"),
+            (json!({ "provider": "local", "model": "/etc" }), "provider"),
             (json!({ "provider": "none", "model": "m" }), "provider"),
             (json!({ "provider": "default", "apiKey": "k" }), "provider"),
             (json!({ "provider": "openai" }), "model"),

@@ -11,10 +11,12 @@ use flowcore_domain::assistant::ProviderKey;
 use flowcore_domain::assistant::embedder::{EmbedderConfig, EmbedderKind, EmbedderOrder};
 use flowcore_domain::clock::Millis;
 use flowcore_domain::id::UserId;
+use flowcore_knowledge::local::StaticModel;
 use flowcore_knowledge::query::{Line, Speaker};
 use flowcore_storage::{EmbeddingProgress, StorageError};
 use lru::LruCache;
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -60,6 +62,7 @@ pub(super) struct Embedders {
     shared: Arc<Shared>,
     clients: Clients,
     default: Option<DefaultEmbedder>,
+    local: Option<Arc<StaticModel>>,
     troubles: Mutex<LruCache<UserId, (ModelError, Instant)>>,
     /// There may be passages without vectors.
     pub(super) wanted: Notify,
@@ -72,8 +75,9 @@ impl Embedders {
         allow: AllowPrivate,
     ) -> Result<Self, StartError> {
         let clients = Clients::new(allow).map_err(|error| StartError::Http(error.to_string()))?;
+        let local = default.as_ref().map(|default| local(&default.config)).transpose()?.flatten();
         let troubles = Mutex::new(LruCache::new(AT_HAND));
-        Ok(Self { shared, clients, default, troubles, wanted: Notify::new() })
+        Ok(Self { shared, clients, default, local, troubles, wanted: Notify::new() })
     }
 
     /// What accounts have that chose nothing.
@@ -104,12 +108,28 @@ impl Embedders {
         embedder: &Embedder,
         texts: &[String],
     ) -> Result<Vec<Vec<f32>>, ModelError> {
-        let vectors = self.clients.embed(embedder, texts).await;
+        let vectors = match &self.local {
+            Some(model) if embedder.config.provider == EmbedderKind::Local => {
+                self.compute(Arc::clone(model), texts.to_vec()).await
+            }
+            _ => self.clients.embed(embedder, texts).await,
+        };
         match &vectors {
             Ok(_) => drop(self.troubles().pop(&user)),
             Err(error) => self.note(user, error.clone()),
         }
         vectors
+    }
+
+    /// By the model that is in memory, off the threads that serve.
+    async fn compute(
+        &self,
+        model: Arc<StaticModel>,
+        texts: Vec<String>,
+    ) -> Result<Vec<Vec<f32>>, ModelError> {
+        let work = move || texts.iter().map(|text| model.embed(text)).collect();
+        let done = self.shared.lifecycle.tracker().spawn_blocking(work).await;
+        done.map_err(|_| ModelError::Down)
     }
 
     /// The vector of a question, with what the customer said before it; `None` when there is none in time.
@@ -211,6 +231,21 @@ impl Documents {
         self.embedders.wanted.notify_one();
         self.embedder(caller).await
     }
+}
+
+/// The operator's own model, where that is what gives vectors.
+fn local(config: &EmbedderConfig) -> Result<Option<Arc<StaticModel>>, StartError> {
+    if config.provider != EmbedderKind::Local {
+        return Ok(None);
+    }
+    let folder = Path::new(config.model.as_deref().unwrap_or_default());
+    let unusable = |why: &dyn std::fmt::Display| StartError::Embedder {
+        folder: folder.to_owned(),
+        why: why.to_string(),
+    };
+    let file = |name| std::fs::read(folder.join(name)).map_err(|error| unusable(&error));
+    let model = StaticModel::read(&file("tokenizer.json")?, &file("model.safetensors")?);
+    Ok(Some(Arc::new(model.map_err(|error| unusable(&error))?)))
 }
 
 /// The end of a text: it is nearest to what is asked.

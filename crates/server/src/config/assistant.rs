@@ -34,7 +34,7 @@ pub struct AssistantFlags {
     /// The model that transcribes [default: whisper-1]
     #[arg(long, env = "FLOWCORE_AI_TRANSCRIPTION_MODEL", global = true)]
     pub ai_transcription_model: Option<String>,
-    /// Who gives passages their vectors, openai (or who speaks as it does) or ollama [default: openai]
+    /// Who gives passages their vectors, openai (or who speaks as it does), ollama or local [default: openai]
     #[arg(long, env = "FLOWCORE_AI_EMBEDDING_PROVIDER", global = true)]
     pub ai_embedding_provider: Option<String>,
     /// Where that is, when not at its usual address
@@ -43,7 +43,7 @@ pub struct AssistantFlags {
     /// Its key
     #[arg(long, env = "FLOWCORE_AI_EMBEDDING_API_KEY", global = true, hide_env_values = true)]
     pub ai_embedding_api_key: Option<String>,
-    /// Its model; without one documents are found by words alone
+    /// Its model, or the folder of a local one; without it documents are found by words alone
     #[arg(long, env = "FLOWCORE_AI_EMBEDDING_MODEL", global = true)]
     pub ai_embedding_model: Option<String>,
 }
@@ -110,6 +110,10 @@ fn embedder(
             Some(_) => Err(wrong("FLOWCORE_AI_EMBEDDING_MODEL names the embedder's model")),
             None => Ok(None),
         };
+    }
+    if let (Some("local"), Some(folder)) = (provider.as_deref(), &model) {
+        let config = EmbedderConfig::local(folder.clone());
+        return Ok(Some(DefaultEmbedder { config, key: None }));
     }
     let key = api_key.map(ProviderKey::new);
     let provider = provider.unwrap_or_else(|| EmbedderKind::OpenAi.as_str().to_owned());

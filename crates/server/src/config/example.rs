@@ -161,7 +161,8 @@ const SETTINGS: [Setting; 35] = [
     Setting {
         name: "ai_embedding_provider",
         example: "\"openai\"",
-        about: "Who gives passages their vectors: openai (or who speaks as it does) or ollama.",
+        about: "Who gives passages their vectors: openai (or who speaks as it does), ollama, or local,\n\
+                a model of static vectors on this machine (docs/assistant.md).",
     },
     Setting {
         name: "ai_embedding_url",
@@ -172,8 +173,8 @@ const SETTINGS: [Setting; 35] = [
     Setting {
         name: "ai_embedding_model",
         example: "\"\"",
-        about: "Its model, as bge-m3. Without one documents are found by words alone; another\n\
-                one means all vectors anew.",
+        about: "Its model, as bge-m3, or the folder of a local one. Without it documents are found\n\
+                by words alone; another one means all vectors anew.",
     },
     Setting {
         name: "log",

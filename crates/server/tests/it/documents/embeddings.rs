@@ -4,6 +4,7 @@ use super::HOURS;
 use crate::harness::{DEADLINE, TestServer, answer, text};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 const EMBEDDER: &str = "/api/documents/embedder";
@@ -148,6 +149,46 @@ async fn embedders_are_the_accounts_own_and_stay_away_from_private_addresses() {
     assert_eq!(set["hasApiKey"], true);
     assert!(!set.to_string().contains("very-secret"));
     assert_eq!(server.get(EMBEDDER).await.1["provider"], "default", "the admin's is another");
+    server.stop().await;
+}
+
+/// A model that knows two words of the same meaning and one of another.
+fn tiny_model(folder: &Path) {
+    let vocabulary = json!({ "[UNK]": 0, "refund": 1, "erstattung": 2, "sunday": 3 });
+    let model = json!({ "type": "WordPiece", "unk_token": "[UNK]", "vocab": vocabulary });
+    let tokenizer = json!({ "normalizer": { "lowercase": true }, "model": model });
+    let rows: [[f32; 2]; 4] = [[0.0, 0.0], [1.0, 0.1], [0.9, 0.0], [0.0, 1.0]];
+    let data: Vec<u8> = rows.iter().flatten().flat_map(|value| value.to_le_bytes()).collect();
+    let tensor = json!({ "dtype": "F32", "shape": [4, 2], "data_offsets": [0, data.len()] });
+    let header = json!({ "embeddings": tensor }).to_string();
+    let weights = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &data].concat();
+    std::fs::write(folder.join("tokenizer.json"), tokenizer.to_string()).expect("written");
+    std::fs::write(folder.join("model.safetensors"), weights).expect("written");
+}
+
+#[tokio::test]
+async fn a_model_in_a_folder_of_the_operator_gives_vectors_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    tiny_model(folder.path());
+    let path = folder.path().to_str().expect("a path").to_owned();
+    let server = TestServer::start_with(|config| {
+        let config_of = flowcore_server::EmbedderConfig::local(path);
+        let embedder = flowcore_server::DefaultEmbedder { config: config_of, key: None };
+        config.models.embedder = Some(embedder);
+    })
+    .await;
+    for (name, bytes) in [("hours.md", HOURS), ("refunds.md", REFUNDS)] {
+        let id = server.document(name, bytes).await;
+        server.until_read(&id).await;
+    }
+    server.until_embedded().await;
+    assert_eq!(server.names(ABROAD).await[0], "refunds.md");
+    let order = json!({ "provider": "local", "model": "/etc" });
+    let (status, refused) = server.put(EMBEDDER, order).await;
+    assert_eq!(
+        (status, &refused["errors"][0]["field"]),
+        (StatusCode::UNPROCESSABLE_ENTITY, &json!("provider"))
+    );
     server.stop().await;
 }
 
