@@ -29,6 +29,9 @@ const ROUND: Duration = Duration::from_secs(60);
 const PAUSE: Backoff =
     Backoff { first: Duration::from_secs(1), cap: Duration::from_secs(300), jitter_percent: 20 };
 
+/// Whoever wants more is asked again all the same.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+
 /// Who rests until when, after how many failures.
 type Resting = HashMap<UserId, (u32, Instant)>;
 
@@ -70,14 +73,24 @@ async fn round(shared: &Shared, embedders: &Embedders, resting: &mut Resting) ->
         if let Err(error) = result {
             let failures = resting.get(&user).map_or(1, |(failures, _)| failures + 1);
             tracing::warn!(%error, %user, failures, "passages wait for their vectors");
-            let until = Instant::now() + PAUSE.delay(failures, rand::random());
-            resting.insert(user, (failures, until));
+            let pause = PAUSE.delay(failures, rand::random()).max(wanted_pause(&error));
+            resting.insert(user, (failures, Instant::now() + pause));
         } else {
             resting.remove(&user);
             next = Instant::now();
         }
     }
     resting.values().map(|(_, until)| *until).fold(next, Instant::min)
+}
+
+/// How long an embedder that is asked too much wants to be left alone.
+fn wanted_pause(error: &ServiceError) -> Duration {
+    match error {
+        ServiceError::Model(ModelError::Busy { retry_after: Some(wanted) }) => {
+            LONGEST_PAUSE.min(*wanted)
+        }
+        _ => Duration::ZERO,
+    }
 }
 
 /// Gives some passages of an account their vectors.

@@ -90,15 +90,18 @@ async fn another_embedder_means_all_vectors_anew_also_after_a_restart() {
     server.until_read(&id).await;
     server.embed_with(server.double("openai", "first")).await;
     server.until_embedded().await;
-    let fails = json!({ "status": 503 });
-    server.script("embeddings", Value::Array(vec![fails; 4])).await;
+    let busy = json!({ "status": 429, "retryAfter": 3 });
+    server.script("embeddings", Value::Array(vec![busy; 2])).await;
     let order = server.double("openai", "second");
     let changed = server.embed_with(order.clone()).await;
     assert_eq!((&changed["embedded"], &changed["passages"]), (&json!(0), &json!(1)));
     let failing = server.until_embedder(|it| !it["problem"].is_null()).await;
-    assert_eq!(failing["problem"]["code"], "provider_down");
+    assert_eq!(failing["problem"]["code"], "provider_busy");
+    // The next start does not know that it was asked to wait: it asks, is refused once more, and then waits.
+    let refused = Instant::now();
     let server = server.restarted().await;
     let done = server.until_embedded().await;
+    assert!(refused.elapsed() >= Duration::from_secs(3), "Retry-After is honoured");
     assert_eq!((&done["model"], &done["problem"]), (&json!("second"), &Value::Null));
     let asked = server.asked("embeddings").await;
     assert_eq!(asked.last().expect("one")["model"], "second");
