@@ -7,6 +7,7 @@
 //! chains of their own, so that a takeover waits for nothing that is made of a customer's message.
 
 use crate::assistant::Assistant;
+use crate::assistant::addressed::is_addressed;
 use crate::jobs::{Failure, Work};
 use crate::support::escalations::{self, Trigger};
 use crate::support::moves::{self, Move};
@@ -204,7 +205,7 @@ impl Turns {
         config: Option<&SupportConfig>,
     ) -> Result<(), Failure> {
         let (is_new, text) = self.note(heard).await?;
-        if let Some(config) = config.filter(|_| !heard.message.chat.is_group()) {
+        if let Some(config) = config.filter(|_| is_addressed(&heard.instance, &heard.message)) {
             self.support_hears(heard, config, (is_new, &text)).await?;
         }
         self.assistant.heard(&heard.instance, &heard.conversation, &heard.message).await?;

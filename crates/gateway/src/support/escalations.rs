@@ -9,11 +9,12 @@ use super::errands::Errand;
 use super::moves::{self, Move};
 use crate::accounts::Caller;
 use crate::error::ServiceError;
-use crate::{Shared, fresh_id};
+use crate::{Shared, fresh_id, turns};
 use flowcore_domain::clock::Millis;
 use flowcore_domain::conversation::{Role, Step};
 use flowcore_domain::id::{ConversationId, EscalationId};
 use flowcore_domain::instance::{Instance, InstanceName};
+use flowcore_domain::jid::Jid;
 use flowcore_domain::support::template::{Values, fill};
 use flowcore_domain::support::{Answered, Reason, SupportConfig, after_answers, summary};
 use flowcore_storage::{
@@ -77,7 +78,8 @@ pub(crate) async fn escalate(
     let config = store.support_config(instance.id).await?.unwrap_or_default();
     let said = store.said(conversation.id, None, LOOK_BACK).await?;
     let id: EscalationId = fresh_id();
-    let told = Telling { config: &config, conversation, said: &said, now: shared.now() };
+    let who = customer(shared, conversation, &said).await?;
+    let told = Telling { config: &config, conversation, who, said: &said, now: shared.now() };
     let jobs = told.errands(id, &trigger).into_iter().map(|one| one.job(instance.id, told.now));
     let change = Move {
         escalation: Some(NewEscalation {
@@ -97,6 +99,26 @@ pub(crate) async fn escalate(
         store.alert_escalation(id, "there is no support phone to be told".to_owned()).await?;
     }
     Ok(true)
+}
+
+/// Name and number of who needs the person: of a group, whoever spoke last.
+async fn customer(
+    shared: &Shared,
+    conversation: &Conversation,
+    said: &[Said],
+) -> Result<(String, String), StorageError> {
+    let (mut name, mut phone) =
+        (conversation.name.clone(), conversation.phone().map(str::to_owned));
+    let last = said.iter().find(|one| one.role == Role::User).and_then(|one| one.message);
+    if let Some(row) = last.filter(|_| conversation.chat.is_group())
+        && let Some(message) = shared.store.message_by_row(row).await?
+    {
+        let mut addresses = std::iter::once(&message.sender).chain(&message.sender_alt);
+        phone = addresses.find_map(Jid::phone).map(str::to_owned);
+        name = message.push_name;
+    }
+    let phone = phone.unwrap_or_default();
+    Ok((name.unwrap_or_else(|| phone.clone()), phone))
 }
 
 /// Hands a customer over when the assistant's last answers say that they need a person. Who took the
@@ -145,7 +167,7 @@ async fn is_hearing(
     conversation: &Conversation,
 ) -> Result<bool, StorageError> {
     let attention = shared.attentions.of(&shared.store, instance.id).await?;
-    Ok(attention.support && !conversation.chat.is_group())
+    Ok(attention.support && turns::is_heard(attention, &conversation.chat))
 }
 
 async fn by_assistant(
@@ -165,6 +187,8 @@ async fn by_assistant(
 struct Telling<'a> {
     config: &'a SupportConfig,
     conversation: &'a Conversation,
+    /// The customer's name and number.
+    who: (String, String),
     /// The latest first.
     said: &'a [Said],
     now: Millis,
@@ -178,17 +202,18 @@ impl Telling<'_> {
     /// The support phones but the customer's own.
     fn phones(&self) -> impl Iterator<Item = &str> {
         let others = self.config.phones.iter().map(|phone| phone.number.as_str());
-        others.filter(|phone| !super::relay::has_number(&self.conversation.addresses, phone))
+        let own = &self.conversation.addresses;
+        others.filter(|phone| *phone != self.who.1 && !super::relay::has_number(own, phone))
     }
 
     fn errands(&self, id: EscalationId, trigger: &Trigger) -> Vec<Errand> {
         let last = self.said.iter().find(|one| one.role == Role::User);
-        let phone = self.conversation.phone().unwrap_or_default();
+        let (name, phone) = (self.who.0.as_str(), self.who.1.as_str());
         let link = if phone.is_empty() { String::new() } else { format!("https://wa.me/{phone}") };
         let (summary, reason) =
             (self.summary(), trigger.reason.sentence(trigger.keyword.as_deref()));
         let values = Values {
-            customer_name: self.conversation.name.as_deref().unwrap_or(phone),
+            customer_name: name,
             customer_phone: phone,
             last_message: last.map_or("", |one| one.content.as_str()),
             summary: &summary,

@@ -144,7 +144,9 @@ pub(crate) async fn to_support(
     let has = said.iter().find(|one| one.metadata["by"] == "support");
     let has = has.and_then(|one| one.metadata["phone"].as_str());
     let number = about.phone().unwrap_or_default();
-    let name = about.name.as_deref().unwrap_or(number);
+    // In a group it is whoever speaks.
+    let name = message.push_name.as_deref().filter(|_| about.chat.is_group());
+    let name = name.or(about.name.as_deref()).unwrap_or(number);
     let text = format!("{name}: {}", message.text.as_deref().unwrap_or_default());
     let mut errands = Vec::new();
     for phone in config.phones.iter().map(|phone| phone.number.as_str()) {

@@ -37,6 +37,9 @@ pub(crate) enum Doing {
         chat: String,
         on: bool,
     },
+    DeleteChat {
+        chat: String,
+    },
     PushName(String),
 }
 
@@ -121,6 +124,11 @@ impl Doing {
                 let label_association_action = MessageField::some(labelled);
                 let value = SyncActionValue { label_association_action, ..none };
                 entry("regular", 3, json!(["label_jid", id, chat(&with)]), value)
+            }
+            Self::DeleteChat { chat: with } => {
+                let delete = MessageField::some(value::DeleteChatAction::default());
+                let value = SyncActionValue { delete_chat_action: delete, ..none };
+                entry("regular_high", 6, json!(["deleteChat", chat(&with), "1"]), value)
             }
             Self::PushName(name) => {
                 let name = value::PushNameSetting { name: Some(name) };

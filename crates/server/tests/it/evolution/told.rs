@@ -2,10 +2,11 @@
 //! route or the deed that caused it.
 
 use super::{ask, create, delete, get, inbox, phone_shows, post, settled};
-use crate::harness::{ADMIN_KEY, TestServer, text};
+use crate::harness::{ADMIN_KEY, DEADLINE, TestServer, text};
 use crate::webhooks::Receiver;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
 /// The instance under test with the app that listens to it.
 struct Told {
@@ -69,6 +70,21 @@ impl Told {
         self.server.scan(&text(&shown["code"])).await
     }
 
+    /// What falls into the first sync of a fresh link is no news: the owner does it again then.
+    async fn by_the_owner(&mut self, phone: &str, event: &str, deed: Value) {
+        let state = format!("/admin/mock-phone/{phone}/app-state");
+        let began = Instant::now();
+        loop {
+            self.phones(&state, deed.clone()).await;
+            let heard =
+                tokio::time::timeout(Duration::from_secs(1), self.by("the owner", event, any));
+            if heard.await.is_ok() {
+                return;
+            }
+            assert!(began.elapsed() < DEADLINE, "{event} is no news");
+        }
+    }
+
     async fn finish(self, snapshot: &str) {
         insta::assert_json_snapshot!(snapshot, self.seen);
         self.receiver.stop().await;
@@ -97,6 +113,42 @@ async fn by_the_life_of_an_instance() {
     let (_, again) = get(&told.server, "/instance/connect/shop").await;
     assert_eq!(again["pairingCode"], shown["pairingCode"], "it is on show until the next");
     told.finish("told_of_the_instance").await;
+}
+
+/// What the owner does on the phone with chats and labels, which no route does.
+#[tokio::test]
+async fn by_what_the_owner_does_on_the_phone() {
+    let mut told = begin().await;
+    let phone = link(&mut told).await;
+    told.seen.clear();
+    let ana = told.server.contact("Ana").await;
+    let write = format!("/admin/contacts/{ana}/messages");
+    told.phones(&write, json!({ "to": phone, "text": "Hello" })).await;
+    for (event, deed) in [
+        ("labels.edit", json!({ "label": { "id": "7", "name": "VIP", "color": 5 } })),
+        ("labels.association", json!({ "labelChat": { "id": "7", "chat": ana, "on": true } })),
+        ("chats.update", json!({ "archive": { "chat": ana, "on": true } })),
+        ("chats.delete", json!({ "deleteChat": { "chat": ana } })),
+    ] {
+        told.by_the_owner(&phone, event, deed).await;
+    }
+    told.finish("told_of_the_phone").await;
+}
+
+/// A webhook of all instances hears of the first and the last moment of one.
+#[tokio::test]
+async fn by_the_beginning_and_the_end_of_an_instance() {
+    let server = TestServer::start().await;
+    let receiver = Receiver::start().await;
+    let (status, _) = post(&server, "/api/webhooks", json!({ "url": receiver.url() })).await;
+    assert_eq!(status, StatusCode::CREATED);
+    let mut told = Told { server, receiver, seen: Vec::new() };
+    create(&told.server, "shop").await;
+    told.by("instance/create", "instance.create", any).await;
+    let (status, _) = delete(&told.server, "/instance/delete/shop").await;
+    assert_eq!(status, StatusCode::OK);
+    told.by("instance/delete", "instance.delete", any).await;
+    told.finish("told_of_beginning_and_end").await;
 }
 
 #[tokio::test]

@@ -104,3 +104,27 @@ async fn the_assistant_knows_what_the_person_said_when_it_gets_the_customer_back
     assert_eq!(text(&one["status"]), "active");
     server.stop().await;
 }
+
+#[tokio::test]
+async fn who_speaks_to_the_number_in_a_group_gets_a_person() {
+    let server = TestServer::start().await;
+    let shop = server.linked("shop").await;
+    let (ana, tom) = (server.contact("Ana").await, server.contact("Tom").await);
+    set_up(&server, &[&tom]).await;
+    hire(&server, json!({ "groups": true })).await;
+    let new = json!({ "subject": "Neighbours", "participants": [shop] });
+    let group = server.phones(&format!("/admin/contacts/{ana}/groups"), new).await;
+    let group = text(&group["jid"]);
+    writes(&server, &ana, json!({ "to": group, "text": "is there a human in this street?" })).await;
+    let asks = format!("@{shop} I want a human");
+    writes(&server, &ana, json!({ "to": group, "text": asks })).await;
+    let notice = got(&server, &tom, &format!("https://wa.me/{ana}")).await;
+    assert!(text(&notice["text"]).starts_with("Ana: said"), "{notice}");
+    got(&server, &ana, "One moment, Ana.").await;
+    let reply = json!({ "to": shop, "text": "I am on my way", "quote": notice["id"] });
+    writes(&server, &tom, reply).await;
+    let said = got(&server, &ana, "I am on my way").await;
+    assert!(group.starts_with(&text(&said["chat"])), "{said}");
+    assert_eq!(count(&server, &tom, "wa.me").await, 1, "who talks to others calls nobody");
+    server.stop().await;
+}
