@@ -76,6 +76,7 @@ export async function linkedClient(base) {
     })
   }
 
+  let reopened
   await new Promise((resolve, reject) => {
     function connect() {
       client.socket = makeWASocket({ waWebSocketUrl: socketUrl.href, agent, auth, logger })
@@ -89,8 +90,12 @@ export async function linkedClient(base) {
         const scanned = await admin('POST', '/admin/mock-phone/scan-qr', qr)
         client.phone = scanned.phone
       }
-      if (connection === 'open') resolve()
+      if (connection === 'open') {
+        resolve()
+        reopened?.()
+      }
       if (connection === 'close') {
+        if (reopened) return connect()
         const status = lastDisconnect?.error?.output?.statusCode
         if (status !== RESTART_REQUIRED) throw new Error(`closed with ${status}: ${lastDisconnect?.error}`)
         connect()
@@ -99,5 +104,14 @@ export async function linkedClient(base) {
 
     connect()
   })
+
+  // Ends the connection and makes another one.
+  client.restart = async () => {
+    await new Promise(resolve => {
+      reopened = resolve
+      client.socket.end(undefined)
+    })
+    reopened = undefined
+  }
   return client
 }

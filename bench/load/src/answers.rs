@@ -1,6 +1,7 @@
 //! Customers ask an assistant that has documents: how long from the stored message to the request at the
 //! provider. The provider is this process, and answers at once.
 
+use crate::figures::Figures;
 use crate::receiver;
 use crate::stage::Stage;
 use crate::times::Times;
@@ -40,7 +41,7 @@ pub(crate) struct Options {
 /// When each question came, in milliseconds since 1970, by its text.
 type Asked = Arc<Mutex<HashMap<String, u64>>>;
 
-pub(crate) async fn run(sandbox: &Path, options: &Options) -> anyhow::Result<()> {
+pub(crate) async fn run(sandbox: &Path, options: &Options) -> anyhow::Result<Figures> {
     let tasks = TaskTracker::new();
     let asked = Asked::default();
     let provider = provider(&tasks, Arc::clone(&asked)).await?;
@@ -60,8 +61,12 @@ pub(crate) async fn run(sandbox: &Path, options: &Options) -> anyhow::Result<()>
         stage.phones.order(&path, &json!({ "to": number, "text": text })).await?;
         until(|| lock(&asked).contains_key(&text)).await?;
     }
-    report(&stage, &asked, options).await?;
-    stage.end().await
+    let times = times(&stage, &asked).await?;
+    println!("{} of {} questions; from stored to asked: {times}", times.len(), options.questions);
+    let mut figures = Figures::default();
+    figures.times("asked", &times);
+    stage.end().await?;
+    Ok(figures)
 }
 
 /// Files of made-up words, read and given to the number.
@@ -98,7 +103,7 @@ async fn give_documents(stage: &Stage, passages: usize) -> anyhow::Result<()> {
 }
 
 /// The first question makes the index and does not count.
-async fn report(stage: &Stage, asked: &Asked, options: &Options) -> anyhow::Result<()> {
+async fn times(stage: &Stage, asked: &Asked) -> anyhow::Result<Times> {
     let list = stage.get("/api/conversations?instanceName=n0").await?;
     let mut times = Times::default();
     for conversation in list["data"].as_array().context("conversations")? {
@@ -115,8 +120,7 @@ async fn report(stage: &Stage, asked: &Asked, options: &Options) -> anyhow::Resu
             times.add(Duration::from_millis((came % DAY + DAY - stored) % DAY));
         }
     }
-    println!("{} of {} questions; from stored to asked: {times}", times.len(), options.questions);
-    Ok(())
+    Ok(times)
 }
 
 /// The milliseconds since midnight of a time in RFC 3339.

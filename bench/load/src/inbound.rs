@@ -1,5 +1,6 @@
 //! Customers write at a rate; their messages go through the product to a webhook.
 
+use crate::figures::Figures;
 use crate::receiver::{self, Receiver};
 use crate::stage::Stage;
 use anyhow::Context as _;
@@ -15,25 +16,25 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Options {
     /// Linked numbers
     #[arg(long, default_value_t = 500)]
-    numbers: usize,
+    pub(crate) numbers: usize,
     /// Customers who write to them
     #[arg(long, default_value_t = 200)]
-    people: usize,
+    pub(crate) people: usize,
     /// Messages a second, of all customers together
     #[arg(long, default_value_t = 1_000.0)]
-    rate: f64,
+    pub(crate) rate: f64,
     /// How long they write
     #[arg(long, default_value_t = 20.0)]
-    seconds: f64,
+    pub(crate) seconds: f64,
     /// Only these events go to the webhook; all, when none is named
     #[arg(long)]
-    event: Vec<String>,
+    pub(crate) event: Vec<String>,
     /// Beside it, a second webhook that never answers
     #[arg(long)]
-    deaf: bool,
+    pub(crate) deaf: bool,
 }
 
-pub(crate) async fn run(sandbox: &Path, options: &Options) -> anyhow::Result<()> {
+pub(crate) async fn run(sandbox: &Path, options: &Options) -> anyhow::Result<Figures> {
     let tasks = TaskTracker::new();
     let receiver = Receiver::start(&tasks).await?;
     let stage = Stage::set(sandbox).await?;
@@ -54,8 +55,9 @@ pub(crate) async fn run(sandbox: &Path, options: &Options) -> anyhow::Result<()>
     let before = usize::try_from(warmed["sent"].as_u64().context("sent")?)?;
     anyhow::ensure!(receiver.until(before, PATIENCE).await == before, "the warm-up is lost");
     receiver.reset();
-    measure(&stage, &receiver, (&people, &phones), options).await?;
-    stage.end().await
+    let figures = measure(&stage, &receiver, (&people, &phones), options).await?;
+    stage.end().await?;
+    Ok(figures)
 }
 
 async fn measure(
@@ -63,7 +65,7 @@ async fn measure(
     receiver: &Receiver,
     (people, phones): (&[String], &[String]),
     options: &Options,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Figures> {
     let busy =
         || -> anyhow::Result<_> { Ok((stage.phones.process.busy()?, stage.product.busy()?)) };
     let before = busy()?;
@@ -76,24 +78,15 @@ async fn measure(
     let took = start.elapsed();
     let after = busy()?;
     let taken = receiver.taken();
-    #[expect(clippy::cast_precision_loss, reason = "thousands")]
-    let a_second = |count: usize| count as f64 / took.as_secs_f64();
-    let a_message = |busy: Duration| busy / u32::try_from(arrived.max(1)).unwrap_or(u32::MAX);
-    println!(
-        "{sent} messages written ({} failed), {arrived} at the webhook, {} twice, in {took:.1?}",
-        written["failed"], taken.twice
-    );
-    println!(
-        "{:.0} messages and {:.0} events a second; from due to received: {}",
-        a_second(arrived),
-        a_second(taken.events),
-        taken.ages
-    );
-    println!(
-        "processor time a message: product {:.2?}, network {:.2?}; product's memory {} KiB",
-        a_message(after.1.saturating_sub(before.1)),
-        a_message(after.0.saturating_sub(before.0)),
-        stage.product.memory()?.resident
-    );
-    Ok(())
+    println!("from due to received: {}", taken.ages);
+    let mut figures = Figures::default();
+    figures.count("written", sent);
+    figures.count("lost", sent.saturating_sub(arrived));
+    figures.count("twice", taken.twice);
+    figures.rate("messages_a_second", arrived, took);
+    figures.rate("events_a_second", taken.events, took);
+    figures.times("delivery", &taken.ages);
+    figures.each("product_us", after.1.saturating_sub(before.1), arrived);
+    figures.each("network_us", after.0.saturating_sub(before.0), arrived);
+    Ok(figures)
 }

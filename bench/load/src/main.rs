@@ -5,12 +5,14 @@
 
 mod answers;
 mod density;
+mod figures;
 mod inbound;
 mod outbound;
 mod peer;
 mod process;
 mod receiver;
 mod stage;
+mod table;
 mod times;
 
 use clap::{Parser, Subcommand};
@@ -21,6 +23,9 @@ struct CommandLine {
     /// The binary that plays the network and runs the product; by default the one beside this
     #[arg(long, global = true)]
     sandbox: Option<PathBuf>,
+    /// Say what was measured as one line of JSON at the end
+    #[arg(long, global = true)]
+    json: bool,
     #[command(subcommand)]
     work: Work,
 }
@@ -37,6 +42,8 @@ enum Work {
     Density(density::Options),
     /// Customers ask an assistant with documents: how long until the provider is asked
     Answers(answers::Options),
+    /// All of it several times in turn, ours and the peer's, as a table with medians
+    Table(table::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -50,15 +57,24 @@ fn main() -> anyhow::Result<()> {
     // An error means that a provider is there already.
     let _installed = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let figures = runtime.block_on(async {
         match line.work {
             Work::Inbound(options) => inbound::run(&sandbox, &options).await,
             Work::Outbound(options) => outbound::run(&sandbox, &options).await,
             Work::Peer(options) => peer::run(&sandbox, &options).await,
             Work::Density(options) => density::run(&sandbox, &options).await,
             Work::Answers(options) => answers::run(&sandbox, &options).await,
+            Work::Table(options) => table::run(&sandbox, &options).await,
         }
-    })
+    })?;
+    if line.json {
+        println!("{}", serde_json::to_string(&figures)?);
+    } else {
+        for (name, value) in &figures.0 {
+            println!("{name:>32} {value:.1}");
+        }
+    }
+    Ok(())
 }
 
 /// Children inherit it: thousands of sockets on either side.

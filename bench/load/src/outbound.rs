@@ -1,5 +1,6 @@
 //! Sends by the API, each counted when the recipient's own client has decrypted it to the right text.
 
+use crate::figures::Figures;
 use crate::receiver;
 use crate::stage::{self, Stage};
 use crate::times::Times;
@@ -14,15 +15,16 @@ use tokio::time::{MissedTickBehavior, interval_at};
 pub(crate) struct Options {
     /// Linked numbers that send, and people who receive
     #[arg(long, default_value_t = 200)]
-    pairs: usize,
+    pub(crate) pairs: usize,
     /// Messages a second, of all together; without it each number sends when its last send was answered
     #[arg(long)]
-    rate: Option<f64>,
+    pub(crate) rate: Option<f64>,
+    /// How long they send
     #[arg(long, default_value_t = 20.0)]
-    seconds: f64,
+    pub(crate) seconds: f64,
     /// Sends under way at once in each number, where there is no rate
     #[arg(long, default_value_t = 1)]
-    lanes: usize,
+    pub(crate) lanes: usize,
 }
 
 #[derive(Default)]
@@ -32,7 +34,7 @@ struct Sent {
     failed: usize,
 }
 
-pub(crate) async fn run(sandbox: &Path, options: &Options) -> anyhow::Result<()> {
+pub(crate) async fn run(sandbox: &Path, options: &Options) -> anyhow::Result<Figures> {
     let stage = Stage::set(sandbox).await?;
     stage.numbers(0, options.pairs).await?;
     let people = stage.phones.people(options.pairs).await?;
@@ -58,22 +60,17 @@ pub(crate) async fn run(sandbox: &Path, options: &Options) -> anyhow::Result<()>
     let decrypted =
         stage::decrypted(&stage.phones, &people, all.texts.len(), |text| all.texts.contains(text))
             .await?;
-    #[expect(clippy::cast_precision_loss, reason = "thousands")]
-    let a_second = decrypted as f64 / took.as_secs_f64();
-    let a_message = |busy: Duration| busy / u32::try_from(decrypted.max(1)).unwrap_or(u32::MAX);
-    println!(
-        "{} answered with 201 ({} not), {decrypted} decrypted by their recipients, in {took:.1?}",
-        all.texts.len(),
-        all.failed
-    );
-    println!("{a_second:.0} messages a second; a request: {}", all.times);
-    println!(
-        "processor time a message: product {:.2?}, network {:.2?}; product's memory {} KiB",
-        a_message(after.1.saturating_sub(before.1)),
-        a_message(after.0.saturating_sub(before.0)),
-        stage.product.memory()?.resident
-    );
-    stage.end().await
+    println!("a request: {}", all.times);
+    let mut figures = Figures::default();
+    figures.count("sent", all.texts.len());
+    figures.count("failed", all.failed);
+    figures.count("lost", all.texts.len().saturating_sub(decrypted));
+    figures.rate("messages_a_second", decrypted, took);
+    figures.times("request", &all.times);
+    figures.each("product_us", after.1.saturating_sub(before.1), decrypted);
+    figures.each("network_us", after.0.saturating_sub(before.0), decrypted);
+    stage.end().await?;
+    Ok(figures)
 }
 
 async fn warm(stage: &Stage, pair: usize, to: &str) -> anyhow::Result<()> {

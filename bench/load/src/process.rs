@@ -23,9 +23,9 @@ pub(crate) struct Process {
 /// Resident memory in KiB.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Memory {
-    pub(crate) resident: u64,
+    pub(crate) resident: usize,
     /// The part that no file backs.
-    pub(crate) anonymous: u64,
+    pub(crate) anonymous: usize,
 }
 
 impl Process {
@@ -56,7 +56,7 @@ impl Process {
 
     pub(crate) fn memory(&self) -> anyhow::Result<Memory> {
         let status = self.proc("status")?;
-        let field = |name: &str| -> anyhow::Result<u64> {
+        let field = |name: &str| -> anyhow::Result<usize> {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
             let number = line.and_then(|line| line.split_whitespace().next()).context("status")?;
             Ok(number.parse()?)

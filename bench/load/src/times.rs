@@ -23,6 +23,13 @@ impl Times {
         self.0.len()
     }
 
+    /// The durations that these percents of them do not exceed.
+    pub(crate) fn shares<const N: usize>(&self, percents: [usize; N]) -> [Duration; N] {
+        let mut sorted = self.0.clone();
+        sorted.sort_unstable();
+        percents.map(|percent| Self::share(&sorted, percent))
+    }
+
     /// The duration that `percent` of them do not exceed.
     fn share(sorted: &[Duration], percent: usize) -> Duration {
         let last = sorted.len().saturating_sub(1);
@@ -32,10 +39,7 @@ impl Times {
 
 impl fmt::Display for Times {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut sorted = self.0.clone();
-        sorted.sort_unstable();
-        let [p50, p90, p99] = [50, 90, 99].map(|percent| Self::share(&sorted, percent));
-        let slowest = sorted.last().copied().unwrap_or_default();
+        let [p50, p90, p99, slowest] = self.shares([50, 90, 99, 100]);
         write!(f, "p50 {p50:.1?}, p90 {p90:.1?}, p99 {p99:.1?}, slowest {slowest:.1?}")
     }
 }

@@ -131,6 +131,8 @@ pub enum Reason {
     QrExpired,
     /// WhatsApp can't be reached.
     Network,
+    /// The connection stood, but nothing came and a ping was not answered.
+    Stalled,
     /// The other end of the line could not prove that it is WhatsApp.
     UntrustedServer,
     /// WhatsApp no longer accepts this version of the client.
@@ -145,13 +147,14 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for tables and tests.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::LoggedOut,
         Self::Replaced,
         Self::TemporaryBan,
         Self::Refused,
         Self::QrExpired,
         Self::Network,
+        Self::Stalled,
         Self::UntrustedServer,
         Self::ClientOutdated,
         Self::NeedsPasskey,
@@ -169,6 +172,7 @@ impl Reason {
             Self::Refused => "refused",
             Self::QrExpired => "qr_expired",
             Self::Network => "network",
+            Self::Stalled => "stalled",
             Self::UntrustedServer => "untrusted_server",
             Self::ClientOutdated => "client_outdated",
             Self::NeedsPasskey => "needs_passkey",
@@ -193,6 +197,10 @@ impl Reason {
             }
             Self::QrExpired => "No phone scanned the QR code in time. Connect again for a new one.",
             Self::Network => "WhatsApp can't be reached at the moment; trying again by itself.",
+            Self::Stalled => {
+                "The connection to WhatsApp stood but nothing came any more; connecting again by \
+                 itself."
+            }
             Self::UntrustedServer => {
                 "The server that answered could not prove to be WhatsApp. Check the network for a \
                  proxy or a wrong address, then restart."
@@ -224,6 +232,7 @@ impl Reason {
             Self::TemporaryBan => 402,
             Self::Refused => 403,
             Self::ClientOutdated => 405,
+            Self::Stalled => 408,
             Self::Replaced => 440,
             Self::QrExpired | Self::Network | Self::Stopped | Self::NeedsPasskey => 428,
             Self::UntrustedServer | Self::Storage => 500,

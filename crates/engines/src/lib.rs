@@ -8,4 +8,4 @@
 pub mod crash_points;
 mod web;
 
-pub use web::{ProxyGuard, WebEngine, WebEngineConfig, verifies_certificates};
+pub use web::{ProxyGuard, Watch, WebEngine, WebEngineConfig, verifies_certificates};

@@ -3,6 +3,7 @@
 //! What all sessions share lives here: TLS roots, the client for media hosts (of those without a proxy), the
 //! runtime adapter. A session of its own has a socket, two tasks and the client's caches; see [`session`].
 
+mod admission;
 mod chats;
 mod compose;
 mod departure;
@@ -23,8 +24,10 @@ mod session;
 mod session_store;
 mod translate;
 mod votes;
+mod watch;
 
 pub use proxy::ProxyGuard;
+pub use watch::Watch;
 
 use async_trait::async_trait;
 use flowcore_domain::engine::{Engine, EngineError, Session, SessionSink, SessionSpec};
@@ -44,6 +47,8 @@ pub struct WebEngineConfig {
     pub url: Option<String>,
     /// Which addresses the proxies of users may have.
     pub proxy_guard: ProxyGuard,
+    /// When a connection on which nothing comes is doubted.
+    pub watch: Watch,
 }
 
 /// Runs linked devices. Cheap to share; one per process.
@@ -56,6 +61,8 @@ struct Shared {
     dialer: dial::Dialer,
     http: Arc<UreqHttpClient>,
     version: Option<(u32, u32, u32)>,
+    admission: Arc<admission::Admission>,
+    watch: Watch,
     tracker: TaskTracker,
 }
 
@@ -74,7 +81,9 @@ impl WebEngine {
         let version = config.url.is_some().then_some(SANDBOX_CLIENT_VERSION);
         let dialer = dial::Dialer::new(config.url.as_deref(), config.proxy_guard.clone())?;
         let http = Arc::new(UreqHttpClient::new());
-        Ok(Self { shared: Arc::new(Shared { dialer, http, version, tracker }) })
+        let (admission, watch) = (admission::Admission::new(), config.watch);
+        let shared = Shared { dialer, http, version, admission, watch, tracker };
+        Ok(Self { shared: Arc::new(shared) })
     }
 }
 

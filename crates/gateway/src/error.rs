@@ -116,6 +116,9 @@ pub enum ServiceError {
         /// How many are allowed.
         limit: usize,
     },
+    /// The operator lets no more onto this server.
+    #[error("the server has no room: {0}")]
+    ServerFull(&'static str),
     /// The user has as much as they may.
     #[error(transparent)]
     OverQuota(#[from] OverQuota),

@@ -163,6 +163,7 @@ impl Instances {
         let instance = self.find_or_create(caller, name).await?;
         let handle = self.shared.registry.get_or_start(&self.shared, &instance);
         if !handle.snapshot().is_running() || handle.session().is_none() {
+            self.shared.room.for_session()?;
             self.ask(&handle, Command::Start).await?;
         }
         let mut watch = handle.watch();
@@ -297,6 +298,7 @@ impl Instances {
     /// Starts what should run after a start of the server, a few at a time, and sets right what a crash
     /// left behind.
     pub(crate) async fn bring_back(&self) -> Result<(), StartError> {
+        self.shared.store.expect_back().await?;
         let all = self.shared.store.instances(&flowcore_storage::InstanceFilter::default()).await?;
         let (back, rest): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|one| one.wanted && one.identity.is_some());
@@ -383,6 +385,7 @@ impl Instances {
         name: &InstanceName,
         options: InstanceOptions,
     ) -> Result<Instance, ServiceError> {
+        self.shared.room.for_instance(&self.shared.store).await?;
         let (id, now) = (fresh_id(), self.shared.now());
         let new = NewInstance { id, user_id: caller.user_id, name: name.clone(), now };
         let events = vec![render::created(id, name, now)];

@@ -32,6 +32,7 @@ mod people;
 mod polls;
 mod previews;
 mod qr;
+mod room;
 mod support;
 mod trace;
 mod turns;
@@ -57,6 +58,7 @@ pub use documents::{
 pub use error::{ServiceError, StartError};
 pub use events::trial::Trial;
 pub use events::webhooks::{NewWebhook, WebhookPatch, Webhooks, WebhooksOf};
+pub use flowcore_engines::Watch;
 pub use flowcore_engines::{crash_points, verifies_certificates};
 pub use flowcore_knowledge::query::{Line, Speaker};
 pub use flowcore_storage::{
@@ -82,12 +84,13 @@ pub use outbox::render::{group_record, record};
 pub use people::{OwnProfile, People, PersonView};
 pub use polls::PollAnswer;
 pub use qr::png_data_url;
+pub use room::Room;
 pub use support::{
     ConversationQuery, ConversationView, EscalationQuery, EscalationView, Held, Support,
     SupportPatch,
 };
 pub use trace::{PassedOver, Trace, Traces};
-pub use vitals::Vitals;
+pub use vitals::{Vitals, resident_memory};
 
 use events::post::Poster;
 use flowcore_domain::backoff::Backoff;
@@ -125,6 +128,10 @@ pub struct GatewayConfig {
     pub allow_private: AllowPrivate,
     /// How numbers are linked and reach WhatsApp.
     pub linking: Linking,
+    /// When a connection on which nothing comes is doubted.
+    pub watch: Watch,
+    /// How much this server takes.
+    pub room: Room,
     /// The program that reads documents when it is called with `extract`: a binary of ours.
     pub reader: PathBuf,
     /// The models of those who choose none themselves.
@@ -173,6 +180,7 @@ pub(crate) struct Shared {
     lifecycle: Lifecycle,
     outbox: Outbox,
     registry: Registry,
+    room: Room,
     waiting: messages::Waiting,
     numbers: numbers::KnownNumbers,
     groups: groups::KnownGroups,
@@ -251,6 +259,7 @@ impl Gateway {
         let engine_config = WebEngineConfig {
             url: config.whatsapp_url,
             proxy_guard: clients::proxy_guard(&config.allow_private, config.linking.proxy.as_ref()),
+            watch: config.watch,
         };
         let engine = WebEngine::new(&engine_config, lifecycle.tracker().clone())?;
         let mut accounts = config.accounts;
@@ -271,6 +280,7 @@ impl Gateway {
             floors: floor::Floors::default(),
             previews: previews::Previews::default(),
             linking: config.linking,
+            room: config.room,
             lifecycle,
         });
         let allow = config.allow_private.clone();

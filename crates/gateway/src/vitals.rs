@@ -15,6 +15,14 @@ pub struct Vitals {
     pub tasks: usize,
 }
 
+/// Resident memory of this process in bytes, where the system tells.
+#[must_use]
+pub fn resident_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
 impl Gateway {
     /// Looks.
     ///

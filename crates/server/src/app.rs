@@ -126,6 +126,8 @@ pub async fn serve(config: ServerConfig, mark: Mark) -> Result<Running, ServeErr
         whatsapp_url: config.whatsapp_url,
         public_url: url.clone(),
         keep_events: config.keep_events,
+        watch: flowcore_gateway::Watch::default(),
+        room: config.room,
         allow_private: config.allow_private,
         linking: config.evolution.linking.clone(),
         reader: config.reader.map_or_else(std::env::current_exe, Ok).map_err(ServeError::Reader)?,

@@ -18,7 +18,7 @@ use clap::{Args, ValueEnum};
 use evolution::Environment;
 use flowcore_domain::clock::Clock;
 use flowcore_gateway::{
-    AdminKey, AllowPrivate, AllowPrivateError, DatabaseOptions, MasterKey, ModelDefaults,
+    AdminKey, AllowPrivate, AllowPrivateError, DatabaseOptions, MasterKey, ModelDefaults, Room,
     SystemClock, WeakKey,
 };
 use serde::Deserialize;
@@ -72,6 +72,12 @@ pub struct Flags {
     /// Private hosts, host:port or CIDRs that webhooks may reach, comma separated
     #[arg(long, env = "FLOWCORE_ALLOW_PRIVATE", global = true)]
     pub allow_private: Option<String>,
+    /// Most instances of all users together; past it, 503 [default: no limit]
+    #[arg(long, env = "FLOWCORE_MAX_INSTANCES", global = true)]
+    pub max_instances: Option<u64>,
+    /// Resident memory in MiB past which no instance is made or started; 503 [default: no limit]
+    #[arg(long, env = "FLOWCORE_MEMORY_LIMIT", global = true)]
+    pub memory_limit: Option<u64>,
     /// Who gets in, and how.
     #[command(flatten)]
     pub access: AccessFlags,
@@ -119,6 +125,8 @@ struct FileSettings {
     whatsapp_url: Option<String>,
     keep_events_days: Option<u32>,
     allow_private: Option<Vec<String>>,
+    max_instances: Option<u64>,
+    memory_limit: Option<u64>,
     log: Option<String>,
     log_format: Option<LogFormat>,
     trusted_proxies: Option<Vec<String>>,
@@ -168,6 +176,8 @@ pub struct ServerConfig {
     pub keep_events: Duration,
     /// Private addresses that users' URLs may have.
     pub allow_private: AllowPrivate,
+    /// How much this server takes.
+    pub room: Room,
     /// What is chosen for clients of Evolution.
     pub evolution: EvolutionSettings,
     /// Who gets in, and how.
@@ -291,6 +301,10 @@ fn merge(flags: Flags, mut file: FileSettings) -> Result<(ServerConfig, LogSetti
         allow_private: match given(allow_private) {
             Some(list) => AllowPrivate::parse(&list).map_err(ConfigError::AllowPrivate)?,
             None => AllowPrivate::none(),
+        },
+        room: Room {
+            instances: flags.max_instances.or(file.max_instances),
+            memory: flags.memory_limit.or(file.memory_limit).map(|mib| mib << 20),
         },
         evolution: EvolutionSettings::default(),
         access,

@@ -8,7 +8,7 @@ pub use flowcore_domain::assistant::embedder::EmbedderConfig;
 pub use flowcore_domain::assistant::provider::Provider;
 pub use flowcore_gateway::{
     AdminKey, AllowPrivate, DatabaseOptions, DefaultEmbedder, ForeignTokens, Mark, ModelDefaults,
-    Rate, SystemClock, crash_points, read_document_as_child,
+    Rate, Room, SystemClock, crash_points, read_document_as_child,
 };
 
 pub use openapi::text as openapi;

@@ -72,8 +72,8 @@ fn process(text: &mut String) {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
         line.split_whitespace().next()?.parse::<u64>().ok()
     };
-    if let Some(kib) = field("VmRSS:") {
-        gauge(text, ("process_resident_memory_bytes", "Resident memory"), kib * 1024);
+    if let Some(bytes) = flowcore_gateway::resident_memory() {
+        gauge(text, ("process_resident_memory_bytes", "Resident memory"), bytes);
     }
     if let Some(threads) = field("Threads:") {
         gauge(text, ("process_threads", "Threads"), threads);

@@ -20,7 +20,8 @@ pub use health::RenderTurn;
 pub use list::{Delivery, DeliveryAttempt, DeliveryFilter, DeliveryState};
 
 use crate::Store;
-use crate::dialect::{self, Connection, Query, Row, query};
+use crate::database::Extent;
+use crate::dialect::{self, Batch, Connection, Query, Row, query};
 use crate::error::StorageError;
 use crate::events::StoredEvent;
 use crate::row::Record;
@@ -35,17 +36,20 @@ use std::time::Duration;
 
 const TABLE: &str = "deliveries";
 
-/// A delivery that waits. On PostgreSQL, nobody else changes its instance's chains until the commit.
-const WAITING: [&str; 2] = [
-    "SELECT id, instance_id, webhook_id, ordering_key, attempts FROM deliveries \
-     WHERE id = $1 AND state = 'waiting'",
-    "SELECT deliveries.id AS id, deliveries.instance_id AS instance_id, \
-     deliveries.webhook_id AS webhook_id, \
-     deliveries.ordering_key AS ordering_key, deliveries.attempts AS attempts FROM deliveries \
+/// A delivery that waits, how its endpoint does, and whether something of that is parked.
+const WAITING: &str = "SELECT deliveries.id AS id, deliveries.instance_id AS instance_id, \
+     deliveries.webhook_id AS webhook_id, deliveries.ordering_key AS ordering_key, \
+     deliveries.attempts AS attempts, endpoint.enabled AS enabled, endpoint.failures AS failures, \
+     endpoint.failing_since AS failing_since, endpoint.paused_until AS paused_until, \
+     endpoint.off_because AS off_because, EXISTS (SELECT 1 FROM deliveries parked \
+     WHERE parked.webhook_id = endpoint.id AND parked.head AND parked.next_at = $2) AS parked \
+     FROM deliveries \
      JOIN whatsapp_instances ON whatsapp_instances.id = deliveries.instance_id \
-     WHERE deliveries.id = $1 AND deliveries.state = 'waiting' \
-     FOR NO KEY UPDATE OF whatsapp_instances, deliveries",
-];
+     JOIN webhook_endpoints endpoint ON endpoint.id = deliveries.webhook_id \
+     WHERE deliveries.id = $1 AND deliveries.state = 'waiting'";
+
+/// On PostgreSQL, nobody else changes its instance's chains or judges its endpoint until the commit.
+const HELD: &str = " FOR NO KEY UPDATE OF whatsapp_instances, deliveries, endpoint";
 
 /// Most deliveries of one claim.
 const MAX_CLAIM: usize = 256;
@@ -154,16 +158,13 @@ impl Store {
         let (slow, busy) = (claim.slow.to_vec(), claim.passed_over.busy.to_vec());
         let crowded = claim.passed_over.crowded.to_vec();
         let ids: Vec<String> = self
-            .write(move |connection| {
+            .write_in(Extent::Statement, move |connection| {
                 Box::pin(async move {
                     let passed_over = PassedOver { busy: &busy, crowded: &crowded };
                     let passing_locked = connection.pick("", "FOR UPDATE SKIP LOCKED");
-                    let claim = query(AssertSqlSafe(claiming(&slow, passed_over, passing_locked)))
-                        .bind(now.0)
-                        .bind(dialect::limit(limit))
-                        .bind(now.plus(lease).0)
-                        .bind(dialect::limit(limit * LOOK_AT))
-                        .bind(dialect::limit(each));
+                    let sql = claiming(limit, &slow, passed_over, passing_locked);
+                    let claim = query(AssertSqlSafe(sql)).bind(now.0).bind(now.plus(lease).0);
+                    let claim = claim.bind(dialect::limit(each));
                     let claim = slow.iter().fold(claim, |claim, id| claim.bind(id.text()));
                     let claimed = passed_over.bind(claim).fetch_all(connection).await?;
                     claimed.iter().map(|row| Record::new(TABLE, row).get("id")).collect()
@@ -186,23 +187,25 @@ impl Store {
                 let id = id.text();
                 let Some(row) = waiting(connection, &id).await? else { return Ok(None) };
                 let record = Record::new(TABLE, &row);
-                let made = Made::of(&settlement);
-                queue::note_attempt(connection, &id, record.get("attempts")?, made).await?;
+                let (made, at) = (Made::of(&settlement), settlement.at);
                 let (webhook, chain) = (record.get("webhook_id")?, record.get("ordering_key")?);
                 let instance: InstanceId = record.parsed("instance_id")?;
+                let mut batch = Batch::new();
+                batch.add(queue::noting(&id, record.get("attempts")?, made));
                 let outcome = match settlement.step {
                     NextStep::RetryAt(at) => {
-                        queue::retry(connection, &id, at).await?;
+                        batch.add(queue::retrying(&id, at));
                         None
                     }
                     NextStep::Delivered => Some("delivered"),
                     NextStep::Dead => Some("dead"),
                 };
                 if let Some(outcome) = outcome {
-                    queue::finish(connection, &id, outcome, settlement.at).await?;
-                    queue::promote(connection, (instance, webhook, chain), settlement.at).await?;
+                    batch.add(queue::finishing(&id, outcome, at));
+                    batch.add(queue::promoting((instance, webhook, chain), &id, at));
                 }
-                health::note(connection, (instance, webhook), &settlement).await.map(Some)
+                batch.execute(connection).await?;
+                health::note(connection, (instance, &record), &settlement).await.map(Some)
             })
         });
         let Some(noted) = noted.await? else { return Ok(vec![]) };
@@ -245,32 +248,39 @@ impl Store {
 
 /// The delivery of an id while it waits.
 async fn waiting(connection: &mut Connection, id: &str) -> Result<Option<Row>, StorageError> {
-    let [sqlite, postgres] = WAITING;
-    let ask = query(connection.pick(sqlite, postgres));
-    ask.bind(id).fetch_optional(connection).await
+    let ask = query(AssertSqlSafe(format!("{WAITING}{}", connection.pick("", HELD))));
+    ask.bind(id).bind(health::PARKED.0).fetch_optional(connection).await
 }
 
 /// So many times as many due heads as a claim takes are looked at, to find some of each endpoint.
 const LOOK_AT: usize = 4;
 
-/// Takes due heads; where several workers claim at once, each passes over what another is taking.
-fn claiming(slow: &[WebhookId], passed_over: PassedOver<'_>, passing_locked: &str) -> String {
+/// Takes due heads; where several workers claim at once, each passes over what another is taking. The limit
+/// is part of the text, as SQLite compiles a statement anew each time that one is bound; so it is one of few.
+fn claiming(
+    limit: usize,
+    slow: &[WebhookId],
+    passed_over: PassedOver<'_>,
+    passing_locked: &str,
+) -> String {
     let each = match slow.len() {
-        0 => "$5".to_owned(),
+        0 => "$3".to_owned(),
         count => {
-            let slow = dialect::parameters(5, count);
-            format!("CASE WHEN webhook_id IN ({slow}) THEN 1 ELSE $5 END")
+            let slow = dialect::parameters(3, count);
+            format!("CASE WHEN webhook_id IN ({slow}) THEN 1 ELSE $3 END")
         }
     };
+    let limit = if limit.is_power_of_two() { limit } else { limit.next_power_of_two() / 2 };
+    let near = limit * LOOK_AT;
     format!(
         "WITH near AS MATERIALIZED (SELECT id, webhook_id, next_at FROM deliveries \
-         WHERE head AND next_at <= $1{} ORDER BY next_at LIMIT $4 {passing_locked}), \
+         WHERE head AND next_at <= $1{} ORDER BY next_at LIMIT {near} {passing_locked}), \
          placed AS (SELECT id, webhook_id, next_at, ROW_NUMBER() OVER (PARTITION BY webhook_id \
          ORDER BY next_at) AS place FROM near), \
          due AS MATERIALIZED (SELECT id FROM placed WHERE place <= {each} \
-         ORDER BY next_at LIMIT $2) \
-         UPDATE deliveries SET leased = TRUE, next_at = $3 \
+         ORDER BY next_at LIMIT {limit}) \
+         UPDATE deliveries SET leased = TRUE, next_at = $2 \
          WHERE id IN (SELECT id FROM due) RETURNING id",
-        passed_over.condition(5 + slow.len())
+        passed_over.condition(3 + slow.len())
     )
 }

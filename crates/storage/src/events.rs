@@ -234,16 +234,20 @@ impl Appending {
         Ok(stored)
     }
 
-    /// Gives back the numbers that were not needed.
-    pub(crate) async fn finish(self, connection: &mut Connection) -> Result<(), StorageError> {
+    /// Gives back, with a batch, the numbers that are not needed. Nothing is appended after it.
+    pub(crate) fn give_back(&mut self, batch: &mut Batch) {
         if self.next < self.end {
-            query("UPDATE whatsapp_instances SET event_seq = $2 WHERE id = $1")
-                .bind(self.instance)
-                .bind(self.next - 1)
-                .execute(connection)
-                .await?;
+            let rest = query("UPDATE whatsapp_instances SET event_seq = $2 WHERE id = $1");
+            batch.add(rest.bind(self.instance).bind(self.next - 1));
+            self.end = self.next;
         }
-        Ok(())
+    }
+
+    /// Gives back what no batch gave back.
+    pub(crate) async fn finish(mut self, connection: &mut Connection) -> Result<(), StorageError> {
+        let mut batch = Batch::new();
+        self.give_back(&mut batch);
+        batch.execute(connection).await
     }
 }
 

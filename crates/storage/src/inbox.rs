@@ -57,7 +57,8 @@ impl Store {
                 let numbers = rows.iter().map(InboundRow::most_events).sum();
                 let mut events = Appending::begin(connection, instance, numbers, now).await?;
                 let mut news = Vec::with_capacity(rows.len());
-                for row in rows {
+                let last = rows.len() - 1;
+                for (index, row) in rows.into_iter().enumerate() {
                     let message = stored(instance, row.row_id, row.message, now);
                     if let Some((mut batch, known)) =
                         storing(connection, &message, (now, true)).await?
@@ -76,6 +77,9 @@ impl Store {
                             batch.execute(connection).await?;
                         }
                         news.push(events.append(row.event, &mut batch)?);
+                        if index == last && row.consequences.is_empty() {
+                            events.give_back(&mut batch);
+                        }
                         batch.execute(connection).await?;
                         for event in row.consequences {
                             let mut batch = Batch::new();

@@ -163,6 +163,23 @@ impl Store {
         .await
     }
 
+    /// No connection outlives the process that held it: who was connected when the last one ended, and
+    /// is to run, is on the way back. Told to nobody; each tells of itself when it dials.
+    pub async fn expect_back(&self) -> Result<(), StorageError> {
+        self.write(|connection| {
+            Box::pin(async move {
+                let expected = query(
+                    "UPDATE whatsapp_instances SET status = $1 \
+                     WHERE status = $2 AND wanted AND jid IS NOT NULL",
+                );
+                let expected = expected.bind(Status::Connecting.stored());
+                expected.bind(Status::Connected.stored()).execute(connection).await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
     /// Changes what the owner can switch.
     ///
     /// # Errors

@@ -142,6 +142,7 @@ suite! {
     instances:
         a_name_is_taken_whatever_its_case
         a_change_touches_what_it_names
+        who_was_connected_is_on_the_way_back_after_a_restart
         filters_combine
         deleting_an_instance_removes_everything_of_it_and_nothing_else
         a_deleted_instance_says_goodbye_and_its_name_is_free

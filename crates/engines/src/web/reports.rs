@@ -15,7 +15,7 @@ use flowcore_domain::happening::Happening;
 use flowcore_domain::instance::{Identity, Reason};
 use flowcore_domain::message::{DeliveryStatus, Inbound};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use wacore::types::events::{
     ConnectFailureReason, Event, EventHandler, EventInterest, EventKind, LazyHistorySync,
@@ -100,6 +100,8 @@ pub(super) struct Listener {
     client: OnceLock<Weak<Client>>,
     /// How the current connection ended, where the server said so.
     ending: Mutex<Option<Ending>>,
+    /// Rung at each login.
+    logged_in: Notify,
 }
 
 /// How a connection ended by the server's own word.
@@ -113,7 +115,12 @@ pub(super) enum Ending {
 
 impl Listener {
     pub(super) fn new(news: NewsSender) -> Arc<Self> {
-        Arc::new(Self { news, client: OnceLock::new(), ending: Mutex::new(None) })
+        Arc::new(Self {
+            news,
+            client: OnceLock::new(),
+            ending: Mutex::new(None),
+            logged_in: Notify::new(),
+        })
     }
 
     /// Lets the listener ask the client who it is.
@@ -125,6 +132,11 @@ impl Listener {
     /// How the connection ended, where the server said so; asked once per connection.
     pub(super) fn take_ending(&self) -> Option<Ending> {
         self.ending.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Waits for the login of the current connection.
+    pub(super) async fn arrived(&self) {
+        self.logged_in.notified().await;
     }
 
     fn end(&self, ending: Ending) {
@@ -228,7 +240,10 @@ impl EventHandler for Listener {
                     self.queue(News::Paired(client, identity));
                 }
             }
-            Event::Connected(_) => self.opened(),
+            Event::Connected(_) => {
+                self.logged_in.notify_waiters();
+                self.opened();
+            }
             Event::SelfPushNameUpdated(_)
                 if self.client().is_some_and(|client| client.is_logged_in()) =>
             {

@@ -9,12 +9,16 @@
 //! 4. When a connection is lost, the supervisor reports it, waits by [`Backoff::RECONNECT`] and runs
 //!    the next one.
 //!
+//! A linked session takes a turn at the gate of [`super::admission`] before it dials, and each connection
+//! is watched by [`super::watch`].
+//!
 //! The other ends: WhatsApp's final word (logged out, replaced, banned …) is reported and the session
 //! is over. A write to the store that fails, or a commit that the gateway refuses, drops the client
 //! *without* flushing it; a new one starts from the stored ratchets. A stop lets the client say
 //! goodbye and flush, then drops whatever is left of it.
 
 use super::Shared;
+use super::admission::Turn;
 use super::departure::Departures;
 use super::dial::SessionDialer;
 use super::fence::FencedStore;
@@ -24,6 +28,7 @@ use super::reports::{self, Ending, Listener, News, NewsSender};
 use super::runtime::TrackedRuntime;
 use super::session_store::PortBackend;
 use super::session_store::keys::{PROBE, PROBE_KEY};
+use super::watch;
 use async_trait::async_trait;
 use flowcore_domain::backoff::Backoff;
 use flowcore_domain::engine::{
@@ -32,6 +37,7 @@ use flowcore_domain::engine::{
 use flowcore_domain::instance::Reason;
 use flowcore_domain::session_store::{Change, SessionStore, SessionStoreError};
 use rand::RngExt;
+use std::convert::Infallible;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -52,6 +58,10 @@ const STABLE: Duration = Duration::from_secs(30);
 /// WhatsApp restarts a stream once after a link; a server that does it again and again is treated as a
 /// bad line, with waits in between.
 const RESTARTS_IN_A_ROW: u32 = 3;
+/// So many connections in a row that fell silent are the client's fault: a new one is made.
+const STALLS_IN_A_ROW: u32 = 2;
+/// How long a client may take to give up a silent connection.
+const HANG_UP: Duration = Duration::from_secs(5);
 /// How far back a phone is asked to tell: as far as WhatsApp's own program for Windows asks.
 const FULL_HISTORY_DAYS: u32 = 365;
 /// How often the client writes its device record when nothing forces it.
@@ -185,6 +195,10 @@ enum Outcome {
     Restart,
     /// Dial again after a wait.
     Lost(Reason),
+    /// The connection stood and nothing came any more.
+    Stalled,
+    /// The same, and the client did not even give it up.
+    Stuck,
     /// Do not dial again.
     Final(Reason),
     /// The client must not live on: its memory is ahead of the store.
@@ -196,6 +210,7 @@ impl Supervisor {
         let mut life = first;
         let mut failures = 0_u32;
         let mut restarts = 0_u32;
+        let mut stalls = 0_u32;
         loop {
             let began = Instant::now();
             let outcome = self.run_connection(&life).await;
@@ -203,23 +218,30 @@ impl Supervisor {
                 failures = 0;
                 restarts = 0;
             }
+            stalls = if matches!(outcome, Outcome::Stalled) { stalls + 1 } else { 0 };
             match outcome {
                 Outcome::Restart if restarts < RESTARTS_IN_A_ROW => {
                     restarts += 1;
                     continue;
                 }
-                Outcome::Restart => self.tell(Report::Lost(Reason::Network)).await,
+                Outcome::Restart => self.lost(Reason::Network).await,
                 Outcome::Stopped => return self.bury(life),
                 Outcome::Final(reason) => {
                     self.goodbye(&life).await;
                     self.bury(life);
                     return self.tell_end(reason).await;
                 }
-                Outcome::Lost(reason) => self.tell(Report::Lost(reason)).await,
+                Outcome::Lost(reason) => self.lost(reason).await,
+                Outcome::Stalled | Outcome::Stuck => self.stalled(outcome, stalls).await,
                 Outcome::Abandoned => self.tell(Report::Lost(Reason::Storage)).await,
             }
             failures += 1;
-            if matches!(outcome, Outcome::Abandoned) {
+            let stage_three = stalls >= STALLS_IN_A_ROW || matches!(outcome, Outcome::Stuck);
+            if stage_three || matches!(outcome, Outcome::Abandoned) {
+                if stalls >= STALLS_IN_A_ROW {
+                    self.goodbye(&life).await;
+                    stalls = 0;
+                }
                 self.bury(life);
                 match self.rebuild(&mut failures).await {
                     Some(next) => life = next,
@@ -310,6 +332,16 @@ impl Supervisor {
 
     /// Runs one connection of the client to its end.
     async fn run_connection(&self, life: &Life) -> Outcome {
+        let stop = &self.session.stop;
+        let Some(turn) = stop.run_until_cancelled(self.turn(life)).await else {
+            return Outcome::Stopped;
+        };
+        let admitted = async {
+            if let Some(turn) = turn {
+                turn.until(life.listener.arrived()).await;
+            }
+            std::future::pending::<Infallible>().await
+        };
         let run = life.client.run();
         tokio::pin!(run);
         tokio::select! {
@@ -327,7 +359,35 @@ impl Supervisor {
             () = life.store.broken().cancelled() => Outcome::Abandoned,
             () = life.abandoned.cancelled() => Outcome::Abandoned,
             () = &mut run => self.judge(life),
+            () = watch::stalled(&life.client, self.shared.watch) => {
+                let hang_up = async { tokio::join!(life.client.reconnect_immediately(), run) };
+                match tokio::time::timeout(HANG_UP, hang_up).await {
+                    Ok(_) => Outcome::Stalled,
+                    Err(_) => Outcome::Stuck,
+                }
+            }
+            never = admitted => match never {},
         }
+    }
+
+    /// A place at the gate, for a linked number. Nobody waits in front of it.
+    async fn turn(&self, life: &Life) -> Option<Turn> {
+        if is_linked(&life.client) { Some(self.shared.admission.enter().await) } else { None }
+    }
+
+    /// The connection broke. Behind a proxy of its own that says nothing about the way of the others.
+    async fn lost(&self, reason: Reason) {
+        if reason == Reason::Network && self.spec.proxy.is_none() {
+            self.shared.admission.failed();
+        }
+        self.tell(Report::Lost(reason)).await;
+    }
+
+    async fn stalled(&self, outcome: Outcome, in_a_row: u32) {
+        metrics::counter!("flowcore_watchdog_stalls_total").increment(1);
+        let stuck = matches!(outcome, Outcome::Stuck);
+        tracing::warn!(in_a_row, stuck, "nothing came from WhatsApp and a ping was not answered");
+        self.tell(Report::Lost(Reason::Stalled)).await;
     }
 
     /// Why a connection ended by itself.
@@ -341,6 +401,8 @@ impl Supervisor {
                     Outcome::Final(Reason::UntrustedServer)
                 }
                 Some(reason) => Outcome::Lost(reason),
+                // The client itself gave it up.
+                None if watch::was_silent(&life.client) => Outcome::Stalled,
                 // No event and nothing wrong with the socket: WhatsApp asked for a new stream.
                 None => Outcome::Restart,
             },

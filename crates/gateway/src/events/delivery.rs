@@ -24,6 +24,8 @@ const LEASE: Duration = Duration::from_secs(60);
 const IDLE: Duration = Duration::from_secs(30);
 /// How often endpoints are looked at that nothing is tried at.
 const MEND: Duration = Duration::from_secs(60);
+/// After a claim, what is left is looked at within this time.
+const SOON: Duration = Duration::from_millis(100);
 /// How long the worker waits after the store failed.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -75,7 +77,7 @@ impl Worker {
             tokio::select! {
                 biased;
                 () = stopping.cancelled() => break,
-                true = posts.one_ends() => {}
+                true = posts.one_ends() => posts.reap(),
                 () = self.shared.outbox.work.notified(), if !posts.full() => {}
                 () = tokio::time::sleep(wait), if !posts.full() => {}
             }
@@ -94,9 +96,15 @@ impl Worker {
             if due.is_none_or(|at| at > now) {
                 return Ok::<_, StorageError>(due);
             }
-            for delivery in self.shared.store.claim_deliveries(room.claim(), now, LEASE).await? {
-                let whose = (delivery.webhook.id, delivery.user_id);
-                posts.start(whose, self.clone().deliver(delivery));
+            let claimed = self.shared.store.claim_deliveries(room.claim(), now, LEASE).await?;
+            if !claimed.is_empty() {
+                let more = claimed.len() >= room.limit;
+                for delivery in claimed {
+                    let whose = (delivery.webhook.id, delivery.user_id);
+                    posts.start(whose, self.clone().deliver(delivery));
+                }
+                // The rest is looked at when one of these ends or something comes; what is due later, soon.
+                return Ok(Some(if more { now } else { now.plus(SOON) }));
             }
             let room = posts.room(Instant::now());
             self.shared.store.next_delivery_due(now, room.passed_over()).await

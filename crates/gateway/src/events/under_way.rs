@@ -5,7 +5,7 @@ use flowcore_domain::id::{UserId, WebhookId};
 use flowcore_storage::{Claim, PassedOver};
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
-use tokio::task::{Id, JoinSet};
+use tokio::task::{Id, JoinError, JoinSet};
 
 /// How many requests are under way at once.
 const AT_ONCE: usize = 512;
@@ -124,10 +124,22 @@ impl UnderWay {
 
     /// Waits until one has ended; false when none is under way. Safe to give up and call again.
     pub(super) async fn one_ends(&mut self) -> bool {
-        let (id, took) = match self.posts.join_next_with_id().await {
-            None => return false,
-            Some(Ok((id, took))) => (id, Some(took)),
-            Some(Err(error)) => (error.id(), None),
+        let Some(ended) = self.posts.join_next_with_id().await else { return false };
+        self.note_end(ended);
+        true
+    }
+
+    /// Takes note of all that have ended by now: one claim then follows them all.
+    pub(super) fn reap(&mut self) {
+        while let Some(ended) = self.posts.try_join_next_with_id() {
+            self.note_end(ended);
+        }
+    }
+
+    fn note_end(&mut self, ended: Result<(Id, Duration), JoinError>) {
+        let (id, took) = match ended {
+            Ok((id, took)) => (id, Some(took)),
+            Err(error) => (error.id(), None),
         };
         if let Some(Post { webhook, owner, .. }) = self.to.remove(&id) {
             one_less(&mut self.counts, &webhook);
@@ -138,7 +150,6 @@ impl UnderWay {
                 None => {}
             }
         }
-        true
     }
 }
 

@@ -8,7 +8,7 @@ use flowcore_domain::instance::InstanceName;
 use flowcore_domain::webhook::{BytesForm, ChatFilter, FileForm};
 use flowcore_gateway::{
     AccountsConfig, AllowPrivate, Caller, DatabaseOptions, Gateway, GatewayConfig, InstanceView,
-    Linking, Mark, NewWebhook, WebhooksOf,
+    Linking, Mark, NewWebhook, Room, Watch, WebhooksOf,
 };
 use flowcore_simulator::{Network, NetworkConfig};
 use serde_json::{Value, json};
@@ -31,6 +31,11 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn start() -> Self {
+        Self::watched(Watch::default()).await
+    }
+
+    /// A world whose gateway doubts silent connections sooner or later than usual.
+    pub(crate) async fn watched(watch: Watch) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let _ = tracing_subscriber::fmt()
             .with_env_filter("info,flowcore=debug")
@@ -38,7 +43,7 @@ impl World {
             .try_init();
         let network = elsewhere(Network::start(NetworkConfig::default())).await.expect("a network");
         let data = tempfile::tempdir().expect("a directory");
-        let gateway = start_gateway(&network, data.path()).await;
+        let gateway = start_gateway(&network, data.path(), watch).await;
         let caller = gateway.accounts().admin();
         let http = client();
         Self { network, gateway, caller, receiver: Receiver::start().await, http, data }
@@ -47,7 +52,7 @@ impl World {
     /// Stops the gateway and starts another one on the same data.
     pub(crate) async fn restart_gateway(&mut self) {
         self.gateway.stop().await;
-        self.gateway = start_gateway(&self.network, self.data.path()).await;
+        self.gateway = start_gateway(&self.network, self.data.path(), Watch::default()).await;
     }
 
     /// Where the gateway keeps its data.
@@ -206,7 +211,7 @@ pub(crate) fn named(name: &str) -> InstanceName {
     name.parse().expect("a name")
 }
 
-async fn start_gateway(network: &Network, data: &std::path::Path) -> Gateway {
+async fn start_gateway(network: &Network, data: &std::path::Path, watch: Watch) -> Gateway {
     let config = GatewayConfig {
         data_dir: data.to_owned(),
         database: DatabaseOptions::DataDirectory,
@@ -218,6 +223,8 @@ async fn start_gateway(network: &Network, data: &std::path::Path) -> Gateway {
         keep_events: Duration::from_secs(30 * 24 * 3600),
         allow_private: AllowPrivate::loopback(),
         linking: Linking::default(),
+        watch,
+        room: Room::default(),
         // Nobody brings documents here; the server's tests do.
         reader: "flowcore".into(),
         models: flowcore_gateway::ModelDefaults::default(),
@@ -253,6 +260,11 @@ impl Receiver {
         let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
         tokio_util::task::TaskTracker::new().spawn(async move { axum::serve(listener, app).await });
         Self { url, got, count: watching }
+    }
+
+    /// What came so far is not looked at again.
+    pub(crate) fn forget(&self) {
+        self.got.lock().expect("the record").clear();
     }
 
     pub(crate) fn all(&self) -> Vec<Hook> {

@@ -14,3 +14,4 @@ mod orphans;
 mod people;
 mod secrets;
 mod sending;
+mod watchdog;

@@ -10,7 +10,7 @@ use flowcore_domain::engine::{
 use flowcore_domain::id::{InstanceId, UserId};
 use flowcore_domain::message::{Inbound, Past};
 use flowcore_domain::session_store::{Change, Namespace, SessionStore, SessionStoreError};
-use flowcore_engines::{ProxyGuard, WebEngine, WebEngineConfig};
+use flowcore_engines::{WebEngine, WebEngineConfig};
 use flowcore_storage::{DatabaseOptions, Mark, NewInstance, Store, StoreOptions};
 use serde_json::json;
 use std::sync::{Arc, Mutex};
@@ -28,10 +28,8 @@ async fn a_message_of_which_only_the_ratchet_step_was_kept_is_asked_for_again() 
     let (store, instance_id) = store_with_instance(data.path()).await;
     let disk = Arc::new(Disk::over(store.session_store(instance_id)));
     let (sink, mut codes, mut texts) = Sink::new();
-    let config = WebEngineConfig {
-        url: Some(world.network.socket_url(true)),
-        proxy_guard: ProxyGuard::default(),
-    };
+    let config =
+        WebEngineConfig { url: Some(world.network.socket_url(true)), ..WebEngineConfig::default() };
     let engine = WebEngine::new(&config, tokio_util::task::TaskTracker::new()).expect("an engine");
     let spec = SessionSpec {
         instance_id,

@@ -12,7 +12,7 @@ struct Setting {
     about: &'static str,
 }
 
-const SETTINGS: [Setting; 35] = [
+const SETTINGS: [Setting; 37] = [
     Setting {
         name: "host",
         example: "\"127.0.0.1\"",
@@ -177,6 +177,17 @@ const SETTINGS: [Setting; 35] = [
                 by words alone; another one means all vectors anew.",
     },
     Setting {
+        name: "max_instances",
+        example: "5000",
+        about: "Most instances of all users together. Past it, new ones are refused with 503.",
+    },
+    Setting {
+        name: "memory_limit",
+        example: "4096",
+        about: "Resident memory in MiB past which no instance is made or started: 503 instead of a\n\
+                machine without memory. What runs goes on running.",
+    },
+    Setting {
         name: "log",
         example: "\"info\"",
         about: "What is logged: a level, or levels by module (docs/logging.md).",
@@ -242,6 +253,8 @@ mod tests {
             whatsapp_url,
             keep_events_days,
             allow_private,
+            max_instances,
+            memory_limit,
             log,
             log_format,
             trusted_proxies,
@@ -279,6 +292,7 @@ mod tests {
         assert!(ai_transcription_api_key.is_some() && ai_transcription_model.is_some());
         assert!(ai_embedding_provider.is_some() && ai_embedding_url.is_some());
         assert!(ai_embedding_api_key.is_some() && ai_embedding_model.is_some());
+        assert!(max_instances.is_some() && memory_limit.is_some());
         assert!(allow_private.is_some() && log.is_some() && log_format.is_some());
     }
 

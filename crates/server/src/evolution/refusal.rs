@@ -100,6 +100,10 @@ impl From<ServiceError> for Refusal {
                 let sentence = "The server can't store anything at the moment. Try again.";
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, json!([sentence]))
             }
+            ServiceError::ServerFull(_) => {
+                let sentence = "The server has no room for another number.";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, json!([sentence]))
+            }
             ServiceError::Account(AccountError::AddressNotAllowed) => {
                 Self::forbidden(sentence(&error.to_string()))
             }

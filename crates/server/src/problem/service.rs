@@ -62,6 +62,7 @@ impl From<ServiceError> for Problem {
             ),
             ServiceError::OverQuota(over) => super::account::over_quota(over),
             ServiceError::Account(error) => error.into(),
+            ServiceError::ServerFull(what) => server_full(what),
             ServiceError::IdempotencyConflict => idempotency_conflict(),
             ServiceError::LimitReached { what, limit } => Self::new(
                 StatusCode::FORBIDDEN,
@@ -178,6 +179,21 @@ fn unavailable() -> Problem {
     problem
 }
 
+/// The limit is the operator's: who calls can only wait, or tell them.
+fn server_full(what: &str) -> Problem {
+    let mut problem = Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "server_full",
+        "The server is full",
+        format!(
+            "This server has no room for another number ({what}). Delete one that is not needed, or \
+             ask its operator for room."
+        ),
+    );
+    problem.retry_after = Some(60);
+    problem
+}
+
 fn not_connected(status: Status, reason: Option<Reason>) -> Problem {
     let what = match (status, reason) {
         (_, Some(reason)) => reason.sentence(),
@@ -251,6 +267,7 @@ mod tests {
                 used: 3,
                 renews: None,
             }),
+            ServiceError::ServerFull("instances"),
             ServiceError::Forbidden,
             ServiceError::Unavailable("the database is locked".into()),
             ServiceError::TimedOut,

@@ -1,10 +1,20 @@
 //! How requests arrive: TLS, proxies, plain HTTP, rates.
 
 use crate::harness::{ADMIN_KEY, TestServer, header};
+use crate::traces::PHOTO;
+use crate::webhooks::Receiver;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
 use flowcore_server::Rate;
 use flowcore_server::config::{AccessConfig, TlsFiles};
 use reqwest::{Method, StatusCode};
+use serde_json::json;
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 async fn with(access: AccessConfig) -> TestServer {
     TestServer::start_with(|config| config.access = access).await
@@ -92,6 +102,59 @@ async fn behind_tls_the_cookie_is_locked_and_another_address_is_told() {
     server.stop().await;
 }
 
+/// A reverse proxy as operators run one: it says who asked, and knows the server by another address.
+fn proxy(listener: TcpListener, server: SocketAddr) -> CancellationToken {
+    let client = crate::harness::client();
+    let pass = move |request: Request| async move {
+        let (parts, body) = request.into_parts();
+        let url = format!("http://{server}{}", parts.uri);
+        let body = axum::body::to_bytes(body, 1 << 20).await.expect("a body");
+        let on = client.request(parts.method, url).headers(parts.headers).body(body);
+        let on = on.header("x-forwarded-for", "203.0.113.7").header("x-forwarded-proto", "http");
+        let answer = on.send().await.expect("an answer");
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        (status, headers, Body::from(answer.bytes().await.expect("a body")))
+    };
+    let stop = CancellationToken::new();
+    let serving = axum::serve(listener, Router::new().fallback(pass));
+    let serving = serving.with_graceful_shutdown(stop.clone().cancelled_owned());
+    TaskTracker::new().spawn(async move { serving.await });
+    stop
+}
+
+#[tokio::test]
+async fn behind_a_proxy_apps_are_told_the_public_address_and_it_works() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let public = format!("http://{}", listener.local_addr().expect("an address"));
+    let server = TestServer::start_with(|config| {
+        config.public_url = Some(public.clone());
+        config.access.trusted_proxies = vec!["127.0.0.1".parse().expect("an address")];
+    })
+    .await;
+    // From here on everything that this test asks goes through the proxy.
+    let proxy = proxy(listener, server.server.addr());
+    let mut receiver = Receiver::start().await;
+    let phone = server.linked("shop").await;
+    let hook = json!({ "url": receiver.url(), "media": "link", "events": ["messages.upsert"] });
+    let (status, made) = server.post("/api/instances/shop/webhooks", hook).await;
+    assert_eq!(status, StatusCode::CREATED, "{made}");
+    let ana = server.contact("Ana").await;
+    let picture = json!({ "to": phone, "type": "image", "media": PHOTO, "mimetype": "image/png" });
+    server.phones(&format!("/admin/contacts/{ana}/messages"), picture).await;
+    let event = receiver.next().await;
+    assert_eq!(event["server_url"], public, "{event}");
+    let link = event["data"]["message"]["mediaUrl"].as_str().expect("a link");
+    let path = link.strip_prefix(&public).expect("a link to the public address");
+    let file = server.api(Method::GET, path).send().await.expect("an answer");
+    assert_eq!(file.status(), StatusCode::OK);
+    assert_eq!(header(&file, "content-type"), Some("image/png"));
+    let (_, log) = server.get("/api/audit").await;
+    assert!(log.to_string().contains("203.0.113.7"), "who asked, not the proxy: {log}");
+    proxy.cancel();
+    receiver.stop().await;
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn tls_can_end_here() {
     let files = tempfile::tempdir().expect("a folder");
@@ -115,7 +178,7 @@ async fn tls_can_end_here() {
 #[tokio::test]
 async fn a_key_that_may_not_do_everything_opens_no_browser_session() {
     let server = TestServer::start().await;
-    let order = serde_json::json!({ "name": "narrow", "scopes": ["read"] });
+    let order = json!({ "name": "narrow", "scopes": ["read"] });
     let (_, narrow) = server.post("/api/keys", order).await;
     let form = server.plain(Method::POST, "/login");
     let form = form.header("content-type", "application/x-www-form-urlencoded");

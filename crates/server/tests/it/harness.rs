@@ -5,7 +5,7 @@ use flowcore_server::app::{self, Running};
 use flowcore_server::config::{AccessConfig, ServerConfig};
 use flowcore_server::evolution::EvolutionSettings;
 use flowcore_server::{
-    AdminKey, AllowPrivate, DatabaseOptions, Mark, ModelDefaults, Provider, SystemClock,
+    AdminKey, AllowPrivate, DatabaseOptions, Mark, ModelDefaults, Provider, Room, SystemClock,
 };
 use flowcore_simulator::{Network, NetworkConfig};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
@@ -77,6 +77,7 @@ pub(crate) fn config(folder: &Path, network: &Network) -> ServerConfig {
         allow_private: AllowPrivate::loopback(),
         evolution: EvolutionSettings::default(),
         access: AccessConfig::default(),
+        room: Room::default(),
         reader: Some(env!("CARGO_BIN_EXE_flowcore").into()),
         models: ModelDefaults {
             provider: Some(Provider::OpenAi),

@@ -139,3 +139,36 @@ async fn a_dropped_connection_comes_back_by_itself() {
     }
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_full_server_refuses_new_numbers_and_goes_on_with_those_it_has() {
+    let server = TestServer::start_with(|config| config.room.instances = Some(1)).await;
+    server.linked("shop").await;
+    let new = server.api(Method::POST, "/api/whatsapp/connect");
+    let refused = new.json(&json!({ "instanceName": "another" })).send().await.expect("an answer");
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(header(&refused, "retry-after"), Some("60"));
+    let problem: serde_json::Value = refused.json().await.expect("JSON");
+    assert_eq!(problem["code"], "server_full");
+    let body = json!({ "instanceName": "another", "integration": "WHATSAPP-BAILEYS" });
+    let (status, _) = server.post("/instance/create", body).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    let (status, _) = server.get("/api/whatsapp/status/another").await;
+    assert_eq!(status, StatusCode::NOT_FOUND, "nothing was made");
+    let ana = server.contact("Ana").await;
+    let message = json!({ "instanceName": "shop", "number": ana, "message": "we are open" });
+    let (status, answer) = server.post("/api/whatsapp/send", message).await;
+    assert_eq!(status, StatusCode::CREATED, "{answer}");
+}
+
+#[tokio::test]
+async fn a_server_without_memory_left_starts_no_more_sessions() {
+    // Less than any process has.
+    let server = TestServer::start_with(|config| config.room.memory = Some(1 << 20)).await;
+    let (status, problem) =
+        server.post("/api/whatsapp/connect", json!({ "instanceName": "shop" })).await;
+    assert_eq!(
+        (status, text(&problem["code"])),
+        (StatusCode::SERVICE_UNAVAILABLE, "server_full".into())
+    );
+}

@@ -66,18 +66,16 @@ pub(super) async fn held(
     query(connection.pick(sqlite, postgres)).bind(webhook).fetch_optional(connection).await
 }
 
-/// Draws the conclusions of an attempt for its endpoint.
+/// Draws the conclusions of an attempt for its endpoint, of which `record` tells.
 pub(super) async fn note(
     connection: &mut Connection,
-    (instance, webhook): (InstanceId, &str),
+    (instance, record): (InstanceId, &Record<'_>),
     settlement: &Settlement,
 ) -> Result<Noted, StorageError> {
-    let Some(row) = held(connection, webhook).await? else { return Ok(Noted::default()) };
-    let record = Record::new("webhook_endpoints", &row);
     if !record.get::<bool>("enabled")? {
         return Ok(Noted::default());
     }
-    let before = read(&record)?;
+    let (before, webhook) = (read(record)?, record.get("webhook_id")?);
     let attempt = match settlement.step {
         NextStep::Delivered => Attempt::Answered(200),
         _ => settlement.status.map_or(Attempt::Unreachable, Attempt::Answered),
@@ -87,7 +85,7 @@ pub(super) async fn note(
     if after != before {
         write(connection, webhook, &after).await?;
     }
-    let webhook_id: WebhookId = record.parsed("id")?;
+    let webhook_id: WebhookId = record.parsed("webhook_id")?;
     let mut noted = Noted::default();
     if let Some(Turn::SwitchedOff(_)) = turn {
         let off = query("UPDATE webhook_endpoints SET enabled = FALSE WHERE id = $1");
@@ -96,7 +94,7 @@ pub(super) async fn note(
         noted.switched_off = (ended == pieces::PIECE).then_some(webhook_id);
     } else if before.paused_until.is_some() && after.paused_until.is_none() {
         release(connection, webhook, settlement.at).await?;
-    } else {
+    } else if after.paused_until.is_some() || record.get("parked")? {
         align(connection, webhook, (after.paused_until, settlement.at)).await?;
     }
     if let Some(turn) = turn {

@@ -4,7 +4,7 @@
 use super::queue::{self, Made};
 use super::{ClaimedDelivery, TABLE, waiting};
 use crate::Store;
-use crate::dialect::{self, Query, query};
+use crate::dialect::{self, Batch, Query, query};
 use crate::error::StorageError;
 use crate::events;
 use crate::row::Record;
@@ -81,11 +81,13 @@ impl Store {
                     let Some(row) = waiting(connection, &id).await? else { return Ok(()) };
                     let record = Record::new(TABLE, &row);
                     let made = Made { error: Some(why), ..Made::nothing(now) };
-                    queue::note_attempt(connection, &id, record.get("attempts")?, made).await?;
-                    queue::finish(connection, &id, "dead", now).await?;
+                    let mut batch = Batch::new();
+                    batch.add(queue::noting(&id, record.get("attempts")?, made));
+                    batch.add(queue::finishing(&id, "dead", now));
                     let (webhook, chain) = (record.get("webhook_id")?, record.get("ordering_key")?);
                     let instance: InstanceId = record.parsed("instance_id")?;
-                    queue::promote(connection, (instance, webhook, chain), now).await
+                    batch.add(queue::promoting((instance, webhook, chain), &id, now));
+                    batch.execute(connection).await
                 })
             });
             burial.await?;

@@ -3,8 +3,7 @@
 
 use super::Settlement;
 use super::health::{PARKED, WINDOW};
-use crate::dialect::{Connection, Query, query};
-use crate::error::StorageError;
+use crate::dialect::{Query, query};
 use crate::events::StoredEvent;
 use crate::new_id;
 use flowcore_domain::clock::Millis;
@@ -104,12 +103,8 @@ impl<'a> Made<'a> {
     }
 }
 
-pub(super) async fn note_attempt(
-    connection: &mut Connection,
-    id: &str,
-    attempts_before: i64,
-    made: Made<'_>,
-) -> Result<(), StorageError> {
+/// A line in the log of a delivery.
+pub(super) fn noting(id: &str, attempts_before: i64, made: Made<'_>) -> Query {
     query(
         "INSERT INTO delivery_attempts (delivery_id, number, at, status, duration_ms, error, answer) \
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -121,32 +116,19 @@ pub(super) async fn note_attempt(
     .bind(i64::try_from(made.duration_ms).unwrap_or(i64::MAX))
     .bind(made.error)
     .bind(made.answer)
-    .execute(connection)
-    .await?;
-    Ok(())
 }
 
-pub(super) async fn retry(
-    connection: &mut Connection,
-    id: &str,
-    at: Millis,
-) -> Result<(), StorageError> {
+/// Tries a delivery again at a time.
+pub(super) fn retrying(id: &str, at: Millis) -> Query {
     query(
         "UPDATE deliveries SET leased = FALSE, attempts = attempts + 1, next_at = $2 WHERE id = $1",
     )
     .bind(id)
     .bind(at.0)
-    .execute(connection)
-    .await?;
-    Ok(())
 }
 
-pub(super) async fn finish(
-    connection: &mut Connection,
-    id: &str,
-    state: &str,
-    at: Millis,
-) -> Result<(), StorageError> {
+/// Ends a delivery.
+pub(super) fn finishing(id: &str, state: &str, at: Millis) -> Query {
     query(
         "UPDATE deliveries SET state = $2, head = FALSE, leased = FALSE, attempts = attempts + 1, \
          finished_at = $3 WHERE id = $1",
@@ -154,29 +136,24 @@ pub(super) async fn finish(
     .bind(id)
     .bind(state)
     .bind(at.0)
-    .execute(connection)
-    .await?;
-    Ok(())
 }
 
 /// Makes the oldest unfinished delivery of a chain its head, due now at the latest: a pause that it was
-/// made in may be over.
-pub(super) async fn promote(
-    connection: &mut Connection,
+/// made in may be over. `finished` is the one that is ended in the same batch.
+pub(super) fn promoting(
     (instance, webhook_id, ordering_key): (InstanceId, &str, &str),
+    finished: &str,
     now: Millis,
-) -> Result<(), StorageError> {
+) -> Query {
     query(
         "UPDATE deliveries SET head = TRUE, \
          next_at = CASE WHEN next_at > $3 THEN $3 ELSE next_at END WHERE id = (SELECT id FROM deliveries \
          WHERE webhook_id = $1 AND instance_id = $4 AND ordering_key = $2 AND state = 'waiting' \
-         ORDER BY seq LIMIT 1)",
+         AND id <> $5 ORDER BY seq LIMIT 1)",
     )
     .bind(webhook_id)
     .bind(ordering_key)
     .bind(now.0)
     .bind(instance)
-    .execute(connection)
-    .await?;
-    Ok(())
+    .bind(finished)
 }

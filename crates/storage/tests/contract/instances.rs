@@ -72,6 +72,27 @@ pub(crate) async fn a_change_touches_what_it_names(kind: Kind) {
     assert!(matches!(unknown, Err(StorageError::NotFound(_))));
 }
 
+pub(crate) async fn who_was_connected_is_on_the_way_back_after_a_restart(kind: Kind) {
+    let harness = Harness::new(kind).await;
+    let told = |status, wanted| InstanceChange {
+        identity: Some(Some(identity())),
+        wanted: Some(wanted),
+        ..change(status)
+    };
+    let (back, rests) = (harness.instance("back").await, harness.instance("rests").await);
+    for (id, change) in
+        [(back, told(Status::Connected, true)), (rests, told(Status::Disconnected, false))]
+    {
+        harness.store.update_instance(id, change, vec![]).await.expect("changed");
+    }
+    harness.store.expect_back().await.expect("noted");
+    for (id, status) in [(back, Status::Connecting), (rests, Status::Disconnected)] {
+        let found = harness.store.instance(id).await.expect("read").expect("the instance");
+        assert_eq!(found.status, status);
+        assert!(found.identity.is_some(), "the link stands");
+    }
+}
+
 pub(crate) async fn filters_combine(kind: Kind) {
     let harness = Harness::new(kind).await;
     let shop = harness.instance("My-Shop").await;
