@@ -416,6 +416,8 @@ impl Instances {
             event_id: None,
             data: serde_json::Value::Null,
         });
+        // It waits for webhooks of all instances.
+        self.shared.outbox.work.notify_one();
     }
 
     async fn unlink(&self, handle: &Handle) -> Result<(), ServiceError> {
