@@ -60,8 +60,14 @@ impl Peer {
 
     async fn order(&mut self, order: Value) -> anyhow::Result<Value> {
         self.orders.write_all(format!("{order}\n").as_bytes()).await?;
-        let line = self.answers.next_line().await?.context("the peer ended early")?;
-        Ok(serde_json::from_str(&line)?)
+        loop {
+            let line = self.answers.next_line().await?.context("the peer ended early")?;
+            // Libraries of the peer write to the same place.
+            match serde_json::from_str(&line) {
+                Ok(answer @ Value::Object(_)) => return Ok(answer),
+                _ => tokio::task::yield_now().await,
+            }
+        }
     }
 
     async fn number(&mut self, order: &str, name: &str) -> anyhow::Result<f64> {

@@ -56,8 +56,13 @@ pub(crate) async fn run(sandbox: &Path, options: &Options) -> anyhow::Result<Fig
     let (mut ours, mut peers) = (Vec::new(), Vec::new());
     for run in 1..=options.runs {
         println!("run {run} of {}", options.runs);
-        ours.push(product(sandbox, options).await?);
-        peers.push(baileys(sandbox, options).await?);
+        // Said at once: a failure later must not take them along.
+        let figures = product(sandbox, options).await?;
+        println!("{}", serde_json::to_string(&figures)?);
+        ours.push(figures);
+        let figures = baileys(sandbox, options).await?;
+        println!("{}", serde_json::to_string(&figures)?);
+        peers.push(figures);
     }
     let table = render(&rows(options), (&ours, &peers), &measured_on(sandbox, options)?);
     println!("{table}");
