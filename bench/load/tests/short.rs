@@ -28,7 +28,7 @@ fn figure(figures: &Value, name: &str) -> f64 {
 }
 
 #[test]
-fn a_number_more_weighs_no_more_than_those_before_and_all_come_back() {
+fn a_number_more_weighs_no_more_than_those_before() {
     let figures = bench(&["density", "--numbers", "10,40", "--history", "5", "--rest", "1"]);
     let each = |numbers: u32| figure(&figures, &format!("resident_kib_each_at_{numbers}"));
     let all = |numbers: u32| each(numbers) * f64::from(numbers);
@@ -36,8 +36,7 @@ fn a_number_more_weighs_no_more_than_those_before_and_all_come_back() {
     assert!(another <= each(10) * 1.2, "{another} KiB for one more: {figures}");
     // The network holds a phone, its keys and a socket for each as well.
     let network = figure(&figures, "network_kib_each_at_40");
-    assert!(another <= network * 10.0, "{another} KiB against {network} there: {figures}");
-    assert!(figure(&figures, "restart_seconds") > 0.0);
+    assert!(another <= network * 4.0, "{another} KiB against {network} there: {figures}");
 }
 
 #[test]
@@ -48,7 +47,7 @@ fn a_message_costs_no_multiple_of_what_the_network_spends_on_it() {
     for (way, figures) in [("in", inbound), ("out", outbound)] {
         assert!(figure(&figures, "lost") < 1.0, "{way}: {figures}");
         let ratio = figure(&figures, "product_us") / figure(&figures, "network_us");
-        // What is written, told and posted costs more than passing it on; twice of what was measured.
-        assert!(ratio < 12.0, "{way}: {ratio} times the network's work: {figures}");
+        // 1.0 in and 1.5 out in a debug build on two cores, with both benchmarks at once.
+        assert!(ratio < 4.0, "{way}: {ratio} times the network's work: {figures}");
     }
 }

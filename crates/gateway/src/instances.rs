@@ -258,6 +258,9 @@ impl Instances {
     ) -> Result<InstanceView, ServiceError> {
         let instance = self.find(caller, name).await?;
         let handle = self.shared.registry.get_or_start(&self.shared, &instance);
+        if !handle.snapshot().is_running() {
+            self.shared.room.for_session()?;
+        }
         self.ask(&handle, Command::Restart).await?;
         Ok(view(&instance, &handle.snapshot()))
     }
