@@ -105,6 +105,19 @@ export async function linkedClient(base) {
     connect()
   })
 
+  // Ends the connection for good.
+  client.leave = () => client.socket.end(undefined)
+
+  // Another connection of the same device: resolves `opened` when it is, `closed` with the code of its end.
+  client.connection = (creds = {}, options = {}) => {
+    const own = { creds: { ...auth.creds, ...creds }, keys: auth.keys }
+    const socket = makeWASocket({ waWebSocketUrl: socketUrl.href, agent, auth: own, logger, ...options })
+    const when = wanted => new Promise(resolve => socket.ev.on('connection.update', ({ connection, lastDisconnect }) => {
+      if (connection === wanted) resolve(lastDisconnect?.error?.output?.statusCode)
+    }))
+    return { socket, opened: when('open'), closed: when('close') }
+  }
+
   // Ends the connection and makes another one.
   client.restart = async () => {
     await new Promise(resolve => {

@@ -37,6 +37,8 @@ pub(crate) struct Hub {
     pub(crate) cancel: CancellationToken,
     /// Told when the world changed in a way that should be kept.
     pub(crate) changed: Arc<Notify>,
+    /// How long a client may say nothing.
+    pub(crate) silence: Duration,
     world: Mutex<World>,
     ref_times: RefTimes,
     sockets: AtomicU64,
@@ -46,7 +48,12 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    pub(crate) fn new(world: World, addr: SocketAddr, ref_times: RefTimes, people: People) -> Self {
+    pub(crate) fn new(
+        world: World,
+        addr: SocketAddr,
+        (ref_times, silence): (RefTimes, Duration),
+        people: People,
+    ) -> Self {
         Self {
             addr,
             people,
@@ -58,6 +65,7 @@ impl Hub {
             changed: world.change_signal(),
             seed: world.seed,
             identity: Mutex::new((Arc::new(ServerIdentity::derive(world.seed, 0)), 0)),
+            silence,
             world: Mutex::new(world),
             ref_times,
             sockets: AtomicU64::new(0),

@@ -81,7 +81,8 @@ fn activate(world: &mut World, owner: &DeviceAddress, iq: &Node) -> Reply {
     result_of(iq, []).into()
 }
 
-/// A/B properties: those that the account's scenario sets; for others clients use their defaults.
+/// A/B properties: tokens are shown in all chats, and what the account's scenario sets; for others
+/// clients use their defaults.
 fn properties(world: &World, owner: &DeviceAddress, iq: &Node) -> Node {
     let scenario = world.accounts.get(&owner.phone).map(|account| &account.profile.scenario);
     let wanted = scenario.map(|scenario| {
@@ -89,7 +90,8 @@ fn properties(world: &World, owner: &DeviceAddress, iq: &Node) -> Node {
             (NCT_SEND, scenario.nct_send_property),
             (NCT_BY_HISTORY, scenario.nct_history_property),
             (NCT_BY_APP_STATE, scenario.nct_app_state_property),
-            (TRUST_TOKENS_IN_CHATS, scenario.restricted || scenario.nct_send_property),
+            (TRUST_TOKENS_IN_CHATS, true),
+            (LID_MIGRATION, scenario.lid_migrated),
         ]
     });
     let set: Vec<Node> = wanted
@@ -114,11 +116,12 @@ fn properties(world: &World, owner: &DeviceAddress, iq: &Node) -> Node {
     result_of(iq, [props.children(set).build()])
 }
 
-/// Codes of the properties that decide about tokens.
+/// Codes of the properties that decide about tokens and addresses.
 const NCT_SEND: u32 = 24_941;
 const NCT_BY_HISTORY: u32 = 25_189;
 const NCT_BY_APP_STATE: u32 = 25_253;
 const TRUST_TOKENS_IN_CHATS: u32 = 10_518;
+const LID_MIGRATION: u32 = 9435;
 const PROPERTIES_HASH: &str = "1";
 
 /// Whether an iq changes something.

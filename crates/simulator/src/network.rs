@@ -26,6 +26,9 @@ const CONTACT_PREKEYS: usize = 30;
 const FIRST_QR: Duration = Duration::from_secs(60);
 const NEXT_QR: Duration = Duration::from_secs(20);
 
+/// Clients ping every 30 s at the latest.
+const SILENCE: Duration = Duration::from_secs(120);
+
 /// What a network is started with.
 #[derive(Debug, Clone)]
 pub struct NetworkConfig {
@@ -41,6 +44,8 @@ pub struct NetworkConfig {
     pub first_qr: Duration,
     /// How long each later reference can be scanned after the one before it.
     pub next_qr: Duration,
+    /// How long a client may say nothing; after half of it the network asks whether it is there.
+    pub silence: Duration,
     /// How far the network's clock is ahead of the system's.
     pub clock_ahead: Duration,
 }
@@ -54,6 +59,7 @@ impl Default for NetworkConfig {
             seed: 1,
             first_qr: FIRST_QR,
             next_qr: NEXT_QR,
+            silence: SILENCE,
             clock_ahead: Duration::ZERO,
         }
     }
@@ -110,7 +116,8 @@ impl Network {
             file.load(&mut world).await?;
         }
         let ref_times = RefTimes { first: config.first_qr, next: config.next_qr };
-        let hub = Arc::new(Hub::new(world, addr, ref_times, People::new(CONTACT_PREKEYS)));
+        let times = (ref_times, config.silence);
+        let hub = Arc::new(Hub::new(world, addr, times, People::new(CONTACT_PREKEYS)));
         hub.clock.advance(config.clock_ahead);
         hub.tracker.spawn(listener::accept(Arc::clone(&hub), listener, tls));
         if let Some(file) = file {

@@ -24,7 +24,7 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node, Server};
 use waproto::whatsapp::{
     ADVDeviceIdentity, ADVEncryptionType, ADVSignedDeviceIdentity, ADVSignedDeviceIdentityHMAC,
-    ClientPayload,
+    ClientPairingProps, ClientPayload,
 };
 
 use crate::clock::{self, unix_seconds};
@@ -228,12 +228,17 @@ fn approve(
     .encode_to_vec();
     let jid = account.jid(device, Server::Pn);
     let lid = account.jid(device, Server::Lid);
+    let props = ClientPairingProps {
+        is_chat_db_lid_migrated: Some(account.profile.scenario.lid_migrated),
+        ..ClientPairingProps::default()
+    };
     let success = NodeBuilder::new("pair-success")
         .children([
             leaf("device-identity", sealed),
             NodeBuilder::new("biz").attr("name", "").build(),
             NodeBuilder::new("device").attr("jid", &jid).attr("lid", &lid).build(),
             NodeBuilder::new("platform").attr("name", "android").build(),
+            leaf("client-props", props.encode_to_vec()),
         ])
         .build();
     let stanza =

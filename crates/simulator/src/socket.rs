@@ -5,7 +5,8 @@
 //! 3. Until the end two loops run side by side: the reader handles each stanza on the world and
 //!    posts the replies; the writer sends what the mailbox holds and what the device's queue has.
 //!
-//! Whatever a client sends, only its own socket can end by it.
+//! A client that says nothing for half the network's patience is pinged, and gone when it does not
+//! answer within the other half. Whatever a client sends, only its own socket can end by it.
 
 mod login;
 pub(crate) mod mailbox;
@@ -33,8 +34,8 @@ use session::Session;
 
 /// Clients give up on a silent server after 20 s; the server is as patient.
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(20);
-/// Clients ping every 30 s at the latest; longer silence is a dead peer.
-const SILENCE_DEADLINE: Duration = Duration::from_secs(120);
+/// How long a peer whose bytes made no sense may take to read why.
+const LAST_WORD: Duration = Duration::from_secs(2);
 
 /// Why a socket ended without the client closing it.
 #[derive(Debug, thiserror::Error)]
@@ -162,21 +163,36 @@ async fn read_stanzas(
     mut reader: StanzaReader,
     freeze: &Freeze,
 ) -> Result<(), SocketError> {
+    let mut asked = false;
     loop {
-        let frame = tokio::select! {
+        let heard = tokio::select! {
             biased;
             () = session.cancelled() => return Ok(()),
-            frame = timeout(SILENCE_DEADLINE, frames.next()) => {
-                frame.map_err(|_| SocketError::Silent)??
+            heard = timeout(session.patience(), frames.next()) => heard,
+        };
+        let frame = match heard {
+            Ok(frame) => frame?,
+            Err(_) if asked => return Err(SocketError::Silent),
+            Err(_) => {
+                asked = true;
+                session.ask_for_a_sign().await;
+                continue;
             }
         };
+        asked = false;
         tokio::select! {
             biased;
             () = session.cancelled() => return Ok(()),
             () = freeze.thawed() => {}
         }
-        let stanza = reader.open(frame)?;
-        session.handle(stanza).await;
+        match reader.open(frame) {
+            Ok(stanza) => session.handle(stanza).await,
+            Err(error) => {
+                // Whoever does not read it is cut off all the same.
+                let _told_or_not = timeout(LAST_WORD, session.complain()).await;
+                return Err(error.into());
+            }
+        }
     }
 }
 

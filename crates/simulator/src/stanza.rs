@@ -113,6 +113,11 @@ pub(crate) fn stream_error(code: Option<u16>, cause: Option<Node>) -> Node {
     builder.children(cause).build()
 }
 
+/// The stream error for bytes that are no stanza.
+pub(crate) fn not_well_formed() -> Node {
+    stream_error(None, Some(NodeBuilder::new("xml-not-well-formed").build()))
+}
+
 /// The child of a stream error that says why: `replaced` or `device_removed`.
 pub(crate) fn conflict(kind: &'static str) -> Node {
     NodeBuilder::new("conflict").attr("type", kind).build()

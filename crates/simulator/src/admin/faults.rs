@@ -16,7 +16,7 @@ use crate::clock::unix_seconds;
 use crate::hub::Hub;
 use crate::pairing;
 use crate::socket::mailbox::{Mailbox, Outgoing};
-use crate::stanza::{SERVER, conflict, stream_error};
+use crate::stanza::{SERVER, conflict, not_well_formed, stream_error};
 use crate::world::World;
 use crate::world::faults::{Fault, FaultKind, Lasts};
 
@@ -37,6 +37,14 @@ pub(super) struct FaultRequest {
     domain: Option<String>,
     /// Of a temporary ban, in seconds.
     expire: Option<u64>,
+    /// Of a stream error: what it holds, instead of a code.
+    cause: Option<Cause>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Cause {
+    XmlNotWellFormed,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -110,8 +118,11 @@ fn strike(world: &mut World, request: &FaultRequest) -> usize {
         FaultName::Stall => each_socket(world, &request.target, |m| m.stall(time, false)),
         FaultName::HalfOpen => each_socket(world, &request.target, |m| m.stall(time, true)),
         FaultName::StreamError => {
-            let code = request.code.unwrap_or(SERVICE_UNAVAILABLE);
-            each_socket(world, &request.target, |m| m.post_last(stream_error(Some(code), None)))
+            let error = match request.cause {
+                Some(Cause::XmlNotWellFormed) => not_well_formed(),
+                None => stream_error(Some(request.code.unwrap_or(SERVICE_UNAVAILABLE)), None),
+            };
+            each_socket(world, &request.target, |m| m.post_last(error.clone()))
         }
         FaultName::Conflict => each_socket(world, &request.target, |m| {
             m.post_last(stream_error(None, Some(conflict("replaced"))));
@@ -166,6 +177,7 @@ fn keep(world: &mut World, request: &FaultRequest, kind: FaultKind) -> usize {
         code: if is_ban { Some(TEMPORARY_BAN) } else { request.code },
         ban: is_ban.then(|| (reason, request.expire.unwrap_or(3600))),
         lasts: Lasts::of(request.count, request.seconds),
+        holds: request.seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
     });
     0
 }

@@ -51,6 +51,7 @@ pub(super) async fn stats(State(hub): State<Arc<Hub>>) -> Json<Value> {
         "unknown": world.stats.unknown,
         "conflicts": world.stats.conflicts,
         "clientNacks": world.stats.client_nacks,
+        "pings": world.stats.pings,
     }))
 }
 

@@ -1,15 +1,18 @@
 //! A socket after its handshake: who it is, and what happens to each stanza it sends.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use wacore_binary::Node;
+use wacore_binary::builder::NodeBuilder;
 use waproto::whatsapp::ClientPayload;
 
 use super::SocketError;
 use super::login::{self, Entry};
 use super::mailbox::{Mailbox, Outgoing, SocketId};
+use crate::clock::unix_seconds;
 use crate::hub::Hub;
-use crate::stanza::{attr, has_attr, text_attr};
+use crate::stanza::{SERVER, attr, has_attr, not_well_formed, text_attr};
 use crate::world::faults::FaultKind;
 use crate::world::queue::{Ack, Class};
 use crate::world::record::Acked;
@@ -73,6 +76,36 @@ impl Session {
         self.mailbox.cancel.cancelled().await;
     }
 
+    /// How long a peer may say nothing before it is asked, and after that again.
+    pub(super) fn patience(&self) -> Duration {
+        self.hub.silence / 2
+    }
+
+    /// Pings a peer that was silent.
+    pub(super) async fn ask_for_a_sign(&self) {
+        let ping = {
+            let mut world = self.hub.world();
+            world.stats.pings += 1;
+            let id = world.stanza_id("ping");
+            NodeBuilder::new("iq")
+                .attr("from", SERVER)
+                .attr("type", "get")
+                .attr("xmlns", "urn:xmpp:ping")
+                .attr("id", id)
+                .attr("t", unix_seconds())
+                .children([NodeBuilder::new("ping").build()])
+                .build()
+        };
+        self.mailbox.send(ping).await;
+    }
+
+    /// Says that the last bytes were no stanza; returns when the socket has ended.
+    pub(super) async fn complain(&self) {
+        self.mailbox.send(not_well_formed()).await;
+        self.mailbox.finish().await;
+        self.cancelled().await;
+    }
+
     fn owner(&self) -> Option<DeviceAddress> {
         self.owner.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -124,7 +157,7 @@ impl Session {
             let delay = owner
                 .as_ref()
                 .filter(|_| stanza.tag == "message")
-                .and_then(|owner| world.faults.ends(FaultKind::DelayAcks, &owner.phone));
+                .and_then(|owner| world.faults.held_until(FaultKind::DelayAcks, &owner.phone));
             let reply = match &owner {
                 Some(owner) => route(&mut world, owner, &stanza),
                 None => pairing::handle(&mut world, self.id, &stanza),

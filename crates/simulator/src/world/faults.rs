@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+/// How long something is held back when only a count was given.
+const HOLD: Duration = Duration::from_secs(5);
+
 /// What can be made to go wrong for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FaultKind {
@@ -11,7 +14,7 @@ pub(crate) enum FaultKind {
     Drop,
     /// Login is answered by `<failure reason=code>`.
     RefuseLogin,
-    /// The ack of a message waits until the fault is over.
+    /// The ack of a message waits: until the fault is over, or each for its own time.
     DelayAcks,
     /// Messages are delivered twice.
     Duplicate,
@@ -68,6 +71,8 @@ pub(crate) struct Fault {
     /// Of a temporary ban: why, and for how many seconds.
     pub(crate) ban: Option<(u16, u64)>,
     pub(crate) lasts: Lasts,
+    /// How long each stanza is held back, of a fault that has a count.
+    pub(crate) holds: Option<Duration>,
 }
 
 /// The faults that are set.
@@ -95,11 +100,11 @@ impl Faults {
         Some(fault)
     }
 
-    /// When a timed fault of this kind ends for this number.
-    pub(crate) fn ends(&mut self, kind: FaultKind, phone: &str) -> Option<Instant> {
-        self.strike(kind, phone).and_then(|fault| match fault.lasts {
-            Lasts::Until(end) => Some(end),
-            Lasts::Times(_) => None,
+    /// Until when a fault of this kind holds something of this number back.
+    pub(crate) fn held_until(&mut self, kind: FaultKind, phone: &str) -> Option<Instant> {
+        self.strike(kind, phone).map(|fault| match fault.lasts {
+            Lasts::Until(end) => end,
+            Lasts::Times(_) => Instant::now() + fault.holds.unwrap_or(HOLD),
         })
     }
 

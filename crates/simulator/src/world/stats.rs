@@ -18,6 +18,8 @@ pub(crate) struct Stats {
     pub(crate) unknown: BTreeMap<String, u64>,
     /// Patches of app state answered by 409: another device was faster.
     pub(crate) conflicts: u64,
+    /// Silent clients that were asked for a sign.
+    pub(crate) pings: u64,
     /// Acks that carried an error.
     pub(crate) client_nacks: u64,
 }

@@ -28,6 +28,8 @@ pub(crate) struct Scenario {
     pub(crate) nct_app_state_property: bool,
     pub(crate) nct_by_history: bool,
     pub(crate) nct_by_app_state: bool,
+    /// Its direct chats go by LID.
+    pub(crate) lid_migrated: bool,
 }
 
 impl Default for Scenario {
@@ -41,6 +43,7 @@ impl Default for Scenario {
             nct_app_state_property: false,
             nct_by_history: false,
             nct_by_app_state: false,
+            lid_migrated: false,
         }
     }
 }
@@ -69,6 +72,7 @@ impl Scenario {
             "nct_syncd_ab" => &mut self.nct_app_state_property,
             "nct_history_delivery" => &mut self.nct_by_history,
             "nct_syncd_delivery" => &mut self.nct_by_app_state,
+            "lid_migrated" => &mut self.lid_migrated,
             _ => return,
         };
         *field = value == "1";

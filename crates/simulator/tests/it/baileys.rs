@@ -26,6 +26,11 @@ async fn an_independent_client_does_what_people_do_every_day() {
     run("everyday.mjs").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_independent_client_is_told_how_each_session_ends() {
+    run("endings.mjs").await;
+}
+
 async fn run(script: &str) {
     let sandbox = Sandbox::start().await;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bench/baileys");

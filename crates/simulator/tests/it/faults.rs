@@ -17,17 +17,6 @@ async fn a_dropped_client_comes_back_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_error_with_a_code_reaches_the_client() {
-    let sandbox = Sandbox::start().await;
-    let mut ann = sandbox.linked("Ann").await;
-    let fault = json!({ "target": ann.phone, "fault": "stream-error", "code": 516 });
-    sandbox.fault(fault).await;
-    ann.wait("logged out", |event| matches!(event, Event::LoggedOut(_))).await;
-    ann.stop().await;
-    sandbox.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_duplicated_message_is_shown_once() {
     let sandbox = Sandbox::start().await;
     let ann = sandbox.linked("Ann").await;
@@ -140,6 +129,32 @@ async fn each_nack_reaches_the_sender_with_its_code_and_nothing_is_delivered() {
     ann.send(&bob.phone, "accepted").await;
     bob.text("accepted").await;
     assert_eq!(bob.texts(), ["accepted"]);
+    for client in [ann, bob] {
+        client.stop().await;
+    }
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_counted_delay_holds_so_many_acks_back_and_no_more() {
+    let sandbox = Sandbox::start().await;
+    let mut ann = sandbox.linked("Ann").await;
+    let bob = sandbox.linked("Bob").await;
+    let delay = json!({ "target": ann.phone, "fault": "delay-acks", "count": 1, "seconds": 0.6 });
+    sandbox.fault(delay).await;
+    let started = std::time::Instant::now();
+    let held = ann.send(&bob.phone, "held").await;
+    let prompt = ann.send(&bob.phone, "prompt").await;
+    let acked = |id: String| {
+        move |event: &Event| match event {
+            Event::ServerAck(ack) => ack.id == id && ack.class.as_deref() == Some("message"),
+            _ => false,
+        }
+    };
+    ann.wait("the ack of the second", acked(prompt)).await;
+    assert!(started.elapsed() < std::time::Duration::from_millis(600));
+    ann.wait("the ack of the first", acked(held)).await;
+    assert!(started.elapsed() >= std::time::Duration::from_millis(600));
     for client in [ann, bob] {
         client.stop().await;
     }

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use wacore::proto_helpers::MessageExt;
 use wacore::store::InMemoryBackend;
+use wacore::store::traits::Backend;
 use wacore::types::events::{Event, EventHandler};
 use wacore_binary::Jid;
 use whatsapp_rust::Client;
@@ -166,6 +167,8 @@ impl EventHandler for Recorder {
 pub(crate) struct TestClient {
     pub(crate) client: Arc<Client>,
     pub(crate) phone: String,
+    /// What the client keeps; another client on it is the same device.
+    pub(crate) backend: Arc<dyn Backend>,
     handle: BotHandle,
     log: Arc<EventLog>,
     seen: usize,
@@ -173,9 +176,14 @@ pub(crate) struct TestClient {
 
 impl TestClient {
     pub(crate) async fn start(url: &str, push_name: &str) -> Self {
+        Self::resume(url, push_name, Arc::new(InMemoryBackend::new())).await
+    }
+
+    /// A client that goes on with what another one kept.
+    pub(crate) async fn resume(url: &str, push_name: &str, backend: Arc<dyn Backend>) -> Self {
         let log = Arc::new(EventLog::default());
         let bot = Bot::builder()
-            .with_backend(InMemoryBackend::new())
+            .with_backend_arc(Arc::clone(&backend))
             .with_transport_factory(TokioWebSocketTransportFactory::new().with_url(url))
             .with_http_client(UreqHttpClient::new())
             .with_push_name(push_name)
@@ -186,7 +194,7 @@ impl TestClient {
             .await
             .expect("the client builds");
         let client = bot.client();
-        Self { client, phone: String::new(), handle: bot.spawn(), log, seen: 0 }
+        Self { client, phone: String::new(), backend, handle: bot.spawn(), log, seen: 0 }
     }
 
     /// Waits for an event that came after the last one waited for.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use flowcore_simulator::NetworkConfig;
 use serde_json::json;
-use wacore::types::events::{ConnectFailureReason, Event};
+use wacore::types::events::Event;
 
 use crate::harness::Sandbox;
 
@@ -131,49 +131,6 @@ async fn a_client_that_logs_out_is_removed() {
     let client = sandbox.linked("ann").await;
     client.client.logout().await;
     sandbox.until("the device is gone", |stats| stats["devices"] == 0).await;
-    client.stop().await;
-    sandbox.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_refused_login_says_why() {
-    let sandbox = Sandbox::start().await;
-    let mut outdated = sandbox.linked("outdated").await;
-    let mut banned = sandbox.linked("banned").await;
-    let mut locked = sandbox.linked("locked").await;
-    let refuse = |phone: &str, code: u16| {
-        let fault = "refuse-login";
-        json!({ "target": phone, "fault": fault, "count": 1, "code": code })
-    };
-    sandbox.fault(refuse(&outdated.phone, 405)).await;
-    sandbox.fault(json!({ "target": banned.phone, "fault": "temp-ban", "expire": 90 })).await;
-    sandbox.fault(refuse(&locked.phone, 401)).await;
-    for client in [&outdated, &banned, &locked] {
-        client.client.reconnect_immediately().await;
-    }
-    outdated.wait("outdated", |event| matches!(event, Event::ClientOutdated(_))).await;
-    let is_ban = |event: &Event| match event {
-        Event::TemporaryBan(ban) => ban.expire.num_seconds() == 90,
-        _ => false,
-    };
-    banned.wait("banned", is_ban).await;
-    let is_logout = |event: &Event| match event {
-        Event::LoggedOut(out) => out.reason == ConnectFailureReason::LoggedOut,
-        _ => false,
-    };
-    locked.wait("logged out", is_logout).await;
-    for client in [outdated, banned, locked] {
-        client.stop().await;
-    }
-    sandbox.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_second_socket_of_a_device_replaces_the_first() {
-    let sandbox = Sandbox::start().await;
-    let mut client = sandbox.linked("ann").await;
-    sandbox.fault(json!({ "target": client.phone, "fault": "conflict" })).await;
-    client.wait("replaced", |event| matches!(event, Event::StreamReplaced(_))).await;
     client.stop().await;
     sandbox.stop().await;
 }

@@ -61,6 +61,42 @@ async fn a_token_that_was_given_is_kept_on_every_device() {
     sandbox.stop().await;
 }
 
+/// Gives somebody a token without ever writing to it.
+async fn trust(sandbox: &Sandbox, issuer: &TestClient, trusted: &TestClient) {
+    let lid = trusted.client.lid().expect("a LID").to_non_ad();
+    issuer.client.tc_token().issue_tokens(&[lid]).await.expect("issued");
+    sandbox.until("the tokens are delivered", |stats| stats["queued"] == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trusted_stranger_shows_its_token_and_is_let_in() {
+    let sandbox = Sandbox::start().await;
+    let mut ann = sandbox.linked("Ann").await;
+    let mut bob = sandbox.linked("scenario:restricted,cs_enabled=0:Bob").await;
+    let mut rob = sandbox.linked("scenario:restricted,tc_enabled=0,cs_enabled=0:Rob").await;
+    for stranger in [&bob.phone, &rob.phone] {
+        let refused = ann.send(stranger, "hello stranger").await;
+        nacked(&mut ann, &refused).await;
+    }
+    trust(&sandbox, &bob, &ann).await;
+    trust(&sandbox, &rob, &ann).await;
+    ann.send(&bob.phone, "with your token").await;
+    bob.text("with your token").await;
+    // Who takes no tokens is not moved by one.
+    let refused = ann.send(&rob.phone, "with your token").await;
+    nacked(&mut ann, &refused).await;
+    assert_eq!((bob.texts().len(), rob.texts().len()), (1, 0));
+    // From here on Rob has written first.
+    rob.send(&ann.phone, "hello Ann").await;
+    ann.text("hello Ann").await;
+    ann.send(&rob.phone, "hello Rob").await;
+    rob.text("hello Rob").await;
+    for client in [ann, bob, rob] {
+        client.stop().await;
+    }
+    sandbox.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_salted_token_opens_the_door_and_the_property_alone_does_not() {
     let sandbox = Sandbox::start().await;

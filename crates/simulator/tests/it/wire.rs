@@ -179,9 +179,18 @@ async fn raw_client(sandbox: &Sandbox, phone: &str) -> RawClient {
     client
 }
 
+/// The socket ends with the reason that belongs to bytes which are no stanza.
 async fn ends(mut client: RawClient) {
-    let ended = async { while client.next().await.is_ok() {} };
+    let mut why = None;
+    let ended = async {
+        while let Ok(node) = client.next().await {
+            if node.tag == "stream:error" {
+                why = raw::child(&node, "xml-not-well-formed").cloned();
+            }
+        }
+    };
     timeout(DEADLINE, ended).await.expect("the socket ends");
+    assert!(why.is_some(), "it is told why");
 }
 
 #[tokio::test(flavor = "multi_thread")]
