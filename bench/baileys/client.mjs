@@ -46,16 +46,50 @@ function memoryKeys() {
   }
 }
 
+// Gives what opens connections to a network: dial(auth, options) is a socket.
+async function dialler(base) {
+  const { noiseRoot } = await network(base)('GET', '/admin/certificate')
+  WA_CERT_DETAILS.PUBLIC_KEY = Buffer.from(noiseRoot, 'base64')
+  const url = new URL('/ws/chat', base)
+  url.protocol = 'wss:'
+  const agent = new https.Agent({ rejectUnauthorized: false })
+  const logger = process.env.BAILEYS_LOG ? LOUD : SILENT
+  return (auth, options) => makeWASocket({ waWebSocketUrl: url.href, agent, auth, logger, ...options })
+}
+
+// The code with which a socket closes, once it does.
+const statusOf = update => update.lastDisconnect?.error?.output?.statusCode
+
+function when(socket, wanted) {
+  return new Promise(resolve => socket.ev.on('connection.update', update => {
+    if (update.connection === wanted) resolve(statusOf(update))
+  }))
+}
+
+// A client that shows codes: `code(n)` resolves with the n-th of them, `closed` with the code of its end.
+export async function unlinkedClient(base, options = {}) {
+  const dial = await dialler(base)
+  const auth = { creds: initAuthCreds(), keys: memoryKeys() }
+  const socket = dial(auth, options)
+  const client = { socket, codes: [], closed: when(socket, 'close') }
+  let waiting = []
+  socket.ev.on('creds.update', update => Object.assign(auth.creds, update))
+  socket.ev.on('connection.update', ({ qr }) => {
+    if (qr) client.codes.push(qr)
+    waiting = waiting.filter(look => !look())
+  })
+  client.code = number => new Promise(resolve => {
+    const look = () => client.codes.length >= number && (resolve(client.codes[number - 1]), true)
+    if (!look()) waiting.push(look)
+  })
+  return client
+}
+
 // Links a client by QR; gives it when it is connected, with what to wait for its texts.
 export async function linkedClient(base) {
   const admin = network(base)
-  const { noiseRoot } = await admin('GET', '/admin/certificate')
-  WA_CERT_DETAILS.PUBLIC_KEY = Buffer.from(noiseRoot, 'base64')
-  const socketUrl = new URL('/ws/chat', base)
-  socketUrl.protocol = 'wss:'
-  const agent = new https.Agent({ rejectUnauthorized: false })
+  const dial = await dialler(base)
   const auth = { creds: initAuthCreds(), keys: memoryKeys() }
-  const logger = process.env.BAILEYS_LOG ? LOUD : SILENT
   const client = { phone: undefined, socket: undefined, received: [], waiting: [] }
 
   // Resolves with the message that holds a text, whether it came already or comes later.
@@ -79,7 +113,7 @@ export async function linkedClient(base) {
   let reopened
   await new Promise((resolve, reject) => {
     function connect() {
-      client.socket = makeWASocket({ waWebSocketUrl: socketUrl.href, agent, auth, logger })
+      client.socket = dial(auth)
       client.socket.ev.on('creds.update', update => Object.assign(auth.creds, update))
       client.socket.ev.on('messages.upsert', ({ messages }) => messages.forEach(receive))
       client.socket.ev.on('connection.update', update => onConnection(update).catch(reject))
@@ -96,7 +130,7 @@ export async function linkedClient(base) {
       }
       if (connection === 'close') {
         if (reopened) return connect()
-        const status = lastDisconnect?.error?.output?.statusCode
+        const status = statusOf({ lastDisconnect })
         if (status !== RESTART_REQUIRED) throw new Error(`closed with ${status}: ${lastDisconnect?.error}`)
         connect()
       }
@@ -110,12 +144,8 @@ export async function linkedClient(base) {
 
   // Another connection of the same device: resolves `opened` when it is, `closed` with the code of its end.
   client.connection = (creds = {}, options = {}) => {
-    const own = { creds: { ...auth.creds, ...creds }, keys: auth.keys }
-    const socket = makeWASocket({ waWebSocketUrl: socketUrl.href, agent, auth: own, logger, ...options })
-    const when = wanted => new Promise(resolve => socket.ev.on('connection.update', ({ connection, lastDisconnect }) => {
-      if (connection === wanted) resolve(lastDisconnect?.error?.output?.statusCode)
-    }))
-    return { socket, opened: when('open'), closed: when('close') }
+    const socket = dial({ creds: { ...auth.creds, ...creds }, keys: auth.keys }, options)
+    return { socket, opened: when(socket, 'open'), closed: when(socket, 'close') }
   }
 
   // Ends the connection and makes another one.

@@ -49,6 +49,6 @@ await run(async base => {
   second.socket.end(undefined)
   const deaf = client.connection({}, { keepAliveIntervalMs: 500 })
   await deaf.opened
-  await fault({ fault: 'half-open', seconds: 60 })
+  await fault({ fault: 'half-open', seconds: 8 })
   same(await deaf.closed, CONNECTION_LOST, 'a deaf network')
 })

@@ -151,6 +151,7 @@ impl From<CodeError> for AdminError {
         let status = match error {
             CodeError::Unknown => StatusCode::NOT_FOUND,
             CodeError::Wrong => StatusCode::UNPROCESSABLE_ENTITY,
+            CodeError::TooOften => StatusCode::TOO_MANY_REQUESTS,
             CodeError::NoAnswer => StatusCode::GATEWAY_TIMEOUT,
         };
         Self::new(status, error.to_string())

@@ -21,13 +21,28 @@ use crate::clock::unix_seconds;
 use crate::hub::Hub;
 use crate::phone::{self, PhoneError};
 use crate::privacy;
-use crate::stanza::{attr, child, children, children_named, jid_attr, leaf, text_attr};
+use crate::stanza::{
+    attr, child, children, children_named, has_attr, jid_attr, leaf, text_attr, with_attr,
+};
 use crate::world::queue::Class;
 use crate::world::{DeviceAddress, World};
 
 /// Calls that are remembered; the oldest are forgotten.
 const MOST_CALLS: usize = 1000;
 const CALL_KEY: usize = 32;
+const NOBODY: u16 = 404;
+const OUT_OF_ORDER: u16 = 439;
+/// What an offer holds, in its order; what else there is may stand anywhere.
+const OFFER: [&[&str]; 8] = [
+    &["privacy"],
+    &["audio"],
+    &["video"],
+    &["net"],
+    &["capability"],
+    &["destination", "enc"],
+    &["encopt"],
+    &["device-identity"],
+];
 
 /// Where a call stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -60,9 +75,12 @@ pub(crate) fn accept(world: &mut World, sender: &DeviceAddress, stanza: &Node) -
         return None;
     }
     let id = text_attr(action, "call-id");
+    let mut error = None;
     match action.tag.as_ref() {
-        "offer" => offer(world, sender, &to, stanza, action),
+        "offer" => error = offer(world, sender, &to, stanza, action).err(),
         "accept" => answered(world, sender, &id, CallState::Accepted, "accepted_elsewhere"),
+        // One device is in another call; the others ring on.
+        "reject" if has_attr(action, "reason", "busy") => {}
         "reject" => answered(world, sender, &id, CallState::Rejected, "rejected_elsewhere"),
         "terminate" => {
             let timeout = attr(action, "reason").is_some_and(|reason| reason == "timeout");
@@ -78,12 +96,34 @@ pub(crate) fn accept(world: &mut World, sender: &DeviceAddress, stanza: &Node) -
         .attr("type", action.tag.to_string())
         .attr("id", text_attr(stanza, "id"))
         .attr("from", to)
-        .attr("t", unix_seconds());
-    Some(ack.build())
+        .attr("t", unix_seconds())
+        .build();
+    Some(match error {
+        Some(code) => with_attr(ack, "error", code),
+        None => ack,
+    })
 }
 
-fn offer(world: &mut World, sender: &DeviceAddress, to: &Jid, stanza: &Node, action: &Node) {
-    let Some(callee) = world.phone_of(to) else { return };
+/// Whether the children of an offer are in the order on which WhatsApp insists.
+fn is_in_order(offer: &Node) -> bool {
+    let known = children(offer)
+        .iter()
+        .filter_map(|node| OFFER.iter().position(|tags| tags.contains(&node.tag.as_ref())));
+    known.is_sorted()
+}
+
+/// Lets the callee's devices ring; an error is for the ack.
+fn offer(
+    world: &mut World,
+    sender: &DeviceAddress,
+    to: &Jid,
+    stanza: &Node,
+    action: &Node,
+) -> Result<(), u16> {
+    if !is_in_order(action) {
+        return Err(OUT_OF_ORDER);
+    }
+    let callee = world.phone_of(to).ok_or(NOBODY)?;
     let call = Call {
         id: text_attr(action, "call-id"),
         from: sender.phone.clone(),
@@ -93,7 +133,7 @@ fn offer(world: &mut World, sender: &DeviceAddress, to: &Jid, stanza: &Node, act
     };
     note(world, call);
     if !privacy::allows(world, &callee, &sender.phone, "calladd") {
-        return;
+        return Ok(());
     }
     for device in world.companions(&callee) {
         let jid = world.accounts.get(&device.phone).map(|a| a.jid(device.device, to.server));
@@ -106,6 +146,7 @@ fn offer(world: &mut World, sender: &DeviceAddress, to: &Jid, stanza: &Node, act
         ringing.content = Some(wacore_binary::NodeContent::Nodes(others.chain(enc).collect()));
         deliver(world, sender, to.server, stanza, ringing, &device);
     }
+    Ok(())
 }
 
 /// One device of the callee answered: the others stop ringing.

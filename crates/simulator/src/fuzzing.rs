@@ -5,6 +5,7 @@
 //! written and read again, an answer that cannot be written. `fuzz/` feeds them with cargo-fuzz,
 //! the suite with mutations from a printed seed.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::BytesMut;
@@ -20,6 +21,8 @@ use crate::wire::cipher::{decode, encode};
 use crate::wire::frames::{FrameError, FrameReader};
 use crate::wire::noise::{HelloAnswer, answer_hello};
 use crate::world::device::{Device, DeviceKeys, OneTimeKey, SignedKey};
+use crate::world::groups::{Place, Role};
+use crate::world::newsletters::{Follower, Post};
 use crate::world::{DeviceAddress, World};
 
 const SEED: u64 = 1;
@@ -28,6 +31,10 @@ const SEED: u64 = 1;
 pub const PHONES: [&str; 3] = ["15550100001", "15550100002", "15550100003"];
 /// See [`PHONES`].
 pub const DEVICE: u16 = 33;
+/// A group of all [`PHONES`]; the first one made it.
+pub const GROUP: &str = "120363000000000001";
+/// A newsletter with a post that all [`PHONES`] follow; the first one made it.
+pub const NEWSLETTER: &str = "120363000000000002";
 
 /// Bytes of a WebSocket, before and after the handshake.
 pub fn frames(data: &[u8]) {
@@ -110,7 +117,37 @@ fn world() -> World {
     for phone in PHONES {
         world.account_for(phone, None).devices.insert(DEVICE, Device::new(device_keys(), 1));
     }
+    add_group(&mut world);
+    add_newsletter(&mut world);
     world
+}
+
+fn add_group(world: &mut World) {
+    let id = world.new_group(PHONES[0], "Fuzzers", Place::Alone);
+    let Some(mut group) = world.groups.remove(&id) else { return };
+    GROUP.clone_into(&mut group.id);
+    group.members.extend(PHONES[1..].iter().map(|phone| ((*phone).to_owned(), Role::Member)));
+    world.groups.insert(group.id.clone(), group);
+}
+
+fn add_newsletter(world: &mut World) {
+    let id = world.new_newsletter(PHONES[0], "Fuzz", "");
+    let Some(mut newsletter) = world.newsletters.remove(&id) else { return };
+    NEWSLETTER.clone_into(&mut newsletter.id);
+    let readers = PHONES[1..].iter().map(|phone| ((*phone).to_owned(), Follower::Subscriber));
+    newsletter.followers.extend(readers);
+    newsletter.posts.push(Post {
+        server_id: 1,
+        id: "0".to_owned(),
+        by: PHONES[0].to_owned(),
+        at: 1,
+        kind: "text".to_owned(),
+        media: None,
+        body: vec![10, 1, 97],
+        reactions: BTreeMap::from([(PHONES[1].to_owned(), "1".to_owned())]),
+        viewers: BTreeSet::new(),
+    });
+    world.newsletters.insert(newsletter.id.clone(), newsletter);
 }
 
 /// Keys of the right shape; nobody here verifies what they sign.

@@ -2,7 +2,8 @@
 //!
 //! An upload is named by the hash of its bytes, and refused when they do not match it. A client
 //! needs the authorisation of its `media_conn` to upload; to download it needs the link. A link
-//! ends with 410 (or 404) when a fault or the capacity says so; then only the phone can help.
+//! ends with 410 (or 404) after two weeks, or when a fault or the capacity says so; then only the
+//! phone can help.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -177,7 +178,7 @@ fn find(
         None => String::new(),
     };
     let blob = world.media.get_mut(path).ok_or(404_u16)?;
-    if let Some(code) = blob.gone {
+    if let Some(code) = blob.ended() {
         return Err(code);
     }
     let strike = |world: &mut World, kind, other: &str| {

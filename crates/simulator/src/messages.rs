@@ -8,7 +8,7 @@
 //!    has our hash over all of them, and the client looks again.
 //!
 //! A message that is not delivered is answered by an ack with an error: 404 unknown recipient,
-//! 400 malformed, 403 not for this one, or whatever a fault asked for.
+//! 400 malformed or signed for another device, 403 not for this one, or whatever a fault asked for.
 
 mod group;
 mod status;
@@ -20,11 +20,12 @@ use wacore_binary::{Jid, JidExt, Node, Server};
 
 use crate::clock::unix_seconds;
 use crate::stanza::{
-    attr, child, children, children_named, has_attr, jid_attr, text_attr, with_attr,
+    attr, bytes_of, child, children, children_named, has_attr, jid_attr, text_attr, with_attr,
 };
 use crate::world::faults::FaultKind;
 use crate::world::queue::Class;
 use crate::world::record::Accepted;
+use crate::world::stats::Stats;
 use crate::world::{DeviceAddress, World};
 use crate::{newsletters, trust};
 
@@ -41,6 +42,10 @@ pub(crate) fn accept(world: &mut World, sender: &DeviceAddress, message: &Node) 
     if text_attr(message, "id").is_empty() {
         return ack(message, Some(400));
     }
+    if !shows_own_identity(world, sender, message) {
+        Stats::count(&mut world.stats.refused, "device-identity".to_owned());
+        return ack(message, Some(400));
+    }
     let fault = world.faults.strike(FaultKind::Nack, &sender.phone);
     if let Some(fault) = fault {
         return ack(message, Some(fault.code.unwrap_or(479)));
@@ -52,6 +57,13 @@ pub(crate) fn accept(world: &mut World, sender: &DeviceAddress, message: &Node) 
         Server::Newsletter => newsletters::accept(world, sender, message, &to),
         _ => ack(message, Some(404)),
     }
+}
+
+/// Whether the signed identity that a message brings, if any, is that of the device it comes from.
+fn shows_own_identity(world: &World, sender: &DeviceAddress, message: &Node) -> bool {
+    let Some(shown) = child(message, "device-identity") else { return true };
+    let shown = bytes_of(shown).unwrap_or_default();
+    world.device(sender).is_some_and(|device| device.keys.is_identity(shown))
 }
 
 /// A message to one person.

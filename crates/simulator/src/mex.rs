@@ -169,11 +169,17 @@ fn group_property(world: &mut World, viewer: &str, variables: &Value) -> Result<
     }}))
 }
 
-/// A notification about a newsletter that clients get as `mex`.
-fn notification(world: &mut World, from: &Jid, name: &'static str, data: &Value) -> Node {
+/// A notification about a newsletter that clients get as `mex`: what it is now for newer clients,
+/// what became of it for older ones.
+fn notification(
+    world: &mut World,
+    from: &Jid,
+    name: &'static str,
+    (data, updates): (&Value, &Value),
+) -> Node {
     let update = NodeBuilder::new("update")
         .attr("op_name", name)
-        .bytes(json!({ "data": data }).to_string().into_bytes())
+        .bytes(json!({ "data": data, "updates": updates }).to_string().into_bytes())
         .build();
     NodeBuilder::new("notification")
         .attr("from", from.clone())

@@ -4,6 +4,8 @@
 
 pub(crate) mod describe;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
@@ -59,7 +61,8 @@ pub(crate) fn accept(world: &mut World, sender: &DeviceAddress, message: &Node, 
             kind: text_attr(message, "type"),
             media: attr(plaintext, "mediatype").map(std::borrow::Cow::into_owned),
             body,
-            reactions: std::collections::BTreeMap::new(),
+            reactions: BTreeMap::new(),
+            viewers: BTreeSet::new(),
         };
         newsletter.posts.push(post.clone());
         post
@@ -126,16 +129,43 @@ fn react(world: &mut World, sender: &DeviceAddress, message: &Node, to: &Jid) ->
     } else {
         post.reactions.insert(sender.phone.clone(), code);
     }
+    let updates = vec![counts(post)];
+    tell_watchers(world, to, updates);
+    world.touch();
+    with_attr(ack(message, None), "server_id", server_id)
+}
+
+/// A follower's `<receipt type="view">`: it has seen these posts.
+pub(crate) fn viewed(world: &mut World, viewer: &DeviceAddress, receipt: &Node, of: &Jid) {
+    let Some(newsletter) = world.newsletters.get_mut(of.user.as_str()) else { return };
+    if newsletter.follower(&viewer.phone).is_none() {
+        return;
+    }
+    let listed = child(receipt, "list").map(children).unwrap_or_default();
+    let seen: BTreeSet<u64> = listed.iter().filter_map(|item| number(item, "server_id")).collect();
+    let mut updates = Vec::new();
+    for post in newsletter.posts.iter_mut().filter(|post| seen.contains(&post.server_id)) {
+        if post.viewers.insert(viewer.phone.clone()) {
+            updates.push(counts(post));
+        }
+    }
+    if !updates.is_empty() {
+        tell_watchers(world, of, updates);
+        world.touch();
+    }
+}
+
+/// What became of some posts, for those who watch live.
+fn tell_watchers(world: &mut World, to: &Jid, updates: Vec<Node>) {
     let now = unix_seconds();
-    let update = NodeBuilder::new("message").attr("server_id", server_id);
-    let update = update.children([reactions(post)]).build();
+    let Some(newsletter) = world.newsletters.get_mut(to.user.as_str()) else { return };
     newsletter.watched.retain(|_, until| *until > now);
     let watchers: Vec<DeviceAddress> = newsletter
         .watched
         .keys()
         .map(|(phone, device)| DeviceAddress { phone: phone.clone(), device: *device })
         .collect();
-    let messages = NodeBuilder::new("messages").attr("t", now).children([update]).build();
+    let messages = NodeBuilder::new("messages").attr("t", now).children(updates).build();
     let stanza = NodeBuilder::new("notification")
         .attr("from", to.clone())
         .attr("type", "newsletter")
@@ -146,8 +176,18 @@ fn react(world: &mut World, sender: &DeviceAddress, message: &Node, to: &Jid) ->
     for watcher in watchers {
         world.deliver(&watcher, Class::Notification, stanza.clone());
     }
-    world.touch();
-    with_attr(ack(message, None), "server_id", server_id)
+}
+
+/// A post's reactions and views.
+fn counts(post: &Post) -> Node {
+    NodeBuilder::new("message")
+        .attr("server_id", post.server_id)
+        .children([reactions(post), views(post)])
+        .build()
+}
+
+fn views(post: &Post) -> Node {
+    NodeBuilder::new("views_count").attr("count", post.viewers.len()).build()
 }
 
 fn reactions(post: &Post) -> Node {
@@ -208,7 +248,7 @@ fn messages(newsletter: &Newsletter, owner: &DeviceAddress, action: &Node) -> No
         if !post.reactions.is_empty() {
             content.push(reactions(post));
         }
-        content.push(NodeBuilder::new("views_count").attr("count", 1).build());
+        content.push(views(post));
         builder.children(content).build()
     });
     NodeBuilder::new("messages")
@@ -227,10 +267,7 @@ fn updates(newsletter: &Newsletter, action: &Node) -> Node {
         .iter()
         .filter(|post| post.at >= since && post.server_id > after)
         .take(wanted(action))
-        .map(|post| {
-            let builder = NodeBuilder::new("message").attr("server_id", post.server_id);
-            builder.children([reactions(post)]).build()
-        });
+        .map(counts);
     let messages = NodeBuilder::new("messages")
         .attr("jid", newsletter.jid())
         .attr("t", unix_seconds())

@@ -7,7 +7,8 @@
 //! 3. The client signs in turn. Only when that signature holds does the device exist; then the
 //!    stream ends with 515 and the client comes back to log in.
 //!
-//! An expired or foreign reference is refused at the phone, a bad signature ends the socket.
+//! An expired or foreign reference is refused at the phone, a bad signature ends the socket. A client
+//! that refuses the phone's answer can be scanned again.
 
 pub(crate) mod code;
 
@@ -37,6 +38,7 @@ use crate::stanza::{
 };
 use crate::world::World;
 use crate::world::device::{Device, DeviceKeys, SignedKey};
+use crate::world::stats::Stats;
 
 const REFS: usize = 6;
 const RESTART_REQUIRED: u16 = 515;
@@ -290,6 +292,11 @@ pub(crate) fn handle(world: &mut World, socket: SocketId, stanza: &Node) -> Repl
         return asks.then(|| crate::stanza::error_of(stanza, 400, "bad-request")).into();
     }
     let Some(pending) = registration.pending.take() else { return Reply::default() };
+    if has_attr(stanza, "type", "error") {
+        // The client does not believe the phone, and shows its codes on.
+        Stats::count(&mut world.stats.refused, "pairing".to_owned());
+        return Reply::default();
+    }
     let device_keys = registration.keys.clone();
     world.registrations.remove(&socket);
     let end = match admit(world, &pending, device_keys, stanza) {

@@ -8,6 +8,7 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, Server};
 
 use crate::clock::unix_seconds;
+use crate::newsletters;
 use crate::socket::session::{not_understood, settle};
 use crate::stanza::{attr, child, children, children_named, jid_attr, text_attr};
 use crate::world::queue::{Ack, Class};
@@ -48,6 +49,12 @@ fn confirmed(receipt: &Node, class: Class, id: String) -> Ack {
 
 fn route(world: &mut World, owner: &DeviceAddress, receipt: &Node, kind: &str) {
     let Some(to) = jid_attr(receipt, "to") else { return };
+    if to.server == Server::Newsletter {
+        if kind == "view" {
+            newsletters::viewed(world, owner, receipt, &to);
+        }
+        return;
+    }
     if matches!(to.server, Server::Group | Server::Broadcast) {
         route_in_group(world, owner, receipt, kind);
         return;

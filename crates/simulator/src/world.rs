@@ -22,6 +22,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use wacore_binary::{Jid, Node, Server};
 
 use crate::calls::Call;
@@ -59,6 +60,8 @@ pub(crate) struct World {
     pub(crate) newsletters: BTreeMap<String, Newsletter>,
     /// Connections that show a QR code.
     pub(crate) registrations: HashMap<SocketId, Registration>,
+    /// When codes were asked for a number of late.
+    pub(crate) code_requests: HashMap<String, Vec<Instant>>,
     /// Who wants to hear of an account's presence: account to subscribers.
     pub(crate) presence_subscribers: HashMap<String, HashSet<DeviceAddress>>,
     pub(crate) record: Record,
@@ -85,6 +88,7 @@ impl World {
             groups: BTreeMap::new(),
             newsletters: BTreeMap::new(),
             registrations: HashMap::new(),
+            code_requests: HashMap::new(),
             presence_subscribers: HashMap::new(),
             record: Record::default(),
             faults: Faults::default(),

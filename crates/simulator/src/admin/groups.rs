@@ -5,6 +5,8 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Json;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use wacore_binary::{Jid, Server};
@@ -49,7 +51,16 @@ pub(super) enum Act {
     Promote { participants: Vec<String> },
     Demote { participants: Vec<String> },
     Subject { subject: String },
+    Description { description: String },
+    Picture { picture: String },
     Announcement { on: bool },
+    Locked { on: bool },
+    MembersAdd { on: bool },
+    Approval { on: bool },
+    Ephemeral { seconds: u32 },
+    Approve { participants: Vec<String> },
+    Reject { participants: Vec<String> },
+    Revoke,
     Leave,
 }
 
@@ -61,17 +72,36 @@ pub(super) async fn act(
 ) -> Result<Json<Value>, AdminError> {
     let person = find(&hub, &phone)?;
     let group = known_group(&hub, &group)?;
-    let action = match act {
-        Act::Add { participants } => GroupAction::Add(parse_all(&participants)?),
-        Act::Remove { participants } => GroupAction::Remove(parse_all(&participants)?),
-        Act::Promote { participants } => GroupAction::Promote(parse_all(&participants)?),
-        Act::Demote { participants } => GroupAction::Demote(parse_all(&participants)?),
-        Act::Subject { subject } => GroupAction::Subject(subject),
-        Act::Announcement { on } => GroupAction::Announcement(on),
-        Act::Leave => GroupAction::Leave,
-    };
-    person.act_in_group(&group, action).await?;
+    person.act_in_group(&group, act.action()?).await?;
     Ok(Json(json!({ "jid": group.to_string() })))
+}
+
+impl Act {
+    fn action(self) -> Result<GroupAction, AdminError> {
+        Ok(match self {
+            Self::Add { participants } => GroupAction::Add(parse_all(&participants)?),
+            Self::Remove { participants } => GroupAction::Remove(parse_all(&participants)?),
+            Self::Promote { participants } => GroupAction::Promote(parse_all(&participants)?),
+            Self::Demote { participants } => GroupAction::Demote(parse_all(&participants)?),
+            Self::Approve { participants } => GroupAction::Approve(parse_all(&participants)?),
+            Self::Reject { participants } => GroupAction::Reject(parse_all(&participants)?),
+            Self::Subject { subject } => GroupAction::Subject(subject),
+            Self::Description { description } => GroupAction::Description(description),
+            Self::Picture { picture } => GroupAction::Picture(parse_picture(&picture)?),
+            Self::Announcement { on } => GroupAction::Announcement(on),
+            Self::Locked { on } => GroupAction::Locked(on),
+            Self::MembersAdd { on } => GroupAction::MembersAdd(on),
+            Self::Approval { on } => GroupAction::Approval(on),
+            Self::Ephemeral { seconds } => GroupAction::Ephemeral(seconds),
+            Self::Revoke => GroupAction::Revoke,
+            Self::Leave => GroupAction::Leave,
+        })
+    }
+}
+
+fn parse_picture(text: &str) -> Result<Vec<u8>, AdminError> {
+    let invalid = "`picture` is no base64";
+    STANDARD.decode(text).map_err(|_| AdminError::new(StatusCode::UNPROCESSABLE_ENTITY, invalid))
 }
 
 fn parse_all(participants: &[String]) -> Result<Vec<Jid>, AdminError> {

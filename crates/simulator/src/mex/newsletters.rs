@@ -50,7 +50,7 @@ fn on_one(
                 .followers
                 .entry(viewer.to_owned())
                 .or_insert(Follower::Subscriber);
-            tell(world, viewer, id, "NotificationNewsletterJoin");
+            tell(world, viewer, id, ("NotificationNewsletterJoin", None));
             "xwa2_newsletter_join_v2"
         }
         Operation::Leave => {
@@ -147,7 +147,7 @@ fn leave(world: &mut World, viewer: &str, id: &str) -> Result<(), Refusal> {
         Some(_) => {
             found.followers.remove(viewer);
             found.muted.remove(viewer);
-            tell(world, viewer, id, "NotificationNewsletterLeave");
+            tell(world, viewer, id, ("NotificationNewsletterLeave", None));
             Ok(())
         }
         None => Err(NOT_FOUND),
@@ -174,10 +174,7 @@ fn update(world: &mut World, viewer: &str, id: &str, updates: &Value) -> Result<
     if let Some(description) = updates["description"].as_str() {
         description.clone_into(&mut found.description);
     }
-    let followers: Vec<String> = found.followers.keys().cloned().collect();
-    for phone in followers {
-        tell(world, &phone, id, "NotificationNewsletterUpdate");
-    }
+    tell_all(world, id, "NotificationNewsletterUpdate", None);
     Ok(())
 }
 
@@ -211,8 +208,8 @@ fn change_owner(
     let found = as_owner(world, viewer, id)?;
     found.follower(&heir).ok_or(NOT_FOUND)?;
     found.followers.insert(viewer.to_owned(), Follower::Admin);
-    found.followers.insert(heir, Follower::Owner);
-    world.touch();
+    found.followers.insert(heir.clone(), Follower::Owner);
+    tell_all(world, id, "NotificationNewsletterAdminPromote", Some(&heir));
     Ok(())
 }
 
@@ -222,35 +219,49 @@ fn demote(world: &mut World, viewer: &str, id: &str, admin: &Value) -> Result<()
     if found.follower(&admin) != Some(Follower::Admin) {
         return Err(NOT_FOUND);
     }
-    found.followers.insert(admin, Follower::Subscriber);
-    world.touch();
+    found.followers.insert(admin.clone(), Follower::Subscriber);
+    tell_all(world, id, "NotificationNewsletterAdminDemote", Some(&admin));
     Ok(())
 }
 
 fn delete(world: &mut World, viewer: &str, id: &str) -> Result<Value, Refusal> {
     let found = as_owner(world, viewer, id)?;
     let jid = found.jid().to_string();
-    let followers: Vec<String> = found.followers.keys().cloned().collect();
-    for phone in followers {
-        tell(world, &phone, id, "NotificationNewsletterStateChange");
-    }
+    tell_all(world, id, "NotificationNewsletterStateChange", None);
     world.newsletters.remove(id);
     world.touch();
     Ok(json!({ "xwa2_newsletter_delete_v2": { "id": jid, "state": { "type": "DELETED" } } }))
 }
 
-/// Tells all devices of an account what became of a newsletter.
-fn tell(world: &mut World, phone: &str, id: &str, name: &'static str) {
+/// Tells everybody who follows a newsletter.
+fn tell_all(world: &mut World, id: &str, name: &'static str, whom: Option<&str>) {
+    let Some(found) = world.newsletters.get(id) else { return };
+    let followers: Vec<String> = found.followers.keys().cloned().collect();
+    for phone in followers {
+        tell(world, &phone, id, (name, whom));
+    }
+}
+
+/// Tells all devices of an account what became of a newsletter, and of whom in it.
+fn tell(world: &mut World, phone: &str, id: &str, (name, whom): (&'static str, Option<&str>)) {
     let Some(found) = world.newsletters.get(id) else { return };
     let root = match name {
         "NotificationNewsletterJoin" => "xwa2_notify_newsletter_on_join",
         "NotificationNewsletterLeave" => "xwa2_notify_newsletter_on_leave",
         "NotificationNewsletterStateChange" => "xwa2_notify_newsletter_on_state_change",
+        "NotificationNewsletterAdminPromote" => "xwa2_notify_newsletter_admin_promote",
+        "NotificationNewsletterAdminDemote" => "xwa2_notify_newsletter_admin_demote",
         _ => "xwa2_notify_newsletter_on_metadata_update",
     };
     let data = json!({ root: describe::newsletter(found, phone) });
     let from = found.jid();
-    let stanza = notification(world, &from, name, &data);
+    let user = whom.and_then(|phone| world.accounts.get(phone));
+    let updates = json!([{
+        "jid": from.to_string(),
+        "user": user.map(|account| account.user_jid(Server::Lid).to_string()),
+        "settings": { "name": found.name, "description": found.description },
+    }]);
+    let stanza = notification(world, &from, name, (&data, &updates));
     for device in world.companions(phone) {
         world.deliver(&device, Class::Notification, stanza.clone());
     }

@@ -8,7 +8,7 @@
 //!    code; then the phone signs as after a scan.
 //!
 //! The server never sees the code. A wrong one is noticed at the seal, an expired or unknown one
-//! when it is typed.
+//! when it is typed. Neither guessing nor asking for codes goes on for ever.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +36,11 @@ use crate::world::faults::FaultKind;
 const VALIDITY: Duration = Duration::from_secs(180);
 /// The client's answer takes milliseconds, and its key derivation is slow on purpose.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(20);
+/// A code is not guessed: after so many wrong ones the client has to show another.
+const MOST_TRIES: u8 = 3;
+/// So many codes can be asked for one number within [`PATIENCE`].
+const MOST_CODES: usize = 10;
+const PATIENCE: Duration = Duration::from_secs(600);
 const WRAPPED_KEY: usize = 80;
 const BUNDLE: usize = 156;
 const TAG: &str = "link_code_companion_reg";
@@ -46,6 +51,8 @@ pub(super) struct CodeFlow {
     reference: Vec<u8>,
     wrapped_key: Vec<u8>,
     expires: Instant,
+    /// How often the owner typed something else.
+    wrong: u8,
     primary: Option<Primary>,
 }
 
@@ -63,6 +70,8 @@ pub(crate) enum CodeError {
     Unknown,
     #[error("this is not the code that the client shows")]
     Wrong,
+    #[error("another code was typed too often; the client has to show a new one")]
+    TooOften,
     #[error("the client did not answer")]
     NoAnswer,
 }
@@ -95,11 +104,20 @@ fn hello(world: &mut World, socket: SocketId, iq: &Node, step: &Node) -> Node {
     if wrapped.len() != WRAPPED_KEY || server_key != registration.keys.noise {
         return error_of(iq, 400, "bad-request");
     }
+    let phone = jid.user.to_string();
+    let asked = world.code_requests.entry(phone.clone()).or_default();
+    asked.retain(|at| *at + PATIENCE > instant());
+    if asked.len() == MOST_CODES {
+        let (code, text) = refusal(429);
+        return error_of(iq, code, text);
+    }
+    asked.push(instant());
     registration.code = Some(CodeFlow {
-        phone: jid.user.to_string(),
+        phone,
         reference: reference.clone(),
         wrapped_key: wrapped.to_vec(),
         expires: instant() + VALIDITY,
+        wrong: 0,
         primary: None,
     });
     let answer = NodeBuilder::new(TAG)
@@ -155,16 +173,17 @@ pub(crate) async fn enter(hub: &Arc<Hub>, phone: &str, code: &str) -> Result<Sca
 fn waiting(world: &World, phone: &str) -> Result<(Vec<u8>, Vec<u8>, Mailbox), CodeError> {
     let now = instant();
     let waits = |flow: &&CodeFlow| flow.phone == phone && flow.expires > now;
-    world
+    let (flow, mailbox) = world
         .registrations
         .values()
         .filter(|registration| registration.pending.is_none())
-        .find_map(|registration| {
-            let flow = registration.code.as_ref().filter(waits)?;
-            let mailbox = registration.mailbox.clone();
-            Some((flow.reference.clone(), flow.wrapped_key.clone(), mailbox))
-        })
-        .ok_or(CodeError::Unknown)
+        .filter_map(|shown| Some((shown.code.as_ref().filter(waits)?, shown.mailbox.clone())))
+        .min_by_key(|(flow, _)| flow.wrong)
+        .ok_or(CodeError::Unknown)?;
+    if flow.wrong == MOST_TRIES {
+        return Err(CodeError::TooOften);
+    }
+    Ok((flow.reference.clone(), flow.wrapped_key.clone(), mailbox))
 }
 
 fn primary_hello(world: &mut World, reference: &[u8], wrapped: &[u8], identity: &[u8]) -> Node {
@@ -213,6 +232,11 @@ fn finish(world: &mut World, socket: SocketId, iq: &Node, step: &Node) -> Option
         Some(secret) => Ok(approve(world, socket, &phone, &companion, &secret)),
         None => Err(CodeError::Wrong),
     };
+    if outcome.is_err()
+        && let Some(flow) = world.registrations.get_mut(&socket).and_then(|r| r.code.as_mut())
+    {
+        flow.wrong += 1;
+    }
     // Who typed the code may have gone away.
     let _told = primary.outcome.send(outcome);
     None

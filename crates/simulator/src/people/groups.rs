@@ -1,8 +1,11 @@
 //! What a person does with groups, through its own client.
 
-use wacore::iq::groups::{GroupCreateOptions, GroupParticipantOptions, GroupSubject};
+use wacore::iq::groups::{
+    GroupCreateOptions, GroupDescription, GroupParticipantOptions, GroupSubject, MemberAddMode,
+    MembershipApprovalMode,
+};
 use wacore_binary::Jid;
-use whatsapp_rust::features::JoinGroupResult;
+use whatsapp_rust::features::{JoinGroupResult, PreviousDescription};
 
 use super::person::{Person, PersonError};
 
@@ -14,7 +17,24 @@ pub(crate) enum GroupAction {
     Promote(Vec<Jid>),
     Demote(Vec<Jid>),
     Subject(String),
+    /// Empty takes it away.
+    Description(String),
+    /// A picture's bytes; none take it away.
+    Picture(Vec<u8>),
+    /// Only admins write.
     Announcement(bool),
+    /// Only admins change what the group says of itself.
+    Locked(bool),
+    /// Members add others.
+    MembersAdd(bool),
+    /// Who joins by the link waits for an admin.
+    Approval(bool),
+    /// Seconds after which messages disappear; 0 for never.
+    Ephemeral(u32),
+    Approve(Vec<Jid>),
+    Reject(Vec<Jid>),
+    /// The invitation's code is no longer good.
+    Revoke,
     Leave,
 }
 
@@ -70,7 +90,34 @@ impl Person {
                 let subject = GroupSubject::new(text).map_err(|error| refused(&error))?;
                 groups.set_subject(group, subject).await
             }
+            GroupAction::Description(text) => {
+                let text = Some(text).filter(|text| !text.is_empty()).map(GroupDescription::new);
+                let text = text.transpose().map_err(|error| refused(&error))?;
+                groups.set_description(group, text, PreviousDescription::Resolve).await
+            }
+            GroupAction::Picture(bytes) if bytes.is_empty() => {
+                groups.remove_profile_picture(group).await.map(drop)
+            }
+            GroupAction::Picture(bytes) => groups.set_profile_picture(group, bytes).await.map(drop),
             GroupAction::Announcement(on) => groups.set_announce(group, on).await,
+            GroupAction::Locked(on) => groups.set_locked(group, on).await,
+            GroupAction::MembersAdd(on) => {
+                let mode = if on { MemberAddMode::AllMemberAdd } else { MemberAddMode::AdminAdd };
+                groups.set_member_add_mode(group, mode).await
+            }
+            GroupAction::Approval(on) => {
+                let mode =
+                    if on { MembershipApprovalMode::On } else { MembershipApprovalMode::Off };
+                groups.set_membership_approval(group, mode).await
+            }
+            GroupAction::Ephemeral(seconds) => groups.set_ephemeral(group, seconds).await,
+            GroupAction::Approve(who) => {
+                groups.approve_membership_requests(group, &who).await.map(drop)
+            }
+            GroupAction::Reject(who) => {
+                groups.reject_membership_requests(group, &who).await.map(drop)
+            }
+            GroupAction::Revoke => groups.get_invite_link(group, true).await.map(drop),
             GroupAction::Leave => groups.leave(group).await,
         };
         outcome.map_err(|error| refused(&error))

@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 
+use buffa::Message;
 use serde::{Deserialize, Serialize};
 use wacore_binary::Node;
+use waproto::whatsapp::ADVSignedDeviceIdentity;
 
 use super::encoding::base64_bytes;
 use super::queue::Queue;
@@ -41,6 +43,20 @@ pub(crate) struct DeviceKeys {
     /// The `ADVSignedDeviceIdentity` with both signatures, shown to whoever fetches a bundle.
     #[serde(with = "base64_bytes")]
     pub(crate) adv: Vec<u8>,
+}
+
+impl DeviceKeys {
+    /// Whether this is the identity that phone and device signed when they were linked. Some
+    /// clients leave the account's key out, which everybody knows.
+    pub(crate) fn is_identity(&self, shown: &[u8]) -> bool {
+        let read = |bytes| ADVSignedDeviceIdentity::decode_from_slice(bytes).ok();
+        shown == self.adv
+            || read(shown).zip(read(&self.adv)).is_some_and(|(shown, own)| {
+                shown.details == own.details
+                    && shown.account_signature == own.account_signature
+                    && shown.device_signature == own.device_signature
+            })
+    }
 }
 
 /// One linked device.

@@ -14,8 +14,9 @@ use crate::clock::unix_seconds;
 
 /// All blobs together; a simulated network has no disk for media.
 const CAPACITY: usize = 1024 * 1024 * 1024;
-/// A link's `oe` parameter: when the real service would end it.
+/// A link ends two weeks later, and its `oe` parameter says so.
 const LINK_LIFETIME: u64 = 14 * 24 * 3600;
+const GONE: u16 = 410;
 
 /// One stored blob.
 #[derive(Debug, Clone)]
@@ -26,6 +27,16 @@ pub(crate) struct Blob {
     pub(crate) owner: String,
     /// Set by a fault: the link answers with this code from now on.
     pub(crate) gone: Option<u16>,
+    /// When the link ends by itself; profile pictures stay.
+    ends: Option<u64>,
+}
+
+impl Blob {
+    /// With which code the link answers once it has ended.
+    pub(crate) fn ended(&self) -> Option<u16> {
+        let is_over = self.ends.is_some_and(|end| end <= unix_seconds());
+        self.gone.or(is_over.then_some(GONE))
+    }
 }
 
 /// Everything the media hosts hold.
@@ -74,7 +85,7 @@ impl Media {
     pub(crate) fn complete(&self, token: &str) -> Option<&str> {
         let direct_path = self.by_token.get(token)?;
         let blob = self.blobs.get(path_of(direct_path))?;
-        blob.gone.is_none().then_some(direct_path)
+        blob.ended().is_none().then_some(direct_path)
     }
 
     /// How much of an upload has arrived.
@@ -112,7 +123,8 @@ impl Media {
         let path = format!("/v/t62.{}-24/{}_{}_n.enc", folder(kind), self.serial, &token[..16]);
         let direct_path = format!("{path}?ccb=11-4&oh={oh}&oe={expires:X}&_nc_sid=5e03e0");
         let mimetype = "application/octet-stream";
-        let blob = Blob { bytes, mimetype, owner: owner.to_owned(), gone: None };
+        let owner = owner.to_owned();
+        let blob = Blob { bytes, mimetype, owner, gone: None, ends: Some(expires) };
         self.insert(path, blob);
         self.by_token.insert(token.to_owned(), direct_path.clone());
         direct_path
@@ -120,7 +132,9 @@ impl Media {
 
     /// Puts a blob of the network's own at a path, as profile pictures are.
     pub(crate) fn publish(&mut self, path: &str, mimetype: &'static str, bytes: Bytes) {
-        self.insert(path.to_owned(), Blob { bytes, mimetype, owner: String::new(), gone: None });
+        let owner = String::new();
+        let blob = Blob { bytes, mimetype, owner, gone: None, ends: None };
+        self.insert(path.to_owned(), blob);
     }
 
     fn insert(&mut self, path: String, blob: Blob) {

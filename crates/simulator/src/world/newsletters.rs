@@ -43,6 +43,9 @@ pub(crate) struct Post {
     pub(crate) body: Vec<u8>,
     /// One reaction a person.
     pub(crate) reactions: BTreeMap<String, String>,
+    /// Who said that it has seen it.
+    #[serde(default)]
+    pub(crate) viewers: BTreeSet<String>,
 }
 
 impl Post {

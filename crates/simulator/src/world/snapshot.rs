@@ -1,7 +1,7 @@
 //! What of the world outlives the process, and how it comes back.
 //!
-//! Keys of accounts are derived from the seed again; sockets, faults and statistics end with the
-//! process.
+//! Keys of accounts are derived from the seed again, which is kept for that: a network that was given
+//! another one stays what it was. Sockets, faults and statistics end with the process.
 
 use std::collections::BTreeMap;
 
@@ -17,6 +17,9 @@ use super::record::Record;
 
 #[derive(Deserialize)]
 struct KeptWorld {
+    /// Missing in files from before it was kept.
+    #[serde(default)]
+    seed: Option<u64>,
     accounts: Vec<KeptAccount>,
     by_push_name: BTreeMap<String, String>,
     #[serde(default)]
@@ -43,6 +46,7 @@ struct KeptAccount {
 /// [`KeptWorld`] without copying.
 #[derive(Serialize)]
 struct WorldView<'a> {
+    seed: u64,
     accounts: Vec<AccountView<'a>>,
     by_push_name: BTreeMap<&'a String, &'a String>,
     groups: &'a BTreeMap<String, Group>,
@@ -77,6 +81,7 @@ impl World {
             next_key_index: account.next_key_index,
         });
         let view = WorldView {
+            seed: self.seed,
             accounts: accounts.collect(),
             by_push_name: self.by_push_name.iter().collect(),
             groups: &self.groups,
@@ -92,6 +97,10 @@ impl World {
     /// Fills a fresh world with a snapshot.
     pub(crate) fn restore(&mut self, snapshot: &[u8]) -> serde_json::Result<()> {
         let kept: KeptWorld = serde_json::from_slice(snapshot)?;
+        if let Some(seed) = kept.seed.filter(|seed| *seed != self.seed) {
+            tracing::warn!(kept = seed, given = self.seed, "the kept network has another seed");
+            self.seed = seed;
+        }
         for kept in kept.accounts {
             let mut account = Account::new(self.seed, &kept.phone, &kept.profile.push_name);
             let reinstalls = kept.profile.reinstalls;

@@ -31,6 +31,16 @@ async fn an_independent_client_is_told_how_each_session_ends() {
     run("endings.mjs").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_independent_client_runs_a_newsletter() {
+    run("newsletters.mjs").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_independent_client_goes_through_its_codes_and_is_linked_by_any() {
+    run("codes.mjs").await;
+}
+
 async fn run(script: &str) {
     let sandbox = Sandbox::start().await;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bench/baileys");

@@ -1,8 +1,13 @@
-//! Calls: a contact's phone rings a client, which rejects, or it stops by itself.
+//! Calls: a contact's phone rings a client, which rejects, or it stops by itself; and one client
+//! rings another.
 
+use buffa::{Message as _, MessageField};
 use serde_json::{Value, json};
+use wacore::stanza::call::{OfferDeviceKey, OfferParams, build_offer};
 use wacore::types::call::CallAction;
 use wacore::types::events::Event;
+use wacore_binary::{Jid, Node, NodeContent};
+use waproto::whatsapp as wa;
 
 use crate::harness::{Sandbox, TestClient};
 
@@ -40,7 +45,7 @@ async fn ended(client: &mut TestClient, id: &str, wanted: &str) {
 async fn state(sandbox: &Sandbox, contact: &str, id: &str) -> Value {
     let shown = sandbox.get(&format!("/admin/contacts/{contact}")).await;
     let calls = shown["calls"].as_array().expect("calls");
-    calls.iter().find(|call| call["id"] == id).expect("the call")["state"].clone()
+    calls.iter().find(|call| call["id"] == id).map_or(Value::Null, |call| call["state"].clone())
 }
 
 async fn until_state(sandbox: &Sandbox, contact: &str, id: &str, wanted: &str) {
@@ -117,5 +122,101 @@ async fn a_call_while_away_is_a_missed_one() {
     let missed = |event: &Event| matches!(event, Event::MissedCall(missed) if missed.call_id == id);
     ann.wait("a missed call", missed).await;
     ann.stop().await;
+    sandbox.stop().await;
+}
+
+/// The offer with which a client calls somebody, its key encrypted for each device.
+async fn offer(caller: &TestClient, peer: &Jid, id: &str) -> Node {
+    let key = wa::message::Call { call_key: Some(vec![7; 32]), ..wa::message::Call::default() };
+    let message = wa::Message { call: MessageField::some(key), ..wa::Message::default() };
+    let signal = caller.client.signal();
+    let peers = [peer.clone()];
+    let made = signal.create_participant_nodes(&peers, &message).await;
+    let (copies, _) = made.expect("encrypted for each device");
+    let device_keys: Vec<OfferDeviceKey> = copies.iter().map(device_key).collect();
+    let device = caller.client.persistence_manager().get_device_snapshot();
+    let identity = device.account.as_ref().expect("a linked device").encode_to_vec();
+    build_offer(&OfferParams {
+        call_id: id,
+        to: peer,
+        call_creator: &caller.client.pn().expect("a linked device"),
+        device_keys: &device_keys,
+        privacy_token: None,
+        capability: Some(&[1, 5, 0xf7, 9, 0xe4, 0xbb, 7]),
+        device_identity: Some(&identity),
+        id: Some(id),
+        multi_device: true,
+        video: false,
+        audio_rates: &["8000", "16000"],
+    })
+}
+
+fn device_key(copy: &Node) -> OfferDeviceKey {
+    let text = |node: &Node, key| node.attrs.get(key).expect("an attribute").to_string();
+    let enc = copy.get_optional_child("enc").expect("a ciphertext");
+    let Some(NodeContent::Bytes(ciphertext)) = &enc.content else { panic!("no ciphertext") };
+    OfferDeviceKey {
+        device_jid: text(copy, "jid").parse().expect("an address"),
+        ciphertext: ciphertext.clone(),
+        enc_type: text(enc, "type"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_calls_another_which_rejects_or_is_hung_up_on() {
+    let sandbox = Sandbox::start().await;
+    let mut ann = sandbox.linked("Ann").await;
+    let mut bob = sandbox.linked("Bob").await;
+    let peer = Jid::pn(bob.phone.as_str());
+    ann.client.send_node(offer(&ann, &peer, "CALL1").await).await.expect("it is sent");
+    let incoming = ringing(&mut bob, "CALL1").await;
+    assert_eq!(incoming.notify.as_deref(), Some("Ann"));
+    bob.client.voip().reject(&incoming).await.expect("rejected");
+    let rejected = |event: &Event| match event {
+        Event::IncomingCall(call) => {
+            matches!(&call.action, CallAction::Reject { call_id, .. } if call_id == "CALL1")
+        }
+        _ => false,
+    };
+    ann.wait("the rejection", rejected).await;
+    ann.client.send_node(offer(&ann, &peer, "CALL2").await).await.expect("it is sent");
+    ringing(&mut bob, "CALL2").await;
+    let own = ann.client.pn().expect("a linked device");
+    ann.client.voip().terminate("CALL2", &peer, &own).await.expect("hung up");
+    ended(&mut bob, "CALL2", "").await;
+    for client in [ann, bob] {
+        client.stop().await;
+    }
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offer_in_another_order_or_to_nobody_does_not_ring() {
+    let sandbox = Sandbox::start().await;
+    let mut ann = sandbox.linked("Ann").await;
+    let mut bob = sandbox.linked("Bob").await;
+    let peer = Jid::pn(bob.phone.as_str());
+    let mut shuffled = offer(&ann, &peer, "SHUFFLED").await;
+    let Some(NodeContent::Nodes(actions)) = &mut shuffled.content else { panic!("no offer") };
+    let Some(NodeContent::Nodes(parts)) = &mut actions[0].content else { panic!("no parts") };
+    parts.reverse();
+    let mut lost = offer(&ann, &peer, "LOST").await;
+    lost.attrs.insert("to", Jid::pn("4930000000"));
+    for (call, id, code) in [(shuffled, "SHUFFLED", "439"), (lost, "LOST", "404")] {
+        ann.client.send_node(call).await.expect("it is sent");
+        let refused = |event: &Event| match event {
+            Event::ServerAck(ack) => ack.id == id && ack.error.as_deref() == Some(code),
+            _ => false,
+        };
+        ann.wait("the refusal", refused).await;
+    }
+    ann.client.send_node(offer(&ann, &peer, "GOOD").await).await.expect("it is sent");
+    ringing(&mut bob, "GOOD").await;
+    let mut offers = 0;
+    bob.each_event(|event| offers += usize::from(matches!(event, Event::IncomingCall(_))));
+    assert_eq!(offers, 1, "only the last one rang");
+    for client in [ann, bob] {
+        client.stop().await;
+    }
     sandbox.stop().await;
 }

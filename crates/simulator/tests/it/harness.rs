@@ -203,6 +203,16 @@ impl TestClient {
         what: &str,
         matches: impl Fn(&Event) -> bool,
     ) -> Arc<Event> {
+        self.wait_within(DEADLINE, what, matches).await
+    }
+
+    /// Waits longer, for what something slow has to do first.
+    pub(crate) async fn wait_within(
+        &mut self,
+        deadline: Duration,
+        what: &str,
+        matches: impl Fn(&Event) -> bool,
+    ) -> Arc<Event> {
         let mut count = self.log.count.subscribe();
         let search = async {
             loop {
@@ -218,7 +228,7 @@ impl TestClient {
                 count.changed().await.expect("the log lives");
             }
         };
-        timeout(DEADLINE, search).await.unwrap_or_else(|_| panic!("never happened: {what}"))
+        timeout(deadline, search).await.unwrap_or_else(|_| panic!("never happened: {what}"))
     }
 
     /// The next QR text.

@@ -117,6 +117,23 @@ async fn a_link_that_has_ended_stays_ended_for_everybody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_link_ends_after_two_weeks_of_the_networks_time() {
+    let sandbox = Sandbox::start().await;
+    let ann = sandbox.linked("Ann").await;
+    let uploaded = upload(&ann, &bytes(1000)).await.expect("the upload succeeds");
+    let days = |days: u64| json!({ "advance": days * 86_400 });
+    assert_eq!(sandbox.post("/admin/clock", days(13)).await.0, 200);
+    ann.client.download(&link(&uploaded)).await.expect("the link still works");
+    assert_eq!(sandbox.post("/admin/clock", days(2)).await.0, 200);
+    let error = ann.client.download(&link(&uploaded)).await.expect_err("the link has ended");
+    assert!(error.to_string().contains("410"), "{error}");
+    let renewed = upload(&ann, &bytes(1000)).await.expect("a new upload succeeds");
+    ann.client.download(&link(&renewed)).await.expect("the new link works");
+    ann.stop().await;
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_contact_gets_media_again_from_the_phone_when_the_link_has_ended() {
     let sandbox = Sandbox::start().await;
     let mut ann = sandbox.linked("Ann").await;

@@ -18,7 +18,7 @@ const LONG: Duration = Duration::from_secs(600);
 /// More bytes than any hello and most stanzas.
 const LARGEST: usize = 4096;
 
-const TAGS: [&str; 30] = [
+const TAGS: [&str; 50] = [
     "iq",
     "message",
     "receipt",
@@ -49,8 +49,28 @@ const TAGS: [&str; 30] = [
     "privacy",
     "sync",
     "collection",
+    "plaintext",
+    "reaction",
+    "item",
+    "messages",
+    "message_updates",
+    "live_updates",
+    "add",
+    "remove",
+    "promote",
+    "subject",
+    "description",
+    "ephemeral",
+    "invite",
+    "membership_requests_action",
+    "links",
+    "leave",
+    "offer",
+    "tctoken",
+    "device-identity",
+    "link_code_companion_reg",
 ];
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 22] = [
     "id",
     "to",
     "from",
@@ -67,6 +87,12 @@ const KEYS: [&str; 16] = [
     "name",
     "mode",
     "error",
+    "server_id",
+    "edit",
+    "phash",
+    "code",
+    "stage",
+    "call-id",
 ];
 const NAMESPACES: [&str; 22] = [
     "encrypt",
@@ -123,9 +149,9 @@ fn address(rng: &mut StdRng) -> String {
         0 => format!("{phone}@s.whatsapp.net"),
         1 => format!("{phone}:{}@s.whatsapp.net", fuzzing::DEVICE),
         2 => "s.whatsapp.net".to_owned(),
-        3 => "120363000000000001@g.us".to_owned(),
+        3 => format!("{}@g.us", fuzzing::GROUP),
         4 => "status@broadcast".to_owned(),
-        5 => "120363000000000002@newsletter".to_owned(),
+        5 => format!("{}@newsletter", fuzzing::NEWSLETTER),
         6 => format!("{}@lid", rng.random_range(0..u64::MAX)),
         _ => "4930000000@s.whatsapp.net".to_owned(),
     }

@@ -91,3 +91,46 @@ async fn a_client_survives_a_passkey_challenge() {
     client.stop().await;
     sandbox.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_is_guessed_three_times_and_then_a_new_one_is_needed() {
+    let sandbox = Sandbox::start().await;
+    let mut client = sandbox.client("Ann").await;
+    client.qr().await;
+    let shown = code(&client).await;
+    for guess in ["11111111", "22222222", "33333333"] {
+        assert_eq!(enter(&sandbox, guess).await.0, 422, "{guess}");
+    }
+    assert_eq!(enter(&sandbox, &shown).await.0, 429, "the right one comes too late");
+    let mut other = sandbox.client("Ann").await;
+    other.qr().await;
+    let (status, linked) = enter(&sandbox, &code(&other).await).await;
+    assert_eq!(status, 200, "{linked}");
+    other.wait("connected", |event| matches!(event, Event::Connected(_))).await;
+    for client in [client, other] {
+        client.stop().await;
+    }
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_gets_so_many_codes_and_more_after_a_while() {
+    let sandbox = Sandbox::start().await;
+    for _ in 0..10 {
+        let mut asking = sandbox.client("Ann").await;
+        asking.qr().await;
+        code(&asking).await;
+        asking.stop().await;
+    }
+    let mut client = sandbox.client("Ann").await;
+    client.qr().await;
+    let options = PairCodeOptions { phone_number: PHONE.to_owned(), ..PairCodeOptions::default() };
+    client.client.pair_with_code(options).await.expect_err("too many");
+    client.wait("an error", |event| matches!(event, Event::PairingCodeError(_))).await;
+    assert_eq!(sandbox.post("/admin/clock", json!({ "advance": 601 })).await.0, 200);
+    let shown = code(&client).await;
+    assert_eq!(enter(&sandbox, &shown).await.0, 200);
+    client.wait("connected", |event| matches!(event, Event::Connected(_))).await;
+    client.stop().await;
+    sandbox.stop().await;
+}

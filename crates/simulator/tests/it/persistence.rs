@@ -37,6 +37,35 @@ async fn linked_devices_and_contacts_survive_a_restart_of_the_network() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_kept_network_stays_itself_under_another_seed() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let config = |seed, port| NetworkConfig {
+        state_dir: Some(directory.path().to_owned()),
+        seed,
+        port,
+        ..NetworkConfig::default()
+    };
+    let sandbox = Sandbox::with(config(7, 0)).await;
+    let mut ann = sandbox.linked("Ann").await;
+    let root = sandbox.get("/admin/certificate").await;
+    let port = sandbox.network.addr().port();
+    ann.skip_past();
+    sandbox.stop().await;
+
+    let sandbox = Sandbox::with(config(8, port)).await;
+    ann.wait("connected again", |event| matches!(event, Event::Connected(_))).await;
+    assert_eq!(sandbox.get("/admin/certificate").await, root);
+    // A client that knows the account's key talks to its phone as before.
+    let bob = sandbox.linked("Bob").await;
+    bob.send(&ann.phone, "still you?").await;
+    ann.text("still you?").await;
+    for client in [ann, bob] {
+        client.stop().await;
+    }
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_same_seed_gives_the_same_numbers_and_lids() {
     let mut lids = Vec::new();
     for _ in 0..2 {

@@ -134,3 +134,64 @@ async fn a_blocked_contact_is_not_heard_and_sees_nothing() {
     ann.stop().await;
     sandbox.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn abouts_and_names_of_any_kind_pass_through() {
+    let sandbox = Sandbox::start().await;
+    let mut ann = sandbox.linked("Ann").await;
+    let mut bob = sandbox.linked("Bob").await;
+    bob.send(&ann.phone, "hello").await;
+    ann.text("hello").await;
+    let jid = Jid::pn(ann.phone.as_str());
+    for about in ["Ünïcode <&> \"quotes\" 🎉\nsecond line", ""] {
+        ann.client.profile().set_status_text(about).await.expect("set");
+        let told = |event: &Event| match event {
+            Event::UserAboutUpdate(update) => update.status == about,
+            _ => false,
+        };
+        bob.wait("the about", told).await;
+        let users = bob
+            .client
+            .contacts()
+            .get_user_info(std::slice::from_ref(&jid))
+            .await
+            .expect("an answer");
+        let seen = users.values().next().and_then(|user| user.status.clone());
+        assert_eq!(seen.unwrap_or_default(), about);
+    }
+    for name in ["Анна 🎉", "  ", "abcdefghijklmnopqrstuvwxy"] {
+        ann.client.profile().set_push_name(name).await.expect("set");
+        ann.client.reconnect_immediately().await;
+        ann.wait("connected again", |event| matches!(event, Event::Connected(_))).await;
+        assert_eq!(ann.client.push_name(), name, "it survives a reconnect");
+        ann.send(&bob.phone, name).await;
+        let under_it = |event: &Event| match event {
+            Event::Messages(batch) => batch.iter().any(|message| message.info.push_name == name),
+            _ => false,
+        };
+        bob.wait("a message under the name", under_it).await;
+    }
+    for client in [ann, bob] {
+        client.stop().await;
+    }
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_without_a_name_learns_it_from_its_phone() {
+    let sandbox = Sandbox::start().await;
+    let ann = sandbox.linked("Ann").await;
+    let mut second = sandbox.client("").await;
+    let qr = second.qr().await;
+    assert_eq!(sandbox.scan(&qr, Some(&ann.phone)).await.0, 200);
+    let named = |event: &Event| match event {
+        Event::SelfPushNameUpdated(update) => update.new_name == "Ann",
+        _ => false,
+    };
+    second.wait("its name", named).await;
+    assert_eq!(second.client.push_name(), "Ann");
+    for client in [ann, second] {
+        client.stop().await;
+    }
+    sandbox.stop().await;
+}

@@ -46,7 +46,7 @@ pub(crate) struct RawClient {
     buffer: BytesMut,
 }
 
-fn public(pair: &KeyPair) -> Vec<u8> {
+pub(crate) fn public(pair: &KeyPair) -> Vec<u8> {
     pair.public_key.public_key_bytes().to_vec()
 }
 
@@ -55,7 +55,7 @@ fn framed(bytes: &[u8]) -> Vec<u8> {
     [&length[1..], bytes].concat()
 }
 
-fn leaf(tag: &'static str, bytes: Vec<u8>) -> Node {
+pub(crate) fn leaf(tag: &'static str, bytes: Vec<u8>) -> Node {
     NodeBuilder::new(tag).bytes(bytes).build()
 }
 
@@ -71,7 +71,7 @@ pub(crate) fn attr(node: &Node, key: &str) -> String {
     found.map(|(_, value)| value.to_string()).unwrap_or_default()
 }
 
-fn bytes(node: &Node) -> Vec<u8> {
+pub(crate) fn bytes(node: &Node) -> Vec<u8> {
     match &node.content {
         Some(NodeContent::Bytes(bytes)) => bytes.clone(),
         Some(NodeContent::String(text)) => text.as_bytes().to_vec(),
@@ -184,9 +184,14 @@ impl RawClient {
 
     /// A request, and its result.
     pub(crate) async fn ask(&mut self, id: &str, request: NodeBuilder) -> Result<Node, Ended> {
-        self.send(&request.attr("id", id).attr("to", "s.whatsapp.net").build()).await?;
-        let answer = self.wait_for(|node| node.tag == "iq" && attr(node, "id") == id).await?;
+        let answer = self.answer(id, request).await?;
         if attr(&answer, "type") == "result" { Ok(answer) } else { Err("refused".into()) }
+    }
+
+    /// A request, and what it is answered with.
+    pub(crate) async fn answer(&mut self, id: &str, request: NodeBuilder) -> Result<Node, Ended> {
+        self.send(&request.attr("id", id).attr("to", "s.whatsapp.net").build()).await?;
+        self.wait_for(|node| node.tag == "iq" && attr(node, "id") == id).await
     }
 }
 
@@ -211,7 +216,7 @@ async fn next_frame(
 }
 
 /// The keys a device registers with; the signature is its own.
-fn registration(identity: &KeyPair, prekey: &KeyPair) -> Result<ClientPayload, Ended> {
+pub(crate) fn registration(identity: &KeyPair, prekey: &KeyPair) -> Result<ClientPayload, Ended> {
     let signature = sign(identity, &[&prekey.public_key.serialize()])?;
     Ok(ClientPayload {
         device_pairing_data: MessageField::some(DevicePairingRegistrationData {
@@ -235,6 +240,19 @@ fn sign(key: &KeyPair, parts: &[&[u8]]) -> Result<Vec<u8>, Ended> {
 
 /// Links a device: `scan` plays the phone that gets the QR text and tells its number.
 pub(crate) async fn link<S, F>(url: &str, scan: S) -> Result<Device, Ended>
+where
+    S: FnOnce(String) -> F,
+    F: Future<Output = Result<String, Ended>>,
+{
+    link_with(url, scan, |_| {}).await
+}
+
+/// Links a device whose answer to the phone is altered before it is sent.
+pub(crate) async fn link_with<S, F>(
+    url: &str,
+    scan: S,
+    alter: impl FnOnce(&mut ADVSignedDeviceIdentity),
+) -> Result<Device, Ended>
 where
     S: FnOnce(String) -> F,
     F: Future<Output = Result<String, Ended>>,
@@ -263,6 +281,7 @@ where
     let account = signed.account_signature_key.clone().ok_or("no account key")?;
     let signature = sign(&identity, &[&[6, 1], &details, &public(&identity), &account])?;
     signed.device_signature = Some(signature);
+    alter(&mut signed);
     let index = waproto::whatsapp::ADVDeviceIdentity::decode_from_slice(&details)?.key_index;
     let blob = NodeBuilder::new("device-identity")
         .attr("key-index", index.unwrap_or_default())
@@ -275,7 +294,10 @@ where
         .children([NodeBuilder::new("pair-device-sign").children([blob]).build()])
         .build();
     client.send(&answer).await?;
-    client.wait_for(|node| node.tag == "stream:error" && attr(node, "code") == "515").await?;
+    let end = client.wait_for(|node| node.tag == "stream:error").await?;
+    if attr(&end, "code") != "515" {
+        return Err(attr(&end, "code").into());
+    }
     let jid = attr(child(pairing, "device").ok_or("no device")?, "jid");
     let number = jid.split_once(':').and_then(|(_, rest)| rest.split_once('@'));
     let number = number.ok_or("no device number")?.0.parse()?;

@@ -23,6 +23,11 @@ export function icon(name) {
 export const clock = (seconds) =>
   new Date(seconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 
+export function day(seconds) {
+  const then = new Date(seconds * 1000).toDateString();
+  return then === new Date().toDateString() ? "Today" : new Date(seconds * 1000).toLocaleDateString([], { dateStyle: "medium" });
+}
+
 export class Inbox {
   constructor(phone) {
     this.phone = phone;
@@ -44,12 +49,13 @@ export class Inbox {
   take(messages) {
     const known = new Set(this.received.map((message) => message.id));
     const fresh = messages.filter((message) => !known.has(message.id));
-    this.received.push(...fresh);
+    const seen = Date.now();
+    this.received.push(...fresh.map((message) => ({ ...message, seen })));
     return fresh;
   }
 
   note(sent) {
-    this.sent.push(sent);
+    this.sent.push({ ...sent, seen: Date.now() });
     localStorage.setItem(KEY + this.phone, JSON.stringify(this.sent.slice(-200)));
   }
 
@@ -74,14 +80,15 @@ export class Inbox {
     return [...chats.values()].sort((a, b) => b.messages.at(-1).at - a.messages.at(-1).at);
   }
 
-  // Both directions of everything, oldest first. Changes to a message are not bubbles.
+  // Both directions of everything, oldest first: stamps are whole seconds, so what this page saw first goes first.
+  // Changes to a message are not bubbles.
   all() {
     const bubbles = new Set(["edit", "delete", "reaction", "protocol", "vote"]);
     const came = this.received
       .filter((message) => !bubbles.has(message.type))
       .map((message, order) => ({ ...message, at: message.timestamp, order, mine: message.fromMe }));
     const sent = this.sent.map((message, order) => ({ ...message, order, mine: true }));
-    return [...came, ...sent].sort((a, b) => a.at - b.at || a.order - b.order);
+    return [...came, ...sent].sort((a, b) => a.at - b.at || (a.seen ?? 0) - (b.seen ?? 0) || a.order - b.order);
   }
 
   reactionsTo(id) {
@@ -168,6 +175,7 @@ function body(message, inbox) {
     parts.push(video);
   } else if (message.type === "voice" || message.type === "audio") {
     parts.push(voice(message));
+    if (message.mine && message.text) parts.push(el("p", "said", `“${message.text}”`));
   } else if (message.type === "document") {
     const link = el("a", "file", message.fileName || "Document");
     if (url) {

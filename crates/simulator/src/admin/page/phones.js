@@ -1,7 +1,7 @@
 // The page with the phones: whose phone is in the hand, which screen it shows, and what is new.
 
 import * as network from "./network.js";
-import { Inbox, bubble, clock, el, icon, preview } from "./chat.js";
+import { Inbox, bubble, clock, day, el, icon, preview } from "./chat.js";
 
 const byId = (id) => document.getElementById(id);
 const NAMES = ["Marta Oliveira", "Jonas Weber", "Aisha Khan", "Luca Ferri", "Noor Haddad", "Emma Larsen", "Diego Ramos", "Yuki Tanaka", "Zoe Martin", "Samuel Osei"];
@@ -23,10 +23,14 @@ function inboxOf(phone) {
   return inboxes.get(phone);
 }
 
-const nameOf = (phone) =>
-  state.phones.find((owner) => owner.phone === phone)?.name ??
-  state.people.find((person) => person.phone === phone)?.name ??
-  (phone.includes("@g.us") ? "Group" : `+${phone}`);
+const ownerOf = (phone) => state.phones.find((owner) => owner.phone === phone);
+
+// A number that never said its name is called by its number, as on any phone.
+const nameOf = (phone) => {
+  const told = (ownerOf(phone) ?? state.people.find((person) => person.phone === phone))?.name;
+  if (told && told !== `Phone ${phone}`) return told;
+  return phone.includes("@g.us") ? "Group" : `+${phone}`;
+};
 
 function toast(text) {
   const note = byId("toast");
@@ -69,9 +73,10 @@ function shelfItem(name, hint, current, pick, unread) {
 
 function drawShelf() {
   const holds = (kind, phone) => state.hand.kind === kind && state.hand.phone === phone;
-  const owners = state.phones.map(({ phone, name, devices }) => {
-    const hint = devices.length ? `+${phone} · ${devices.length} linked` : `+${phone} · nothing linked`;
-    return shelfItem(name, hint, holds("owner", phone), () => take({ kind: "owner", phone }));
+  const owners = state.phones.map(({ phone, devices }) => {
+    const name = nameOf(phone);
+    const linked = devices.length ? `${devices.length} linked` : "nothing linked";
+    return shelfItem(name, name.startsWith("+") ? linked : `+${phone} · ${linked}`, holds("owner", phone), () => take({ kind: "owner", phone }));
   });
   if (!owners.length) {
     owners.push(shelfItem("Your number", "Scan a code to link it", holds("owner"), () => take({ kind: "owner" })));
@@ -94,7 +99,7 @@ function take(hand) {
   draw();
 }
 
-const linkedDevices = () => state.phones.find(({ phone }) => phone === state.hand.phone)?.devices ?? [];
+const linkedDevices = () => ownerOf(state.hand.phone)?.devices ?? [];
 
 // --- screens ----------------------------------------------------------------------------------
 
@@ -148,11 +153,12 @@ async function scan(qr) {
 }
 
 function drawLinked() {
-  const owner = state.phones.find(({ phone }) => phone === state.hand.phone);
+  const owner = ownerOf(state.hand.phone);
   if (!owner) return show("scan");
-  byId("owner-name").textContent = owner.name;
-  byId("owner-number").textContent = `+${owner.phone}`;
-  byId("owner-avatar").replaceChildren(avatar(owner.name, true));
+  const name = nameOf(owner.phone);
+  byId("owner-name").textContent = name;
+  byId("owner-number").textContent = name.startsWith("+") ? "" : `+${owner.phone}`;
+  byId("owner-avatar").replaceChildren(avatar(name, true));
   const rows = owner.devices.map(({ device, online, linkedAt }) => {
     const row = el("li");
     const words = el("span", "two-lines");
@@ -213,7 +219,7 @@ function drawChat() {
   const typing = inbox.typing.includes(state.chat);
   byId("chat-name").textContent = nameOf(state.chat);
   byId("chat-avatar").replaceChildren(avatar(nameOf(state.chat)));
-  byId("chat-status").textContent = typing ? "typing…" : state.chat.includes("@") ? "" : `+${state.chat}`;
+  byId("chat-status").textContent = typing ? "typing…" : ownerOf(state.chat)?.available ? "online" : "";
   byId("chat-status").classList.toggle("typing", typing);
   drawComposer();
   const list = byId("bubbles");
@@ -236,6 +242,7 @@ function drawChat() {
     dots.append(el("i"), el("i"), el("i"));
     nodes.push(dots);
   }
+  if (messages.length) nodes.unshift(el("li", "day", day(messages[0].at)));
   list.replaceChildren(...nodes);
   list.parentElement.scrollTop = list.parentElement.scrollHeight;
   markRead(inbox, messages);
