@@ -1,5 +1,5 @@
 // The pages around customers: the assistant and its playground, documents, voice notes, support and escalations
-// with a second browser beside, quotas, calls, many instances; and all their forms without JavaScript.
+// with a second browser beside, quotas, calls, many instances.
 // node desk.mjs SERVER ADMIN_KEY PHONES [FOLDER FOR PICTURES]
 
 import assert from "node:assert/strict";
@@ -93,6 +93,7 @@ await step("a document is dropped and read while one looks", async () => {
   await inspect("documents");
   await page.locator("#documents a", { hasText: "hours.md" }).click();
   await page.getByRole("heading", { name: "hours.md" }).waitFor();
+  await page.locator(".passages.read", { hasText: "close at 12:15" }).waitFor();
   await inspect("document");
 });
 
@@ -121,6 +122,27 @@ await step("the playground streams, shows what an answer came from, and compares
   await page.getByText("With the edited prompt").waitFor();
   await page.getByRole("link", { name: "Begin anew" }).click();
   assert.equal(await page.locator(".answer").count(), 0);
+});
+
+await step("what was tried is kept as a case, and run again", async () => {
+  await page.goto("/i/bakery/ai/test");
+  await page.getByLabel("Message").fill("When do you close on Sundays?");
+  await press("Send");
+  await page.locator('.answer [data-slot="facts"]', { hasText: "tokens" }).waitFor();
+  await press("Keep as a test case");
+  await told("The case was kept.");
+  await page.getByLabel("A customer writes").fill("Do you sell cake?");
+  await page.getByLabel("The answer must have", { exact: false }).first().fill("nobody says this");
+  await press("Keep the case");
+  await told("The case was kept.");
+  await press("Run all");
+  await told("Not all cases passed.");
+  await page.getByText("the answer does not have").waitFor();
+  assert.deepEqual(await page.locator(".row .badge").allTextContents(), ["Passed", "Failed"]);
+  await inspect("cases");
+  await page.getByRole("button", { name: "Delete Do you sell cake?" }).click();
+  await told("The case was deleted.");
+  assert.equal((await api("/api/instances/bakery/ai/cases")).data.length, 1);
 });
 
 await step("a voice note is written down", async () => {
@@ -300,48 +322,6 @@ await step("every page shows something soon, with a thousand instances behind it
   const times = [];
   for (const path of paths) times.push(await browser.time(page, path));
   console.log(`  after ${times.join(", ")} ms`);
-});
-
-await step("every form works without JavaScript", async () => {
-  const plain = await browser.window({ javaScriptEnabled: false, storageState: await page.context().storageState() });
-  const says = (text) => plain.locator(".toast", { hasText: text }).waitFor();
-  await plain.goto("/i/bakery/ai");
-  await plain.getByLabel("Temperature").fill("0.7");
-  await press("Test the connection", plain);
-  await plain.getByText("It answers", { exact: true }).waitFor();
-  await press("Save", plain);
-  await says("Saved.");
-  await plain.goto("/i/bakery/ai/test");
-  await plain.getByLabel("Message").fill("When do you close on Sundays?");
-  await press("Send", plain);
-  await plain.locator(".answer", { hasText: "12:15" }).waitFor();
-  await plain.getByLabel("Message").fill("Sure?");
-  await press("Send", plain);
-  assert.equal(await plain.locator(".bubble.own").count(), 2);
-  await plain.goto("/documents");
-  await plain.getByLabel("Add a document").setInputFiles({ name: "plain.txt", mimeType: "text/plain", buffer: Buffer.from("We sell rye bread.") });
-  await plain.getByRole("button", { name: "Add", exact: true }).click();
-  await says("The document was taken");
-  await plain.getByRole("link", { name: /plain\.txt/ }).click();
-  await press("Delete the document", plain);
-  await says("The document was deleted.");
-  await plain.goto("/i/bakery/support");
-  await plain.getByLabel("A customer writes").fill("a human");
-  await press("Try", plain);
-  await plain.locator("#tried b", { hasText: "human" }).waitFor();
-  await plain.goto("/escalations?status=all");
-  await plain.goto("/conversations");
-  await plain.getByRole("link", { name: /Ana/ }).click();
-  await press("Call a person", plain);
-  await says("A person was called.");
-  await plain.goto("/escalations");
-  await plain.getByRole("link", { name: /Ana/ }).click();
-  await plain.getByLabel("Answer").fill("Without a script.");
-  await press("Send", plain);
-  await says("The message");
-  await press("Resolve", plain);
-  await says("It is resolved.");
-  await plain.close();
 });
 
 await w.end();

@@ -3,7 +3,10 @@
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
-import { asked, json, step, world } from "./world.mjs";
+import { asked, json, step, until, world } from "./world.mjs";
+
+/** One pixel, as PNG. */
+const pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
 const { base, key, phones, browser, page, inspect, press, told, api, phone, end } = await world();
 
@@ -136,11 +139,18 @@ const { phone: ana } = await phone("/admin/contacts", { name: "Ana" });
 const number = (await api("/api/whatsapp/status/shop")).instance.number;
 const write = (text) => phone(`/admin/contacts/${ana}/messages`, { to: number, text });
 
+await step("the table of deliveries follows what becomes of each", async () => {
+  await page.getByText("Nothing was posted yet.").waitFor();
+  await write("Are you there?");
+  const row = page.locator("#followed-below tr", { hasText: "messages.upsert" });
+  await row.locator(".badge", { hasText: "delivered" }).waitFor();
+  await row.getByText(/200, \d+ ms/).waitFor();
+});
+
 await step("a customer who writes is seen at once, and is answered", async () => {
   await page.goto("/i/shop/chats");
-  await page.getByText("Nobody has written yet.").waitFor();
   await write("Are you open?");
-  await page.getByRole("link", { name: "Ana" }).waitFor();
+  await page.locator(".line", { hasText: "Are you open?" }).waitFor();
   await inspect("chats");
   await page.getByRole("link", { name: "Ana" }).click();
   await page.getByText("Are you open?").waitFor();
@@ -154,14 +164,31 @@ await step("a customer who writes is seen at once, and is answered", async () =>
   assert.ok(JSON.stringify(shown).includes("Until six."), "Ana did not get the answer");
 });
 
+await step("a picture and a recording are in the chat, and words are found in it", async () => {
+  const [media, sound] = [pixel, "T2dnUw=="];
+  await phone(`/admin/contacts/${ana}/messages`, { to: number, type: "image", media, mimetype: "image/png", caption: "The cake" });
+  const picture = page.locator(".bubble", { hasText: "The cake" }).locator("img");
+  await picture.waitFor();
+  await until("the picture is there", () => picture.evaluate((one) => one.complete && one.naturalWidth > 0));
+  await phone(`/admin/contacts/${ana}/messages`, { to: number, type: "audio", media: sound, mimetype: "audio/ogg" });
+  await page.locator(".bubble audio").waitFor();
+  await inspect("chat-files");
+  await page.goto("/i/shop/chats");
+  await page.getByRole("searchbox").fill("are you op");
+  await press("Search");
+  await inspect("chats-found");
+  await page.getByRole("link", { name: /Are you open/ }).click();
+  await page.locator(".bubble:target", { hasText: "Are you open?" }).waitFor();
+});
+
 await step("the way of a message, and the day", async () => {
   await page.goto("/i/shop/logs");
   await inspect("logs");
-  await page.locator("tbody a").first().click();
+  await page.locator("tr", { hasText: "Until six." }).getByRole("link").click();
   await page.getByText("Handed to WhatsApp").waitFor();
   await inspect("trace");
   await page.goto("/i/shop");
-  await page.getByText("2 came in").waitFor();
+  await page.getByText("5 came in").waitFor();
   await inspect("overview");
 });
 
@@ -182,41 +209,6 @@ await step("an instance is deleted with its name", async () => {
   await page.getByRole("button", { name: "Delete", exact: true }).click();
   await told("shop was deleted.");
   assert.deepEqual((await api("/api/whatsapp/instances")).map(({ instanceName }) => instanceName), ["branch"]);
-});
-
-await step("without a stream the page looks by itself", async () => {
-  const blocked = await browser.window({ storageState: await page.context().storageState() });
-  await blocked.route("**/dashboard/live*", (route) => route.fulfill({ status: 503, body: "" }));
-  await blocked.goto("/");
-  await asked(`${base}/api/whatsapp/connect?wait=0`, {
-    method: "POST", headers: { ...json, apikey: key }, body: JSON.stringify({ instanceName: "unseen" }),
-  });
-  await blocked.locator('.card[data-name="unseen"]').waitFor();
-});
-
-await step("after a cut line the page shows the truth within five seconds", async () => {
-  const away = await browser.window({ storageState: await page.context().storageState() }, /ERR_INTERNET_DISCONNECTED/);
-  await away.goto("/");
-  await away.locator(".card").first().waitFor();
-  await away.context().setOffline(true);
-  await asked(`${base}/api/whatsapp/connect?wait=0`, {
-    method: "POST", headers: { ...json, apikey: key }, body: JSON.stringify({ instanceName: "meanwhile" }),
-  });
-  await away.context().setOffline(false);
-  const began = Date.now();
-  await away.locator('.card[data-name="meanwhile"]').waitFor();
-  assert.ok(Date.now() - began < 5000, `it took ${Date.now() - began} ms`);
-});
-
-await step("without JavaScript", async () => {
-  const plain = await browser.window({ javaScriptEnabled: false });
-  await plain.goto("/login");
-  await plain.getByLabel("Or the admin key").fill(key);
-  await press("Sign in with the key", plain);
-  await plain.getByRole("link", { name: "New instance" }).first().click();
-  await plain.getByLabel("Name").fill("plain");
-  await press("Create and link", plain);
-  await plain.locator(".code svg").waitFor();
 });
 
 receiver.close();

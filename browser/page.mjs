@@ -28,7 +28,19 @@ export class Browser {
   async window(options = {}, forgiven = /(?!)/) {
     const context = await this.browser.newContext({ baseURL: this.base, viewport: WIDTHS.desk, locale: "en-GB", ...options });
     context.setDefaultTimeout(15_000);
+    await context.addInitScript(() => {
+      window.shifts = 0;
+      new PerformanceObserver((list) => {
+        for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifts += entry.value;
+      }).observe({ type: "layout-shift", buffered: true });
+    });
     const page = await context.newPage();
+    this.watch(page, forgiven);
+    return page;
+  }
+
+  /** Notes what a page complains of, but for what is forgiven. */
+  watch(page, forgiven = /(?!)/) {
     const complain = (what) => this.complaints.push(`${page.url()}: ${what}`);
     page.on("console", (message) => {
       // The browser itself reports an answer that refuses a form, which the page shows, and a stream that a
@@ -41,13 +53,6 @@ export class Browser {
       const url = request.url();
       if (!url.startsWith(this.base) && !url.startsWith("data:")) complain(`asked another host: ${url}`);
     });
-    await context.addInitScript(() => {
-      window.shifts = 0;
-      new PerformanceObserver((list) => {
-        for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifts += entry.value;
-      }).observe({ type: "layout-shift", buffered: true });
-    });
-    return page;
   }
 
   /** What axe finds serious, what the page weighs and whether it moved; and its pictures. */

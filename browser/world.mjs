@@ -31,11 +31,11 @@ export async function until(what, holds, within = 15_000) {
 }
 
 /** The world of a run: `node FILE SERVER ADMIN_KEY PHONES [FOLDER FOR PICTURES]`. */
-export async function world() {
+export async function world(options = {}) {
   const [base, key, phones, pictures] = process.argv.slice(2);
   assert.ok(base && key && phones, "node FILE SERVER ADMIN_KEY PHONES [FOLDER]");
   const browser = await Browser.start(base, pictures);
-  const page = await browser.window();
+  const page = await browser.window(options);
   const send = (path, body, method = "POST") =>
     asked(base + path, { method, headers: { ...json, apikey: key }, body: JSON.stringify(body) });
   return {

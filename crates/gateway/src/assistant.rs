@@ -22,7 +22,7 @@ mod telling;
 mod transcription;
 mod wire;
 
-pub use cases::{CaseOutcome, MAX_CASES, NewCase};
+pub use cases::{CaseOutcome, CaseTurn, Expectation, MAX_CASES, NewCase};
 pub use generation::Generated;
 pub use model::ModelError;
 pub use playground::{Draft, Rehearsal, RehearsalEnd, Told};

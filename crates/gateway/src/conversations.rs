@@ -5,6 +5,7 @@ use crate::accounts::Caller;
 use crate::error::ServiceError;
 use crate::polls::{self, PollAnswer};
 use crate::{Instances, Shared};
+use flowcore_domain::id::MessageRowId;
 use flowcore_domain::instance::InstanceName;
 use flowcore_domain::jid::Jid;
 use flowcore_storage::{
@@ -56,6 +57,22 @@ impl Conversations {
     ) -> Result<(i64, Vec<StoredMessage>), ServiceError> {
         let instance = self.instances.find(caller, name).await?;
         Ok(self.shared.store.find_messages(instance.id, filter, bounded(page)).await?)
+    }
+
+    /// Messages that hold all of these words, the last stored first, after the one that was shown last.
+    ///
+    /// # Errors
+    /// [`ServiceError::InstanceNotFound`] also for those of others.
+    pub async fn search(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+        (words, before): (&str, Option<MessageRowId>),
+        limit: usize,
+    ) -> Result<Vec<StoredMessage>, ServiceError> {
+        let instance = self.instances.find(caller, name).await?;
+        let limit = limit.min(MAX_ENTRIES);
+        Ok(self.shared.store.search_messages(instance.id, words, before, limit).await?)
     }
 
     /// A page of the conversations that pass the filter, the last active first.

@@ -21,7 +21,7 @@ use flowcore_domain::instance::InstanceName;
 use flowcore_domain::webhook::Scope;
 use flowcore_knowledge::query::Line;
 use flowcore_storage::{
-    Document, DocumentFilter, MAX_UNREAD, NewContent, NewDocument, StorageError,
+    Document, DocumentFilter, DocumentPassage, MAX_UNREAD, NewContent, NewDocument, StorageError,
 };
 use library::Library;
 use sha2::{Digest as _, Sha256};
@@ -34,6 +34,8 @@ pub use library::FoundPassage;
 
 /// Longest file that is read, in bytes.
 pub const MAX_DOCUMENT: usize = 20 << 20;
+/// Most passages of one page of a document's.
+pub const MAX_PASSAGES: usize = 200;
 /// Most passages of one search.
 pub const MAX_FOUND: usize = 50;
 /// Longest name of a file, in characters.
@@ -174,6 +176,20 @@ impl Documents {
             }
         };
         Ok((document, instances, embedded))
+    }
+
+    /// The passages of a document in its order, from a number on, counted from nought; at most [`MAX_PASSAGES`].
+    ///
+    /// # Errors
+    /// [`ServiceError::DocumentNotFound`] also for those of others.
+    pub async fn passages(
+        &self,
+        caller: &Caller,
+        id: DocumentId,
+        (first, limit): (usize, usize),
+    ) -> Result<Vec<DocumentPassage>, ServiceError> {
+        self.find(caller, id).await?;
+        Ok(self.shared.store.passages_from(id, first, limit.min(MAX_PASSAGES)).await?)
     }
 
     /// Deletes a document with everything that was made of it.

@@ -44,8 +44,9 @@ pub use accounts::{
     Usage, UserOrder, UserPatch, WeakKey, WeakPassword,
 };
 pub use assistant::{
-    Assistant, AssistantView, CaseOutcome, Draft, Generated, MAX_AUDIO, MAX_CASES, ModelCheck,
-    ModelDefaults, ModelError, NewCase, Rehearsal, RehearsalEnd, Told, Transcript,
+    Assistant, AssistantView, CaseOutcome, CaseTurn, Draft, Expectation, Generated, MAX_AUDIO,
+    MAX_CASES, ModelCheck, ModelDefaults, ModelError, NewCase, Rehearsal, RehearsalEnd, Told,
+    Transcript,
 };
 pub use chats::{ChatRef, Chats};
 pub use clients::{AllowPrivate, AllowPrivateError};
@@ -53,7 +54,8 @@ pub use clock::SystemClock;
 pub use conversations::{Conversations, MAX_ENTRIES};
 pub use documents::reading::as_child as read_document_as_child;
 pub use documents::{
-    DefaultEmbedder, DocumentSource, Documents, EmbedderView, FoundPassage, MAX_DOCUMENT, MAX_FOUND,
+    DefaultEmbedder, DocumentSource, Documents, EmbedderView, FoundPassage, MAX_DOCUMENT,
+    MAX_FOUND, MAX_PASSAGES,
 };
 pub use error::{ServiceError, StartError};
 pub use events::trial::Trial;
@@ -64,9 +66,9 @@ pub use flowcore_knowledge::query::{Line, Speaker};
 pub use flowcore_storage::{
     AiCase, ApiKey, AuditEntry, AuditFilter, ChatFilter, ChatOverview, Contact, ContactFilter,
     Conversation, DatabaseOptions, Delivery, DeliveryAttempt, DeliveryFilter, DeliveryState,
-    Document, Escalation, Glance, InstanceCounts, Label, LoginSession, Mark, MasterKey, Media,
-    MessageFilter, Note, Page, PromptVersion, Receipt, Retention, Said, StoredEvent, StoredKeyword,
-    StoredMessage, Transition, User,
+    Document, DocumentPassage, Escalation, Glance, InstanceCounts, Label, LoginSession, Mark,
+    MasterKey, Media, MessageFilter, Note, Page, PromptVersion, Receipt, Retention, Said,
+    StoredEvent, StoredKeyword, StoredMessage, Transition, User,
 };
 pub use groups::{Groups, NewGroup};
 pub use instances::linking::Linking;
@@ -79,7 +81,7 @@ pub use messages::{
 };
 pub use numbers::CheckedNumber;
 pub use outbox::follower::{Follower, Seen};
-pub use outbox::live::{FollowFilter, Live, LiveEvent};
+pub use outbox::live::{FollowFilter, Live, LiveEvent, Settled};
 pub use outbox::render::{group_record, record};
 pub use people::{OwnProfile, People, PersonView};
 pub use polls::PollAnswer;

@@ -10,7 +10,7 @@ pub(crate) mod render;
 use flowcore_domain::id::UserId;
 use flowcore_domain::instance::InstanceName;
 use flowcore_storage::StoredEvent;
-use live::LiveEvent;
+use live::{LiveEvent, Settled};
 use std::sync::Arc;
 use tokio::sync::{Notify, broadcast};
 
@@ -21,6 +21,7 @@ const LIVE_BACKLOG: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Outbox {
     live: broadcast::Sender<Arc<LiveEvent>>,
+    settled: broadcast::Sender<Settled>,
     /// Wakes the webhook worker.
     pub(crate) work: Notify,
 }
@@ -28,7 +29,8 @@ pub(crate) struct Outbox {
 impl Outbox {
     pub(crate) fn new() -> Self {
         let (live, _) = broadcast::channel(LIVE_BACKLOG);
-        Self { live, work: Notify::new() }
+        let (settled, _) = broadcast::channel(LIVE_BACKLOG);
+        Self { live, settled, work: Notify::new() }
     }
 
     /// Tells about events that are committed.
@@ -52,5 +54,10 @@ impl Outbox {
     pub(crate) fn tell(&self, event: LiveEvent) {
         // Nobody watches: nothing to tell.
         let _ = self.live.send(Arc::new(event));
+    }
+
+    /// Tells watchers what became of a delivery.
+    pub(crate) fn settled(&self, settled: Settled) {
+        let _ = self.settled.send(settled);
     }
 }

@@ -12,9 +12,9 @@ function phone(line) {
 function value(field, several) {
   const { dataset, type } = field;
   if (type === "checkbox" && !several) return field.checked;
-  if ("flag" in dataset) return field.value === "true";
   if (type === "password") return field.value ? "…" : undefined;
   if (field.value === "" && "omit" in dataset) return undefined;
+  if ("flag" in dataset) return field.value === "true";
   if ("number" in dataset) return field.value === "" ? null : Number(field.value.replace(",", "."));
   if ("list" in dataset) return lines(field.value);
   if ("commas" in dataset) return field.value.split(",").map((one) => one.trim()).filter(Boolean);
@@ -53,7 +53,8 @@ function body(form) {
 }
 
 export function curl(form) {
-  const [method, path] = form.dataset.curl.split(" ");
+  const [method, pattern] = form.dataset.curl.split(" ");
+  const path = pattern.replace(/\{(\w+)\}/g, (whole, name) => encodeURIComponent(form.elements[name].value) || whole);
   const parts = [`curl -X ${method} ${quoted(location.origin + path)}`, `-H "apikey: $FLOWCORE_KEY"`];
   const file = form.querySelector("input[type=file]");
   const made = body(form);

@@ -1,6 +1,8 @@
 // The dashboard's one module: keeps the page live, opens pages as dialogs, counts codes down. Without it
 // everything works by plain pages and forms.
 
+import { follow } from "/assets/live.js";
+
 const byId = (id) => document.getElementById(id);
 const dialog = byId("dialog");
 
@@ -49,7 +51,7 @@ function count() {
   byId("connected").textContent = document.querySelectorAll('.card[data-status="connected"]').length;
 }
 
-// --- the live stream ---------------------------------------------------------------------------
+// --- what is live ------------------------------------------------------------------------------
 
 // The whole list as the server shows it.
 function sync(content) {
@@ -65,22 +67,33 @@ function sync(content) {
 const focusable = "a, button, summary, input, select, textarea";
 
 async function shown(address) {
-  const answer = await fetch(address, html);
+  // A connection that died unseen costs two seconds, not the answer.
+  const asked = (ms) => fetch(address, { ...html, signal: AbortSignal.timeout(ms) });
+  const answer = await asked(2000).catch(() => asked(15_000));
+  if (answer.redirected && new URL(answer.url).pathname === "/login") location.assign("/login");
   return answer.ok && !answer.redirected && new DOMParser().parseFromString(await answer.text(), "text/html");
 }
 
-// What the server shows now takes the place of what is shown; where one reads and what is open stay.
+// What the server shows now takes the place of what is shown; where one reads, what is open and what plays stay.
 function refresh(page) {
   const waiting = page.getElementById("waiting");
   if (waiting) swap(waiting);
-  const [fresh, old] = [page.getElementById("followed"), byId("followed")];
+  for (const id of ["followed", "followed-below"]) renew(page.getElementById(id), byId(id));
+}
+
+function renew(fresh, old) {
   if (!fresh || !old || sources.get(old) === fresh.innerHTML) return;
   sources.set(old, fresh.innerHTML);
   const thread = document.querySelector("[data-end]");
   const [top, atEnd] = thread ? [thread.scrollTop, thread.scrollHeight - thread.scrollTop - thread.clientHeight < 40] : [];
   const open = [...old.querySelectorAll("details")].map((one) => one.open);
   const at = [...old.querySelectorAll(focusable)].indexOf(document.activeElement);
-  old.replaceChildren(...document.adoptNode(fresh).childNodes);
+  document.adoptNode(fresh);
+  for (const one of fresh.querySelectorAll("[data-now]")) {
+    const known = byId(one.id);
+    if (known?.dataset.now === one.dataset.now) one.replaceWith(known);
+  }
+  old.replaceChildren(...fresh.childNodes);
   old.querySelectorAll("details").forEach((one, at) => (one.open = open[at] ?? false));
   if (at >= 0) old.querySelectorAll(focusable)[at]?.focus();
   dress(old);
@@ -88,7 +101,7 @@ function refresh(page) {
   else if (thread) document.querySelector("[data-end]").scrollTop = top;
 }
 
-// Where no stream comes through, the page is asked for every five seconds; and whenever there is news.
+// The page as the server has it now.
 async function look() {
   const linking = document.querySelector(".linking");
   try {
@@ -101,51 +114,38 @@ async function look() {
     const link = linking && (await shown(`/i/${linking.dataset.name}/link`));
     if (link) linked(link.querySelector(".linking"));
   } catch {
-    byId("offline").hidden = false;
+    // The stream's keeper asks whether the server is there.
   }
 }
 
-let due;
+// Upon news, but not for each of a flood of them.
+let due, missed;
 function soon() {
-  due ??= setTimeout(() => {
-    due = undefined;
-    look();
+  missed = true;
+  due ??= setTimeout(async () => {
+    missed = false;
+    await look();
+    setTimeout(() => {
+      due = undefined;
+      if (missed) soon();
+    }, 300);
   }, 50);
 }
 
-function listen(address) {
-  const offline = byId("offline");
-  const source = new EventSource(address);
-  let late;
-  let poll;
-  source.onopen = () => {
-    clearTimeout(late);
-    clearInterval(poll);
-    poll = undefined;
-    offline.hidden = true;
-  };
-  source.onerror = () => {
-    clearTimeout(late);
-    late = setTimeout(() => (offline.hidden = false), 1500);
-    poll ??= setInterval(look, 5000);
-    if (source.readyState === EventSource.CLOSED) {
-      clearInterval(poll);
-      setTimeout(() => again(address), 3000);
-    }
-  };
-  source.addEventListener("sync", (event) => sync(parse(event.data)));
-  source.addEventListener("card", (event) => {
-    place(parse(event.data).querySelector(".card"));
+const kinds = {
+  sync: (html) => sync(parse(html)),
+  card: (html) => {
+    place(parse(html).querySelector(".card"));
     count();
-  });
-  source.addEventListener("gone", (event) => {
-    byId(`card-${event.data}`)?.remove();
+  },
+  gone: (id) => {
+    byId(`card-${id}`)?.remove();
     count();
-  });
-  source.addEventListener("waiting", (event) => swap(parse(event.data).querySelector("#waiting")));
-  source.addEventListener("news", soon);
-  source.addEventListener("qr", (event) => linked(parse(event.data).querySelector(".linking")));
-}
+  },
+  waiting: (html) => swap(parse(html).querySelector("#waiting")),
+  news: soon,
+  qr: (html) => linked(parse(html).querySelector(".linking")),
+};
 
 // Where linking stands. A code or a number that is being typed stays until the phone is linked.
 function linked(fresh) {
@@ -158,16 +158,6 @@ function linked(fresh) {
     return;
   }
   swap(fresh);
-}
-
-// The server answered with something else than a stream: the session is over, or a proxy is between.
-async function again(address) {
-  const answer = await fetch("/", { headers: { accept: "text/html" }, redirect: "manual" }).catch(() => null);
-  if (answer?.type === "opaqueredirect") location.assign("/login");
-  else {
-    look();
-    listen(address);
-  }
 }
 
 // --- dialogs -----------------------------------------------------------------------------------
@@ -264,14 +254,16 @@ function tick() {
 
 function toEnd() {
   const thread = document.querySelector("[data-end]");
-  if (thread) thread.scrollTop = thread.scrollHeight;
+  const wanted = location.hash && thread?.querySelector(`#${CSS.escape(location.hash.slice(1))}`);
+  if (wanted) wanted.scrollIntoView({ block: "center" });
+  else if (thread) thread.scrollTop = thread.scrollHeight;
 }
 
 dress(document);
 setInterval(tick, 500);
 for (const told of document.querySelectorAll(".toast")) setTimeout(() => told.remove(), 6000);
 if (location.search.includes("did=")) history.replaceState(null, "", location.pathname);
-if (document.body.dataset.live) listen(document.body.dataset.live);
+if (document.body.dataset.live) follow(document.body.dataset.live, kinds, look);
 document.addEventListener("fresh", (event) => dress(event.detail));
 toEnd();
 

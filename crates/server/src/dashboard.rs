@@ -81,14 +81,14 @@ pub(crate) fn routes(surface: Surface) -> Surface {
 }
 
 fn of_an_instance(surface: Surface) -> Surface {
-    use assistant::{playground, wordings};
+    use assistant::{cases, playground, wordings};
     surface
         .get("/i/{name}", LOOK, overview::show)
         .get("/i/{name}/calls", LOOK, calls::show)
         .post("/i/{name}/calls", SET, calls::save)
         .get("/i/{name}/chats", LOOK, chats::list)
-        .get("/i/{name}/chats/{chat}", LOOK, chats::show)
-        .post("/i/{name}/chats/{chat}", SEND, chats::reply)
+        .get("/i/{name}/chats/{chat}", LOOK, chats::thread::show)
+        .post("/i/{name}/chats/{chat}", SEND, chats::thread::reply)
         .get("/i/{name}/ai", LOOK, assistant::show)
         .post("/i/{name}/ai", SET, assistant::save)
         .post("/i/{name}/ai/toggle", SET, assistant::toggle)
@@ -101,7 +101,12 @@ fn of_an_instance(surface: Surface) -> Surface {
         .body_limit(VOICE_LIMIT)
         .post("/i/{name}/ai/test", SET, playground::ask)
         .post("/i/{name}/ai/test/keep", SET, wordings::keep)
+        .post("/i/{name}/ai/test/case", SET, cases::keep_tried)
         .body_limit(FORM_LIMIT)
+        .get("/i/{name}/ai/cases", LOOK, cases::list)
+        .post("/i/{name}/ai/cases", SET, cases::create)
+        .post("/i/{name}/ai/cases/run", SET, cases::run)
+        .post("/i/{name}/ai/cases/{id}/delete", SET, cases::delete)
         .get("/i/{name}/support", LOOK, support::show)
         .post("/i/{name}/support", SET, support::save)
         .post("/i/{name}/support/keywords", SET, support::add_keyword)

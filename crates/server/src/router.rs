@@ -175,6 +175,7 @@ fn document_routes(surface: Surface) -> Surface {
         .put("/api/documents/embedder", SETTINGS, documents::embedder::set)
         .get("/api/documents/{id}", READ, documents::get)
         .delete("/api/documents/{id}", SETTINGS, documents::delete)
+        .get("/api/documents/{id}/passages", READ, documents::passages)
         .post("/api/documents/search", READ, documents::search)
         .post("/api/instances/{name}/documents/{id}", SETTINGS, documents::map)
         .delete("/api/instances/{name}/documents/{id}", SETTINGS, documents::unmap)

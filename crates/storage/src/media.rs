@@ -46,7 +46,8 @@ pub struct Media {
 
 impl Media {
     /// What a message says of its file; `None` when it has none.
-    fn of(message: &StoredMessage) -> Option<Self> {
+    #[must_use]
+    pub fn of(message: &StoredMessage) -> Option<Self> {
         let kind = *KINDS.iter().find(|kind| **kind == message.kind)?;
         let said = message.content.get(kind)?;
         let text = |field: &str| said.get(field).and_then(Value::as_str).map(str::to_owned);

@@ -10,6 +10,7 @@ use super::body::Bodies;
 use super::post::{Posted, Poster};
 use super::under_way::UnderWay;
 use crate::Shared;
+use crate::outbox::live::Settled;
 use crate::outbox::render;
 use flowcore_domain::backoff::Backoff;
 use flowcore_domain::clock::Millis;
@@ -172,6 +173,11 @@ impl Worker {
             tracing::warn!(%webhook, turn = %event.event.data["state"], "a webhook turned");
         }
         self.shared.outbox.published(delivery.user_id, &delivery.instance_name, told);
+        self.shared.outbox.settled(Settled {
+            user_id: delivery.user_id,
+            instance_id: delivery.event.event.instance_id,
+            instance: delivery.instance_name.clone(),
+        });
         self.shared.outbox.work.notify_one();
     }
 

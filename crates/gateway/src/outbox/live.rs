@@ -43,6 +43,17 @@ pub struct LiveEvent {
     pub data: Value,
 }
 
+/// A webhook's receiver answered, or did not: a delivery has another state.
+#[derive(Debug, Clone)]
+pub struct Settled {
+    /// Who may see it.
+    pub user_id: UserId,
+    /// Of which instance the event is.
+    pub instance_id: InstanceId,
+    /// Its name.
+    pub instance: InstanceName,
+}
+
 /// The stream of events.
 #[derive(Debug, Clone)]
 pub struct Live {
@@ -85,5 +96,11 @@ impl Live {
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<LiveEvent>> {
         self.shared.outbox.live.subscribe()
+    }
+
+    /// What becomes of deliveries from now on; a receiver that falls behind is told so.
+    #[must_use]
+    pub fn settled(&self) -> broadcast::Receiver<Settled> {
+        self.shared.outbox.settled.subscribe()
     }
 }

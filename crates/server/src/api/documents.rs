@@ -12,7 +12,9 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use flowcore_domain::id::DocumentId;
-use flowcore_gateway::{Document, FoundPassage, Line, MAX_FOUND, ServiceError, Speaker};
+use flowcore_gateway::{
+    Document, FoundPassage, Line, MAX_FOUND, MAX_PASSAGES, ServiceError, Speaker,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 pub(crate) use upload::UPLOAD_LIMIT;
@@ -138,6 +140,43 @@ pub(crate) async fn get(
     answer["instances"] = instances.into();
     answer["embedded"] = embedded.into();
     Ok(Json(answer))
+}
+
+/// Where a page of passages begins.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct From {
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+/// `GET /api/documents/{id}/passages`: what was read of it, in its order.
+pub(crate) async fn passages(
+    State(state): State<AppState>,
+    Authenticated(caller): Authenticated,
+    Named(which): Named<Which>,
+    Asked(from): Asked<From>,
+) -> Result<Json<Value>, Problem> {
+    let wrong =
+        |field, rule| Problem::field("invalid_query", "The query does not fit", field, rule);
+    let limit = from.limit.unwrap_or(PAGE);
+    if !(1..=MAX_PASSAGES).contains(&limit) {
+        return Err(wrong("limit", "limit is a number from 1 to 200"));
+    }
+    let first = from.cursor.as_deref().map_or(Ok(0), str::parse::<usize>);
+    let first = first.map_err(|_| wrong("cursor", "give nextCursor as it came"))?;
+    let documents = state.gateway.documents();
+    let (document, ..) = documents.get(&caller, which.id()?).await?;
+    let passages = documents.passages(&caller, document.id, (first, limit)).await?;
+    let end = first.saturating_add(passages.len());
+    let more = !passages.is_empty() && u64::try_from(end).is_ok_and(|end| end < document.passages);
+    let data: Vec<Value> = (first..)
+        .zip(&passages)
+        .map(
+            |(number, one)| json!({ "number": number, "headings": one.headings, "text": one.text }),
+        )
+        .collect();
+    Ok(Json(json!({ "data": data, "nextCursor": more.then(|| end.to_string()) })))
 }
 
 /// `DELETE /api/documents/{id}`

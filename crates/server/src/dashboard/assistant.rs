@@ -1,6 +1,7 @@
 //! `/i/{name}/ai`: what the assistant of an instance is, whether its model answers, and the switch. The wordings
-//! of its prompt are in [`wordings`], trying it is in [`playground`].
+//! of its prompt are in [`wordings`], trying it is in [`playground`] and, again and again, in [`cases`].
 
+pub(super) mod cases;
 mod form;
 pub(super) mod playground;
 pub(super) mod wordings;

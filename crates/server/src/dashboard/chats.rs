@@ -1,26 +1,25 @@
-//! `/i/{name}/chats`: who wrote, what was said, and an answer. The thread follows the events of its instance
-//! where there is a script.
+//! `/i/{name}/chats`: who wrote, and messages found by their words. What was said in one is in [`thread`].
 
-use super::frame::{Did, Frame, encoded};
-use super::session::{Submitted, Viewer};
+pub(super) mod thread;
+
+use super::frame::{Frame, encoded};
+use super::session::Viewer;
 use super::view::{Moment, one_line};
 use super::{page, pages};
 use crate::app::AppState;
-use crate::extract::{Asked, Named, instance_name};
+use crate::extract::{Asked, Named};
 use crate::problem::Problem;
 use askama::Template;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::response::Response;
 use flowcore_domain::instance::InstanceName;
 use flowcore_domain::jid::Jid;
-use flowcore_domain::message::DeliveryStatus;
-use flowcore_gateway::{
-    ChatFilter, ChatOverview, MAX_TEXT, MessageFilter, Page, ServiceError, StoredMessage,
-};
+use flowcore_gateway::{ChatFilter, ChatOverview, Page, StoredMessage};
+use std::collections::HashMap;
 
 const CHATS: usize = 100;
-const MESSAGES: usize = 60;
+/// Messages of one page of a search.
+const FOUND: usize = 30;
 
 #[derive(Template)]
 #[template(path = "chats.html")]
@@ -30,6 +29,22 @@ struct ChatsPage {
     chats: Vec<Row>,
     page: usize,
     more: bool,
+    search: String,
+    /// What the search found, and the message to go on after.
+    found: Option<Vec<Found>>,
+    next: Option<String>,
+}
+
+/// A message with the words that were looked for.
+struct Found {
+    id: String,
+    link: String,
+    title: String,
+    text: String,
+    from_me: bool,
+    at: Moment,
+    /// The same for addresses.
+    ms: i64,
 }
 
 struct Row {
@@ -88,16 +103,29 @@ pub(super) fn turned(page: usize) -> usize {
     page.min(10_000)
 }
 
+/// Which conversations, or which words are looked for in all of them.
+#[derive(Debug, Default, serde::Deserialize)]
+pub(crate) struct Query {
+    #[serde(default)]
+    page: usize,
+    #[serde(default)]
+    search: String,
+    before: Option<String>,
+}
+
 /// `GET /i/{name}/chats`
 pub(crate) async fn list(
     State(state): State<AppState>,
     viewer: Viewer,
     Named(name): Named<String>,
-    Asked(which): Asked<Which>,
+    Asked(query): Asked<Query>,
 ) -> Result<Response, Problem> {
     let instance = pages::find(&state, &viewer, &name).await?;
     let name = instance.name;
-    let at = which.at();
+    if !query.search.trim().is_empty() {
+        return search(&state, &viewer, &name, query).await;
+    }
+    let at = turned(query.page);
     let part = Page { skip: at * CHATS, take: CHATS + 1 };
     let conversations = state.gateway.conversations();
     let filter = ChatFilter::default();
@@ -118,137 +146,70 @@ pub(crate) async fn list(
         chats: chats.iter().map(row).collect(),
         page: at,
         more,
+        search: String::new(),
+        found: None,
+        next: None,
     }))
 }
 
-#[derive(Template)]
-#[template(path = "chat.html")]
-struct ChatPage {
-    frame: Frame,
-    name: String,
-    link: String,
-    title: String,
-    address: String,
-    bubbles: Vec<Bubble>,
-    wrong: Option<String>,
-    /// What was typed.
-    text: String,
-    most: usize,
-}
-
-struct Bubble {
-    own: bool,
-    who: Option<String>,
-    text: String,
-    at: Moment,
-    ticks: &'static str,
-    state: &'static str,
-    edited: bool,
-    revoked: bool,
-    trace: String,
-}
-
-impl Bubble {
-    fn new(message: &StoredMessage) -> Self {
-        let (ticks, state) = if message.from_me { ticks(message.status) } else { ("", "") };
-        Self {
-            own: message.from_me,
-            who: message.push_name.as_deref().map(one_line).filter(|_| message.chat.is_group()),
-            text: match &message.text {
-                Some(text) if !text.is_empty() => text.clone(),
-                _ => summary(message),
-            },
-            at: message.at.into(),
-            ticks,
-            state,
-            edited: message.edited_at.is_some(),
-            revoked: message.revoked_at.is_some(),
-            trace: encoded(&message.wa_id),
-        }
-    }
-}
-
-/// As phones show how far a message got, and the word for it.
-fn ticks(status: DeliveryStatus) -> (&'static str, &'static str) {
-    let mark = match status {
-        DeliveryStatus::Error => "!",
-        DeliveryStatus::Pending => "◷",
-        DeliveryStatus::ServerAck => "✓",
-        _ => "✓✓",
-    };
-    (mark, status.as_str())
-}
-
-async fn thread(
+/// The messages that hold the words, newest first, each with the conversation it is in.
+async fn search(
     state: &AppState,
     viewer: &Viewer,
-    (name, chat): (&InstanceName, &Jid),
-    (frame, wrong, text): (Frame, Option<String>, String),
+    name: &InstanceName,
+    query: Query,
 ) -> Result<Response, Problem> {
+    let before = query.before.as_deref().map(str::parse).transpose();
+    let before = before.map_err(|_| Problem::not_found())?;
     let conversations = state.gateway.conversations();
-    let filter = ChatFilter { chat: Some(chat.clone()), ..ChatFilter::default() };
-    let found =
-        conversations.chats(&viewer.caller, name, &filter, Page { skip: 0, take: 1 }).await?;
-    let overview = found.first().ok_or_else(Problem::not_found)?;
-    let filter = MessageFilter { chat: Some(chat.clone()), ..MessageFilter::default() };
-    let part = Page { skip: 0, take: MESSAGES };
-    let (_, mut messages) = conversations.messages(&viewer.caller, name, &filter, part).await?;
-    messages.reverse();
-    let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    let mut response = page(&ChatPage {
-        frame,
-        name: name.to_string(),
-        link: encoded(&chat.to_string()),
-        title: title(overview),
-        address: address_of(overview).as_str().to_owned(),
-        bubbles: messages.iter().map(Bubble::new).collect(),
-        wrong,
-        text,
-        most: MAX_TEXT,
-    });
-    *response.status_mut() = status;
-    Ok(response)
-}
-
-fn chat_of(text: &str) -> Result<Jid, Problem> {
-    text.parse().map_err(|_| Problem::not_found())
-}
-
-/// `GET /i/{name}/chats/{chat}`
-pub(crate) async fn show(
-    State(state): State<AppState>,
-    viewer: Viewer,
-    Named((name, chat)): Named<(String, String)>,
-    Asked(did): Asked<Did>,
-) -> Result<Response, Problem> {
-    let instance = pages::find(&state, &viewer, &name).await?;
-    let frame = Frame::of(&viewer, "chats").about(&instance.name).after(&did);
-    let shown = (&instance.name, &chat_of(&chat)?);
-    thread(&state, &viewer, shown, (frame, None, String::new())).await
-}
-
-/// `POST /i/{name}/chats/{chat}`: an answer.
-pub(crate) async fn reply(
-    State(state): State<AppState>,
-    Named((name, chat)): Named<(String, String)>,
-    submitted: Submitted,
-) -> Result<Response, Problem> {
-    let (name, chat) = (instance_name(&name)?, chat_of(&chat)?);
-    let viewer = &submitted.viewer;
-    let text = submitted.text("message");
-    let messages = state.gateway.messages();
-    match messages.send_text(&viewer.caller, &name, (&chat.to_string(), text), None).await {
-        Ok(sent) => {
-            let did = if sent.acknowledged { "sent" } else { "pending" };
-            let link = encoded(&chat.to_string());
-            Ok(Redirect::to(&format!("/i/{name}/chats/{link}?did={did}")).into_response())
+    let words = query.search.trim();
+    let mut messages =
+        conversations.search(&viewer.caller, name, (words, before), FOUND + 1).await?;
+    let more = messages.len() > FOUND;
+    messages.truncate(FOUND);
+    let mut known: HashMap<Jid, (String, String)> = HashMap::new();
+    let mut found = Vec::with_capacity(messages.len());
+    for message in &messages {
+        if !known.contains_key(&message.chat) {
+            let chat = known_as(state, viewer, name, &message.chat).await?;
+            known.insert(message.chat.clone(), chat);
         }
-        Err(error @ ServiceError::InstanceNotFound) => Err(error.into()),
-        Err(error) => {
-            let problem = Problem::from(error);
-            let frame = Frame::of(viewer, "chats").about(&name);
-            let said = (frame, Some(problem.detail), text.to_owned());
-            thread(&state, viewer, (&name, &chat), said).await
-        }
+        let (title, link) = known[&message.chat].clone();
+        found.push(Found {
+            id: message.row_id.text(),
+            link,
+            title,
+            text: summary(message),
+            from_me: message.from_me,
+            at: message.at.into(),
+            ms: message.at.0,
+        });
     }
+    Ok(page(&ChatsPage {
+        frame: Frame::of(viewer, "chats").about(name),
+        name: name.to_string(),
+        chats: vec![],
+        page: 0,
+        more: false,
+        search: words.to_owned(),
+        next: found.last().filter(|_| more).map(|one| one.id.clone()),
+        found: Some(found),
+    }))
+}
+
+/// What a conversation is called, and its address as a piece of a path.
+async fn known_as(
+    state: &AppState,
+    viewer: &Viewer,
+    name: &InstanceName,
+    chat: &Jid,
+) -> Result<(String, String), Problem> {
+    let filter = ChatFilter { chat: Some(chat.clone()), ..ChatFilter::default() };
+    let first = Page { skip: 0, take: 1 };
+    let conversations = state.gateway.conversations();
+    let chats = conversations.chats(&viewer.caller, name, &filter, first).await?;
+    Ok(match chats.first() {
+        Some(chat) => (title(chat), encoded(&address_of(chat).0)),
+        None => (chat.to_string(), encoded(&chat.to_string())),
+    })
 }

@@ -17,12 +17,16 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use flowcore_domain::document::DocumentStatus;
 use flowcore_domain::id::DocumentId;
-use flowcore_gateway::{Caller, Document, DocumentSource, FoundPassage, InstanceFilter};
+use flowcore_gateway::{
+    Caller, Document, DocumentPassage, DocumentSource, FoundPassage, InstanceFilter,
+};
 use serde::Deserialize;
 
 const MOST: usize = 30;
 /// Passages of one search: as many as an assistant is given, and some that it is not.
 const FOUND: usize = 8;
+/// Passages of a document on one page.
+const PASSAGES: usize = 40;
 /// Names that are offered where one is typed.
 const NAMES: usize = 100;
 
@@ -70,7 +74,27 @@ struct DocumentPage {
     /// What it is a copy of.
     original: Option<String>,
     names: Vec<String>,
+    /// A part of what was read of it, where that part begins, and where the next one does.
+    passages: Vec<DocumentPassage>,
+    from: usize,
+    next: Option<usize>,
     wrong: Option<String>,
+}
+
+impl DocumentPage {
+    /// Where the part before this one begins.
+    fn before(&self) -> Option<usize> {
+        (self.from > 0).then(|| self.from.saturating_sub(PASSAGES))
+    }
+}
+
+/// Which part of a document's passages.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Part {
+    #[serde(default)]
+    from: usize,
+    #[serde(flatten)]
+    did: Did,
 }
 
 /// A document as a row.
@@ -260,15 +284,21 @@ async fn take(
 async fn one(
     state: &AppState,
     viewer: &Viewer,
-    (id, did): (DocumentId, &Did),
+    (id, part): (DocumentId, &Part),
     wrong: Option<String>,
 ) -> Result<Response, Problem> {
-    let frame = Frame::of(viewer, "documents").after(did);
+    let frame = Frame::of(viewer, "documents").after(&part.did);
     let service = state.gateway.documents();
     let (document, instances, vectors) = service.get(&viewer.caller, id).await?;
     let original = service.original(&document).await?;
+    let passages = service.passages(&viewer.caller, id, (part.from, PASSAGES)).await?;
+    let end = part.from.saturating_add(passages.len());
+    let more = !passages.is_empty() && u64::try_from(end).is_ok_and(|end| end < document.passages);
     let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let mut response = page(&DocumentPage {
+        passages,
+        from: part.from,
+        next: more.then_some(end),
         document: Row::new(&document, instances, frame.w),
         vectors,
         original: original.map(|id| id.text()),
@@ -285,9 +315,9 @@ pub(crate) async fn show(
     State(state): State<AppState>,
     viewer: Viewer,
     Named(id): Named<String>,
-    Asked(did): Asked<Did>,
+    Asked(part): Asked<Part>,
 ) -> Result<Response, Problem> {
-    one(&state, &viewer, (document_id(&id)?, &did), None).await
+    one(&state, &viewer, (document_id(&id)?, &part), None).await
 }
 
 /// `POST /documents/{id}/use`: an instance answers from it, or does not any more.
@@ -312,7 +342,7 @@ pub(crate) async fn give(
         Ok(()) => Ok(done(&format!("/documents/{id}"), "saved").into_response()),
         Err(problem) if problem.status.is_client_error() => {
             let wrong = Some(problem.detail);
-            one(&state, &submitted.viewer, (id, &Did::default()), wrong).await
+            one(&state, &submitted.viewer, (id, &Part::default()), wrong).await
         }
         Err(problem) => Err(problem),
     }

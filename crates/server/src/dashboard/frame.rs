@@ -102,7 +102,7 @@ impl Did {
 type Say = fn(Language) -> &'static str;
 
 /// What forms end with, by the word in the address.
-const SAVED: [(&str, Say); 32] = [
+const SAVED: [(&str, Say); 36] = [
     ("saved", |w| w.say("Saved.")),
     ("key-gone", |w| w.say("The key is good for nothing any more.")),
     ("password", |w| w.say("The password was changed.")),
@@ -121,6 +121,10 @@ const SAVED: [(&str, Say); 32] = [
     ("assistant-off", |w| w.say("The assistant is silent from now on.")),
     ("prompt-restored", |w| w.say("The prompt is worded as it was.")),
     ("prompt-accepted", |w| w.say("The prompt was changed.")),
+    ("case-kept", |w| w.say("The case was kept.")),
+    ("case-gone", |w| w.say("The case was deleted.")),
+    ("cases-passed", |w| w.say("All cases passed.")),
+    ("cases-failed", |w| w.say("Not all cases passed.")),
     ("document-taken", |w| w.say("The document was taken and is being read.")),
     ("document-gone", |w| w.say("The document was deleted.")),
     ("keyword-added", |w| w.say("The keyword was added.")),

@@ -1,8 +1,8 @@
 //! The live stream of a tab: fragments of HTML as the instances change.
 //!
 //! It begins with everything that the page shows (`sync`), and does so again when the tab was too slow
-//! to follow: after a lost connection a page is right again without a reload. Then each change sends
-//! the instance's card (`card`) and the state of its linking (`qr`), read fresh from the gateway, so
+//! to follow: after a lost connection a page is right again without a reload. Between changes a beat (`beat`)
+//! tells that the line stands. Each change sends the instance's card (`card`) and the state of its linking (`qr`), read fresh from the gateway, so
 //! that two quick changes never leave the older one on the screen. A page about messages is only told
 //! that there is news (`news`), and looks by itself. Every page is told how many customers wait for a
 //! person (`waiting`). It ends with the session.
@@ -23,7 +23,7 @@ use axum::response::sse::{Event, KeepAlive};
 use flowcore_domain::clock::Millis;
 use flowcore_domain::event::EventKind;
 use flowcore_domain::instance::InstanceName;
-use flowcore_gateway::{InstanceView, LiveEvent, ServiceError};
+use flowcore_gateway::{InstanceView, LiveEvent, ServiceError, Settled};
 use futures_util::{Stream, StreamExt as _, stream};
 use serde::Deserialize;
 use std::convert::Infallible;
@@ -31,7 +31,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// The longest that a stream is silent. A page that hears nothing for longer takes the line for broken
+/// (`assets/live.js`).
+const BEAT: Duration = Duration::from_millis(1500);
 
 type Events = Vec<Result<Event, Infallible>>;
 
@@ -51,14 +53,17 @@ enum Topic {
     Cards(HomeQuery),
     /// Messages and conversations, of one instance or of all.
     Messages(Option<InstanceName>),
+    /// What becomes of the events that an instance's webhooks get.
+    Deliveries(InstanceName),
     /// Nothing that changes by itself.
     Still,
 }
 
-/// What a tab asks for: `of=shop`, `of=*`, `of=-`, or the cards of the list's query.
+/// What a tab asks for: `of=shop`, `of=*`, `of=-`, `deliveries=shop`, or the cards of the list's query.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Wanted {
     of: Option<String>,
+    deliveries: Option<String>,
     #[serde(default)]
     search: String,
     #[serde(default)]
@@ -68,6 +73,9 @@ pub(crate) struct Wanted {
 
 impl Wanted {
     fn topic(self) -> Result<Topic, Problem> {
+        if let Some(name) = &self.deliveries {
+            return Ok(Topic::Deliveries(instance_name(name)?));
+        }
         Ok(match self.of.as_deref() {
             None => Topic::Cards(HomeQuery::of(self.search, self.status, self.after)),
             Some("*") => Topic::Messages(None),
@@ -82,6 +90,7 @@ struct Tab {
     viewer: Viewer,
     topic: Topic,
     live: Receiver<Arc<LiveEvent>>,
+    settled: Receiver<Settled>,
     doubt: Doubt,
     begun: bool,
 }
@@ -97,12 +106,14 @@ pub(crate) async fn stream(
     };
     let topic = wanted.topic()?;
     let live = state.gateway.live().subscribe();
+    let settled = state.gateway.live().settled();
     let doubt = Doubt::new(&state);
     let stopping = state.stopping.clone();
-    let tab = Tab { state, viewer, topic, live, doubt, begun: false };
+    let tab = Tab { state, viewer, topic, live, settled, doubt, begun: false };
     let events = stream::unfold(tab, next).flat_map(stream::iter);
     let events = events.take_until(stopping.cancelled_owned());
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+    let beat = KeepAlive::new().interval(BEAT).event(Event::default().event("beat").data("-"));
+    Ok(Sse::new(events).keep_alive(beat))
 }
 
 /// The next fragments; `None` ends the stream.
@@ -115,6 +126,12 @@ async fn next(mut tab: Tab) -> Option<(Events, Tab)> {
     loop {
         let received = tokio::select! {
             received = tab.live.recv() => received,
+            settled = tab.settled.recv(), if matches!(tab.topic, Topic::Deliveries(_)) => {
+                if tab.concerned_by(settled) {
+                    return Some((vec![Ok(news())], tab));
+                }
+                continue;
+            }
             () = tab.doubt.arises() => {
                 if !tab.session_stands().await {
                     return None;
@@ -150,7 +167,7 @@ impl Tab {
                 events.push(fragment("sync", &CardsFragment { cards }));
                 events.extend(views.iter().map(|view| self.link(view)));
             }
-            Topic::Messages(_) => events.push(Some(news())),
+            Topic::Messages(_) | Topic::Deliveries(_) => events.push(Some(news())),
             Topic::Still => {}
         }
         Some(events.into_iter().flatten().map(Ok).collect())
@@ -181,9 +198,30 @@ impl Tab {
                 let wanted = of.as_ref().is_none_or(|name| *name == event.instance);
                 events.extend((wanted && concerns_messages(event.kind)).then(|| Some(news())));
             }
+            Topic::Deliveries(name) if *name == event.instance => {
+                events.extend(concerns_messages(event.kind).then(|| Some(news())));
+            }
             _ => {}
         }
         Some(events.into_iter().flatten().map(Ok).collect())
+    }
+
+    /// Whether a delivery that was settled, or one of those that wait to be told with it, is on the page.
+    fn concerned_by(&mut self, settled: Result<Settled, RecvError>) -> bool {
+        let Topic::Deliveries(name) = &self.topic else { return false };
+        let shown = |one: &Settled| {
+            one.instance == *name && self.viewer.caller.sees_instance(one.user_id, one.instance_id)
+        };
+        let mut concerned = match settled {
+            Ok(one) => shown(&one),
+            Err(RecvError::Lagged(_)) => true,
+            // The server stops; the stream of events ends with it.
+            Err(RecvError::Closed) => false,
+        };
+        while let Ok(one) = self.settled.try_recv() {
+            concerned |= shown(&one);
+        }
+        concerned
     }
 
     /// The card of an instance and where its linking stands, or that it is gone.

@@ -51,6 +51,12 @@ pub(super) fn operations() -> Vec<Operation> {
             .answers(200, "Embedder"),
         op(TAG, "GET /api/documents/{id}", "One document, and the instances that answer from it")
             .answers(200, "Document"),
+        op(TAG, "GET /api/documents/{id}/passages", "What was read of it, in its order")
+            .query("{limit?: integer(1..200), cursor?: string}")
+            .answers(
+                200,
+                "{data: {number: integer, headings: string[], text: string}[], nextCursor: string | null}",
+            ),
         op(TAG, "DELETE /api/documents/{id}", "Removes a document and all that was made of it")
             .answers_nothing(204),
         op(TAG, "POST /api/documents/search", "What the assistant would be given")

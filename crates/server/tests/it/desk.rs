@@ -34,7 +34,7 @@ impl Browser<'_> {
     }
 
     /// The page once it has this on it.
-    async fn until(&self, path: &str, part: &str) -> String {
+    pub(crate) async fn until(&self, path: &str, part: &str) -> String {
         let began = Instant::now();
         loop {
             let page = self.look(path).await;

@@ -2,6 +2,7 @@
 
 use crate::harness::{DEADLINE, TestServer, header, text};
 use reqwest::{Method, Response, StatusCode};
+use std::time::Duration;
 use tokio::time::timeout;
 
 /// Reads a stream of server-sent events.
@@ -27,6 +28,16 @@ impl Stream {
 
     /// The next event: its kind and data. `None` at the end.
     async fn next(&mut self) -> Option<(String, String)> {
+        loop {
+            let event = self.any().await?;
+            if event.0 != "beat" {
+                return Some(event);
+            }
+        }
+    }
+
+    /// The same with the beats between.
+    async fn any(&mut self) -> Option<(String, String)> {
         loop {
             if let Some((event, rest)) = self.read.split_once("\n\n") {
                 let (event, rest) = (event.to_owned(), rest.to_owned());
@@ -129,6 +140,44 @@ async fn a_page_about_messages_is_told_of_news_and_every_page_of_who_waits() {
         let (kind, data) = elsewhere.next().await.expect("the stream goes on");
         assert_eq!(kind, "waiting", "{data}");
         if data.contains(">1<") {
+            break;
+        }
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_is_never_silent_for_long() {
+    let server = TestServer::start().await;
+    let cookie = server.sign_in().await;
+    let mut stream = Stream::of(&server, &cookie, "?of=-").await;
+    stream.until("waiting", "").await;
+    for _ in 0..2 {
+        let beat = timeout(Duration::from_secs(3), stream.any()).await.expect("soon");
+        assert_eq!(beat.expect("the stream goes on").0, "beat");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_page_of_webhooks_is_told_when_a_delivery_was_settled() {
+    let server = TestServer::start().await;
+    let cookie = server.sign_in().await;
+    let shop = server.linked("shop").await;
+    let ana = server.contact("Ana").await;
+    // Nobody listens there.
+    let hook =
+        serde_json::json!({ "url": "http://127.0.0.1:9/hook", "events": ["messages.upsert"] });
+    server.post("/api/instances/shop/webhooks", hook).await;
+    let mut page = Stream::of(&server, &cookie, "?deliveries=shop").await;
+    page.until("news", "").await;
+    let write = serde_json::json!({ "to": shop, "text": "Hello" });
+    server.phones(&format!("/admin/contacts/{ana}/messages"), write).await;
+    // One for the message; one for what became of it, by which time the attempt is there to see.
+    loop {
+        page.until("news", "").await;
+        let (_, deliveries) = server.get("/api/instances/shop/deliveries").await;
+        if deliveries["data"][0]["attempts"].as_array().is_some_and(|tries| !tries.is_empty()) {
             break;
         }
     }

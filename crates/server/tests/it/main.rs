@@ -15,6 +15,7 @@ mod events;
 mod evolution;
 mod functions;
 mod harness;
+mod inbox;
 mod instances;
 mod live;
 mod logins;

@@ -1,7 +1,7 @@
 //! What was read of documents: their passages, by number, and what an index of them is made of.
 
 use crate::Store;
-use crate::dialect::query;
+use crate::dialect::{self, query};
 use crate::error::StorageError;
 use crate::row::{Record, json_text};
 use flowcore_domain::clock::Millis;
@@ -136,6 +136,22 @@ impl Store {
             "SELECT headings, text FROM document_chunks WHERE document_id = $1 ORDER BY number",
         );
         let rows = ask.bind(id.text()).fetch_all(self.readers()).await?;
+        rows.iter().map(|row| read(&Record::new(TABLE, row))).collect()
+    }
+
+    /// A page of the passages of a document, in order, from a number on.
+    pub async fn passages_from(
+        &self,
+        id: DocumentId,
+        first: usize,
+        limit: usize,
+    ) -> Result<Vec<DocumentPassage>, StorageError> {
+        let ask = query(
+            "SELECT headings, text FROM document_chunks WHERE document_id = $1 AND number >= $2 \
+             ORDER BY number LIMIT $3",
+        );
+        let ask = ask.bind(id.text()).bind(place(first)).bind(dialect::limit(limit));
+        let rows = ask.fetch_all(self.readers()).await?;
         rows.iter().map(|row| read(&Record::new(TABLE, row))).collect()
     }
 

@@ -48,6 +48,9 @@ pub(crate) async fn the_oldest_is_read_first_and_again_after_a_restart(kind: Kin
     let at = PassageRef { document: ids[1], number: 1 };
     assert_eq!(store.passage(at).await.expect("read"), Some(passage("second")));
     assert_eq!(store.passages(ids[0]).await.expect("read").len(), 2);
+    let page = |first| store.passages_from(ids[0], first, 1);
+    assert_eq!(page(1).await.expect("read"), [passage("second")]);
+    assert_eq!(page(2).await.expect("read"), []);
     assert_eq!(store.document(ids[0]).await.expect("read").expect("there").passages, 2);
 }
 
