@@ -5,6 +5,7 @@ mod clock;
 mod contacts;
 mod faults;
 mod groups;
+mod newsletters;
 mod observation;
 mod page;
 mod phones;
@@ -69,6 +70,7 @@ pub(crate) fn router() -> Router<Arc<Hub>> {
         .route("/admin/traffic", post(traffic::write))
         .route("/admin/groups", get(groups::list))
         .route("/admin/groups/{group}", post(groups::migrate))
+        .route("/admin/newsletters", post(newsletters::make))
         .route("/admin/faults", post(faults::set))
         .route("/admin/record", get(observation::record))
         .route("/admin/certificate", get(observation::certificate))

@@ -3,6 +3,8 @@
 
 mod newsletters;
 
+pub(crate) use newsletters::follow;
+
 use serde_json::{Value, json};
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node, Server};

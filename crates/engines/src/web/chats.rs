@@ -107,7 +107,8 @@ fn channel(found: NewsletterMetadata) -> Channel {
         description: found.description,
         followers: found.subscriber_count,
         verified: found.verification == NewsletterVerification::Verified,
-        picture: found.picture_url.or(found.preview_url),
+        // A channel without a picture has an empty path to one.
+        picture: found.picture_url.or(found.preview_url).filter(|path| !path.is_empty()),
         invite: found.invite_code,
         created: found.creation_time,
     }

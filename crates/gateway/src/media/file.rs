@@ -1,5 +1,6 @@
 //! The file of a stored message, fetched from WhatsApp when somebody wants it: it is not kept here.
 
+use super::{picture, voice};
 use crate::accounts::Caller;
 use crate::error::ServiceError;
 use crate::{Instances, Shared};
@@ -52,6 +53,17 @@ impl Files {
         let online = self.instances.online(caller, name).await?;
         let bytes = fetch(&*online.session, message, super::MAX_MEDIA).await?;
         Ok(File { bytes, media })
+    }
+
+    /// A recording in MP4, for players that know no Ogg.
+    ///
+    /// # Errors
+    /// [`ServiceError::Invalid`] where the file is no audio.
+    pub async fn in_mp4(&self, file: File) -> Result<File, ServiceError> {
+        let audio = file.bytes;
+        let bytes = picture::aside(&self.shared, move || voice::in_mp4(&audio)).await?;
+        let mimetype = Some("audio/mp4".to_owned());
+        Ok(File { bytes, media: Media { mimetype, ..file.media } })
     }
 }
 

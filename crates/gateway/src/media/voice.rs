@@ -4,7 +4,9 @@
 //! Only the loudness of each 20 ms is kept to the end. Opus that is in order already is passed through.
 
 mod decode;
+mod mp4;
 
+use super::kind::sniff;
 use crate::error::ServiceError;
 use bytes::Bytes;
 use decode::Samples;
@@ -59,6 +61,15 @@ pub(super) fn note(audio: &Bytes, mimetype: &str) -> Result<VoiceNote, ServiceEr
         recorder.take(&converter.finish()?)?;
     }
     recorder.finish()
+}
+
+/// Any audio in MP4; what is MP4 already stays as it is.
+pub(super) fn in_mp4(audio: &Bytes) -> Result<Bytes, ServiceError> {
+    match sniff(audio) {
+        Some("audio/mp4" | "video/mp4") => Ok(audio.clone()),
+        Some(kind) => mp4::of_ogg(&note(audio, kind)?.ogg),
+        None => Err(unreadable()),
+    }
 }
 
 /// How long an audio file says that it is.
@@ -275,6 +286,11 @@ mod tests {
         file.extend_from_slice(&length.to_le_bytes());
         file.extend_from_slice(&data);
         file.into()
+    }
+
+    /// A note of a second.
+    pub(super) fn ogg() -> Bytes {
+        note(&wav(RATE, 1), "audio/wav").expect("a note").ogg
     }
 
     #[test]

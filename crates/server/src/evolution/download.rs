@@ -1,4 +1,5 @@
-//! `POST /chat/getBase64FromMediaMessage/{name}`: the file of a stored message.
+//! `POST /chat/getBase64FromMediaMessage/{name}`: the file of a stored message, a recording in MP4 if one
+//! likes.
 
 use super::body::Posted;
 use super::refusal::Refusal;
@@ -42,14 +43,16 @@ pub(super) async fn base64(State(state): State<AppState>, held: Held, body: Post
     let conversations = state.gateway.conversations();
     let stored = conversations.message(&held.caller, &held.name, &id).await?;
     let stored = stored.ok_or_else(|| Refusal::bad("Message not found"))?;
-    if asked.convert_to_mp4 == Some(true) && stored.kind == "audioMessage" {
-        return Err(Refusal::bad("convertToMp4 is not served: the file can be had as it is."));
-    }
     let file = state.gateway.files().of(&held.caller, &held.name, &id).await;
     let file = file.map_err(|error| match error {
         ServiceError::MessageNotFound => Refusal::bad("The message is not of the media type"),
         other => other.into(),
     })?;
+    let file = if asked.convert_to_mp4 == Some(true) && stored.kind == "audioMessage" {
+        state.gateway.files().in_mp4(file).await?
+    } else {
+        file
+    };
     let media = &file.media;
     let mimetype = media.mimetype.as_deref().unwrap_or("application/octet-stream");
     let ending = mimetype.split(['/', ';']).nth(1).unwrap_or("bin");

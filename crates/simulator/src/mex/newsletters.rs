@@ -46,11 +46,8 @@ fn on_one(
 ) -> Result<Value, Refusal> {
     let root = match operation {
         Operation::Join => {
-            newsletter(world, id)?
-                .followers
-                .entry(viewer.to_owned())
-                .or_insert(Follower::Subscriber);
-            tell(world, viewer, id, ("NotificationNewsletterJoin", None));
+            newsletter(world, id)?;
+            follow(world, viewer, id);
             "xwa2_newsletter_join_v2"
         }
         Operation::Leave => {
@@ -87,6 +84,13 @@ fn on_one(
         _ => return Err(BAD_REQUEST),
     };
     Ok(json!({ root: described(world, viewer, id)? }))
+}
+
+/// Somebody follows a newsletter from now on, and its devices learn of it.
+pub(crate) fn follow(world: &mut World, phone: &str, id: &str) {
+    let Some(found) = world.newsletters.get_mut(id) else { return };
+    found.followers.entry(phone.to_owned()).or_insert(Follower::Subscriber);
+    tell(world, phone, id, ("NotificationNewsletterJoin", None));
 }
 
 fn id_of(value: &Value) -> Result<String, Refusal> {

@@ -9,7 +9,7 @@ use wacore::proto_helpers::{MessageExt, build_quote_context};
 use wacore_binary::{Jid, JidExt, Server};
 use waproto::whatsapp as wa;
 use whatsapp_rust::download::DownloadParams;
-use whatsapp_rust::features::{MediaRetryResult, MediaReuploadRequest};
+use whatsapp_rust::features::{MediaRetryResult, MediaReuploadRequest, StatusSendOptions};
 use whatsapp_rust::send::RevokeType;
 use whatsapp_rust::upload::{UploadOptions, UploadResponse};
 
@@ -54,7 +54,22 @@ impl Person {
             None => message,
             Some(id) => self.quoting(id, message)?,
         };
+        if to.is_status_broadcast() {
+            return self.post(hub, message).await;
+        }
         Ok(self.client.send_message(to.clone(), message).await?.message_id)
+    }
+
+    /// Posts a status for everybody whom this person knows.
+    async fn post(&self, hub: &Hub, message: wa::Message) -> Result<String, PersonError> {
+        let known: Vec<Jid> = {
+            let world = hub.world();
+            let account = world.accounts.get(&self.phone);
+            account.into_iter().flat_map(|account| &account.peers).map(Jid::pn).collect()
+        };
+        let options = StatusSendOptions::default();
+        let sent = self.client.status().send_raw(message, &known, options).await;
+        Ok(sent.map_err(client_error)?.message_id)
     }
 
     fn quoting(&self, id: &str, mut message: wa::Message) -> Result<wa::Message, PersonError> {

@@ -1,6 +1,7 @@
 //! Newsletters: made, found, followed, read back, reacted to.
 
 use buffa::MessageField;
+use serde_json::json;
 use wacore::request::InfoQuery;
 use wacore::types::events::Event;
 use wacore_binary::builder::NodeBuilder;
@@ -194,5 +195,29 @@ async fn a_picture_is_posted_and_read_back_as_one() {
     for client in [ann, bob] {
         client.stop().await;
     }
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_has_a_newsletter_that_clients_follow_and_find() {
+    let sandbox = Sandbox::start().await;
+    let ann = sandbox.linked("Ann").await;
+    let carl = sandbox.contact("Carl").await;
+    let body = json!({ "owner": carl, "name": "Cakes", "followers": [ann.phone] });
+    let (status, made) = sandbox.post("/admin/newsletters", body).await;
+    assert_eq!(status, 201, "{made}");
+    let followed = ann.client.newsletter().list_subscribed().await.expect("the list");
+    assert_eq!((followed[0].name.as_str(), followed[0].subscriber_count), ("Cakes", 2));
+    assert_eq!(made["jid"], followed[0].jid.to_string());
+    let invite = made["inviteCode"].as_str().expect("a code");
+    let found = ann.client.newsletter().get_metadata_by_invite(invite).await.expect("found");
+    assert_eq!(found.role, Some(NewsletterRole::Subscriber));
+    for (body, status) in [
+        (json!({ "owner": carl, "name": "" }), 422),
+        (json!({ "owner": "4930000000", "name": "Cakes" }), 404),
+    ] {
+        assert_eq!(sandbox.post("/admin/newsletters", body).await.0, status);
+    }
+    ann.stop().await;
     sandbox.stop().await;
 }

@@ -1,5 +1,6 @@
 //! Status posts reach those whom they name, and their reads come back.
 
+use serde_json::json;
 use wacore::types::events::Event;
 use wacore::types::presence::ReceiptType;
 use wacore_binary::Jid;
@@ -47,6 +48,28 @@ async fn a_post_reaches_its_recipients_and_nobody_else() {
     }
     assert!(carl.texts().is_empty());
     for client in [ann, bob, carl] {
+        client.stop().await;
+    }
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_posts_for_those_it_knows() {
+    let sandbox = Sandbox::start().await;
+    let mut ann = sandbox.linked("Ann").await;
+    let mut bob = sandbox.linked("Bob").await;
+    let carl = sandbox.contact("Carl").await;
+    let path = format!("/admin/contacts/{carl}/messages");
+    ann.send(&carl, "hello Carl").await;
+    sandbox.get(&format!("{path}?wait=20")).await;
+    let post = json!({ "to": "status@broadcast", "text": "cakes today" });
+    assert_eq!(sandbox.post(&path, post).await.0, 201);
+    ann.text("cakes today").await;
+    let in_person = json!({ "to": bob.phone, "text": "do you like cakes?" });
+    assert_eq!(sandbox.post(&path, in_person).await.0, 201);
+    bob.text("do you like cakes?").await;
+    assert_eq!(bob.texts(), ["do you like cakes?"], "a stranger saw no post");
+    for client in [ann, bob] {
         client.stop().await;
     }
     sandbox.stop().await;

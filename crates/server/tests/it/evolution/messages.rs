@@ -3,6 +3,8 @@
 use super::{ask, inbox, linked, post, received, settled};
 use crate::harness::{ADMIN_KEY, TestServer, answer, text};
 use crate::webhooks::Receiver;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use flowcore_gateway::png_data_url;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
@@ -303,5 +305,30 @@ async fn what_can_not_be_sent_is_refused() {
     let (status, answer) = post(&server, "/message/sendText/other", body).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert_eq!(answer["response"]["message"][0], "Error: Connection Closed", "{answer}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_voice_note_is_had_in_mp4_and_a_picture_as_it_is() {
+    let server = TestServer::start().await;
+    let (_, phone) = linked(&server, "shop").await;
+    let ana = server.contact("Ana").await;
+    let voice = json!({ "voice": { "text": "Do you have blue ones?", "seconds": 2 } });
+    let picture = picture();
+    let (_, picture) = picture.split_once(',').expect("a data URL");
+    let image = json!({ "type": "image", "media": picture, "mimetype": "image/png" });
+    for (message, mimetype, ending, mark) in [
+        (voice, "audio/mp4", ".mp4", &b"ftypisom"[..]),
+        (image, "image/png", ".png", &b"G\r\n\x1a"[..]),
+    ] {
+        let key = received(&server, (&ana, &phone), message).await;
+        let wanted = json!({ "message": { "key": { "id": key["id"] } }, "convertToMp4": true });
+        let (status, file) = post(&server, "/chat/getBase64FromMediaMessage/shop", wanted).await;
+        assert_eq!((status, &file["mimetype"]), (StatusCode::CREATED, &json!(mimetype)));
+        assert_eq!(file["fileName"], format!("{}{ending}", text(&key["id"])));
+        let bytes = STANDARD.decode(text(&file["base64"])).expect("base64");
+        assert!(bytes[..16].windows(mark.len()).any(|part| part == mark), "{:?}", &bytes[..16]);
+        assert_eq!(file["size"]["fileLength"], bytes.len());
+    }
     server.stop().await;
 }

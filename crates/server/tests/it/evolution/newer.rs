@@ -74,9 +74,21 @@ fn person(phone: &str) -> Value {
 #[tokio::test]
 async fn channels_are_what_whatsapp_says_that_the_owner_follows() {
     let server = TestServer::start().await;
-    linked(&server, "shop").await;
+    let (_, number) = linked(&server, "shop").await;
     let found = post(&server, "/chat/findChannels/shop", json!({})).await;
     assert_eq!(found, (StatusCode::OK, json!([])));
+    // The owner follows one on the phone.
+    let ana = server.contact("Ana").await;
+    let new =
+        json!({ "owner": ana, "name": "Cakes", "description": "Each week", "followers": [number] });
+    let made = server.phones("/admin/newsletters", new).await;
+    let (status, found) = post(&server, "/chat/findChannels/shop", json!({})).await;
+    assert_eq!((status, found.as_array().map(Vec::len)), (StatusCode::OK, Some(1)), "{found}");
+    let channel = &found[0];
+    assert_eq!((&channel["id"], &channel["remoteJid"]), (&made["jid"], &made["jid"]));
+    assert_eq!((&channel["name"], &channel["description"]), (&json!("Cakes"), &json!("Each week")));
+    assert_eq!((&channel["subscribers"], &channel["invite"]), (&json!(2), &made["inviteCode"]));
+    assert_eq!((&channel["verified"], &channel["picture"]), (&json!(false), &json!(null)));
     server.stop().await;
 }
 

@@ -1,7 +1,7 @@
 //! Settings, webhook, websocket, proxy: set, found again, and what they do.
 
-use super::{create, get, inbox, post, settled};
-use crate::harness::{TestServer, text};
+use super::{create, get, inbox, linked, listen, post, received, settled};
+use crate::harness::{DEADLINE, TestServer, answer, text};
 use crate::webhooks::Receiver;
 use flowcore_domain::proxy::{Proxy as Way, ProxyProtocol};
 use flowcore_gateway::png_data_url;
@@ -46,6 +46,47 @@ async fn settings_are_kept() {
     assert!(refused.iter().all(|answer| answer["status"] == 400));
     insta::assert_json_snapshot!("settings_refused", refused);
     assert_eq!(get(&server, "/settings/find/shop").await.1, found, "nothing changed");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_people_post_is_heard_and_seen_only_when_it_was_asked_for() {
+    let server = TestServer::start().await;
+    let (_, phone) = linked(&server, "shop").await;
+    let ana = server.contact("Ana").await;
+    let posts = |text: &str| json!({ "to": "status@broadcast", "text": text });
+    let path = format!("/admin/contacts/{ana}/messages");
+    received(&server, (&ana, &phone), json!({ "text": "hello" })).await;
+    server.phones(&path, posts("not for you")).await;
+    received(&server, (&ana, &phone), json!({ "text": "later" })).await;
+    let asked = json!({ "where": { "key": { "remoteJid": "status@broadcast" } } });
+    let (_, heard) = post(&server, "/chat/findMessages/shop", asked.clone()).await;
+    assert_eq!(heard["messages"]["total"], 0, "{heard}");
+
+    let mut settings = json!({});
+    for name in SWITCHES {
+        settings[name] = json!(name == "readStatus");
+    }
+    let (status, set) = post(&server, "/settings/set/shop", settings).await;
+    assert_eq!(status, StatusCode::CREATED, "{set}");
+    let mut news = listen(&server, "shop").await;
+    let id = server.phones(&path, posts("cakes today")).await["id"].clone();
+    let told = news.told("messages.upsert", |data| data["key"]["id"] == id).await;
+    assert_eq!(told["key"]["remoteJid"], "status@broadcast");
+    let (_, heard) = post(&server, "/chat/findMessages/shop", asked).await;
+    assert_eq!(heard["messages"]["total"], 1, "{heard}");
+    // The writer sees who has seen it.
+    let contact = format!("{}/admin/contacts/{ana}", server.network.base_url(false));
+    let seen = async {
+        loop {
+            let (_, shown) = answer(server.http.get(&contact)).await;
+            let receipts = shown["receipts"].as_array().cloned().unwrap_or_default();
+            if receipts.iter().any(|one| one["id"] == id && one["type"] == "read") {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(DEADLINE, seen).await.expect("the post is seen");
     server.stop().await;
 }
 
