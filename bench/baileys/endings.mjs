@@ -30,7 +30,7 @@ await run(async base => {
     same(await one.closed, wanted, `the end by ${JSON.stringify(what)}`)
   }
   for (const code of [401, 403, 409, 411, 429, 500, 503, 515, 516]) await ended({ fault: 'stream-error', code }, code)
-  await ended({ fault: 'stream-error', cause: 'xml-not-well-formed' }, BAD_SESSION)
+  for (const cause of ['xml-not-well-formed', 'ack']) await ended({ fault: 'stream-error', cause }, BAD_SESSION)
   await ended({ fault: 'conflict' }, REPLACED)
 
   // The same device twice: the first is told, the second goes on.

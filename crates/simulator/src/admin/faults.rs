@@ -45,6 +45,8 @@ pub(super) struct FaultRequest {
 #[serde(rename_all = "kebab-case")]
 enum Cause {
     XmlNotWellFormed,
+    /// The server says that it was never acked a status.
+    Ack,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -120,6 +122,11 @@ fn strike(world: &mut World, request: &FaultRequest) -> usize {
         FaultName::StreamError => {
             let error = match request.cause {
                 Some(Cause::XmlNotWellFormed) => not_well_formed(),
+                Some(Cause::Ack) => {
+                    let owed =
+                        NodeBuilder::new("ack").attr("class", "status").attr("type", "media");
+                    stream_error(None, Some(owed.build()))
+                }
                 None => stream_error(Some(request.code.unwrap_or(SERVICE_UNAVAILABLE)), None),
             };
             each_socket(world, &request.target, |m| m.post_last(error.clone()))

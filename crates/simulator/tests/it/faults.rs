@@ -109,6 +109,25 @@ async fn a_client_comes_back_from_a_stream_error_that_passes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_comes_back_from_a_stream_error_that_says_why_instead_of_a_code() {
+    let sandbox = Sandbox::start().await;
+    let mut ann = sandbox.linked("Ann").await;
+    let bob = sandbox.linked("Bob").await;
+    for cause in ["xml-not-well-formed", "ack"] {
+        ann.skip_past();
+        let error = json!({ "target": ann.phone, "fault": "stream-error", "cause": cause });
+        sandbox.fault(error).await;
+        ann.wait("connected again", |event| matches!(event, Event::Connected(_))).await;
+        bob.send(&ann.phone, cause).await;
+        ann.text(cause).await;
+    }
+    for client in [ann, bob] {
+        client.stop().await;
+    }
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn each_nack_reaches_the_sender_with_its_code_and_nothing_is_delivered() {
     let sandbox = Sandbox::start().await;
     let mut ann = sandbox.linked("Ann").await;
