@@ -136,6 +136,20 @@ impl Conversations {
         Ok(self.shared.store.pictures(instance.id, addresses).await?)
     }
 
+    /// What people call themselves, of those of these addresses whose name is known.
+    ///
+    /// # Errors
+    /// [`ServiceError::InstanceNotFound`] also for those of others.
+    pub async fn names(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+        addresses: &[Jid],
+    ) -> Result<HashMap<Jid, String>, ServiceError> {
+        let instance = self.instances.find(caller, name).await?;
+        Ok(self.shared.store.names(instance.id, addresses).await?)
+    }
+
     /// The labels of an instance.
     ///
     /// # Errors

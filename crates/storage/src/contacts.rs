@@ -13,6 +13,8 @@ use crate::{Store, new_id};
 use flowcore_domain::clock::Millis;
 use flowcore_domain::id::InstanceId;
 use flowcore_domain::jid::{Jid, Server};
+use sqlx::AssertSqlSafe;
+use std::collections::HashMap;
 
 /// A conversation in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +43,32 @@ pub struct ChatCursor {
 }
 
 impl Store {
+    /// What the people behind these addresses call themselves, as far as it is known.
+    pub async fn names(
+        &self,
+        instance: InstanceId,
+        addresses: &[Jid],
+    ) -> Result<HashMap<Jid, String>, StorageError> {
+        let addresses: Vec<String> = addresses.iter().map(Jid::to_string).collect();
+        let mut found = HashMap::new();
+        for batch in dialect::batches(&addresses) {
+            let sql = format!(
+                "SELECT contact_addresses.address, contacts.push_name FROM contact_addresses \
+                 JOIN contacts ON contacts.id = contact_addresses.contact_id \
+                 WHERE contact_addresses.instance_id = $1 AND contacts.push_name IS NOT NULL \
+                 AND contact_addresses.address IN ({})",
+                dialect::parameters(1, batch.len())
+            );
+            let ask = query(AssertSqlSafe(sql)).bind(instance);
+            let ask = batch.iter().fold(ask, Query::bind);
+            for row in ask.fetch_all(self.readers()).await? {
+                let record = Record::new("contacts", &row);
+                found.insert(record.parsed("address")?, record.get("push_name")?);
+            }
+        }
+        Ok(found)
+    }
+
     /// Conversations of an instance, the last active first.
     pub async fn chats(
         &self,

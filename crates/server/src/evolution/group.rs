@@ -9,7 +9,7 @@ use crate::app::AppState;
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
-use flowcore_domain::engine::{Group, GroupSwitch, MemberChange};
+use flowcore_domain::engine::{Group, GroupMember, GroupSwitch, MemberChange};
 use flowcore_domain::jid::Jid;
 use flowcore_gateway::{NewGroup, ServiceError, group_record};
 use serde::Deserialize;
@@ -136,7 +136,7 @@ pub(super) async fn fetch_all(
     Ok((StatusCode::OK, Json(list.collect())))
 }
 
-/// `GET /group/participants/{name}`
+/// `GET /group/participants/{name}`: with the names and pictures that are known.
 pub(super) async fn participants(
     State(state): State<AppState>,
     held: Held,
@@ -145,8 +145,24 @@ pub(super) async fn participants(
     let id = which.group(None)?;
     let group = state.gateway.groups().get(&held.caller, &held.name, &id).await;
     let group = group.map_err(failed("No participants"))?;
-    let members = &shown(&group, true)["participants"];
+    let addresses: Vec<Jid> = group.members.iter().map(|one| address_of(one).clone()).collect();
+    let conversations = state.gateway.conversations();
+    let names = conversations.names(&held.caller, &held.name, &addresses).await?;
+    let pictures = conversations.pictures(&held.caller, &held.name, &addresses).await?;
+    let mut members = shown(&group, true)["participants"].take();
+    for (shown, address) in members.as_array_mut().into_iter().flatten().zip(&addresses) {
+        for (field, known) in [("name", names.get(address)), ("imgUrl", pictures.get(address))] {
+            if let Some(known) = known {
+                shown[field] = json!(known);
+            }
+        }
+    }
     Ok((StatusCode::OK, Json(json!({ "participants": members }))))
+}
+
+/// The address by which a member is stored: the number where it is known.
+fn address_of(member: &GroupMember) -> &Jid {
+    member.phone.as_ref().unwrap_or(&member.jid)
 }
 
 /// A group as clients know it.

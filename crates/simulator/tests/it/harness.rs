@@ -213,6 +213,16 @@ impl TestClient {
         what: &str,
         matches: impl Fn(&Event) -> bool,
     ) -> Arc<Event> {
+        let found = self.find_within(deadline, matches).await;
+        found.unwrap_or_else(|| panic!("never happened: {what}"))
+    }
+
+    /// Looks for an event until a deadline.
+    pub(crate) async fn find_within(
+        &mut self,
+        deadline: Duration,
+        matches: impl Fn(&Event) -> bool,
+    ) -> Option<Arc<Event>> {
         let mut count = self.log.count.subscribe();
         let search = async {
             loop {
@@ -228,7 +238,7 @@ impl TestClient {
                 count.changed().await.expect("the log lives");
             }
         };
-        timeout(deadline, search).await.unwrap_or_else(|_| panic!("never happened: {what}"))
+        timeout(deadline, search).await.ok()
     }
 
     /// The next QR text.

@@ -58,6 +58,10 @@ pub(crate) async fn both_addresses_of_a_person_share_one_chat_and_one_contact(ki
     assert_eq!(chats.len(), 1);
     assert_eq!((chats[0].unread, chats[0].push_name.as_deref()), (2, Some("Alice")));
     assert_eq!(chats[0].addresses, [jid(ALICE_LID), jid(ALICE)]);
+    let names = harness.store.names(id, &[jid(ALICE), jid(ALICE_LID), jid(BOB)]).await;
+    let names = names.expect("looked up");
+    assert_eq!(names.len(), 2, "of her by both addresses, of nobody else: {names:?}");
+    assert!(names.values().all(|name| name == "Alice"));
     for address in [ALICE, ALICE_LID] {
         let chat = jid(address);
         let messages = harness.store.messages_of_chat(id, &chat, None, 10).await;

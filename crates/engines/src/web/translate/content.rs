@@ -66,13 +66,15 @@ fn flatten_text(fields: &mut Map<String, Value>) -> Option<Value> {
     context
 }
 
-/// Rust's field names to WhatsApp's, without what is not set, bytes as base64.
+/// Rust's field names to WhatsApp's, without what is not set or a list of nothing, bytes as base64.
 fn camel(value: Value) -> Value {
     match value {
         Value::Object(fields) => Value::Object(
             fields
                 .into_iter()
-                .filter(|(_, value)| !value.is_null())
+                .filter(|(_, value)| {
+                    !value.is_null() && value.as_array().is_none_or(|v| !v.is_empty())
+                })
                 .map(|(key, value)| one_of(value).unwrap_or_else(|value| (camel_key(&key), value)))
                 .map(|(key, value)| (key, camel(value)))
                 .collect(),
@@ -178,11 +180,12 @@ mod tests {
     }
 
     #[test]
-    fn the_one_field_that_is_set_stands_where_whatsapp_has_it() {
+    fn the_one_field_that_is_set_stands_where_whatsapp_has_it_and_a_list_of_nothing_nowhere() {
         let rust = json!({ "header": { "media": { "ImageMessage": { "media_key": null } } },
-            "interactive_message": { "NativeFlowMessage": { "message_version": 1 } } });
+            "interactive_message": { "NativeFlowMessage": { "message_version": 1 } },
+            "message_context_info": { "thread_id": [] } });
         let shown = json!({ "header": { "imageMessage": {} },
-            "nativeFlowMessage": { "messageVersion": 1 } });
+            "nativeFlowMessage": { "messageVersion": 1 }, "messageContextInfo": {} });
         assert_eq!(camel(rust), shown);
     }
 

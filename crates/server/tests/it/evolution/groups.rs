@@ -1,6 +1,6 @@
 //! `/group/*`: from making to leaving. What a route changes is read from WhatsApp.
 
-use super::{ask, delete, get, inbox, linked, post, settled};
+use super::{ask, delete, get, inbox, linked, post, received, settled};
 use crate::harness::{ADMIN_KEY, TestServer, text};
 use flowcore_gateway::png_data_url;
 use reqwest::{Method, StatusCode};
@@ -127,5 +127,33 @@ async fn what_can_not_be_done_with_groups_is_said_in_their_shape() {
         seen.push(json!({ "path": path, "answer": answer["response"]["message"] }));
     }
     insta::assert_json_snapshot!("groups_refused", seen);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn members_have_the_names_and_pictures_that_are_known() {
+    let server = TestServer::start().await;
+    let (_, phone) = linked(&server, "shop").await;
+    let (ana, bob) = (server.contact("Ana").await, server.contact("Bob").await);
+    let picture = json!({ "picture": "anBlZw==" });
+    server.phones(&format!("/admin/contacts/{ana}/profile"), picture).await;
+    received(&server, (&ana, &phone), json!({ "text": "hello" })).await;
+    let group = json!({ "subject": "Customers", "participants": [ana, bob] });
+    let (_, group) = post(&server, "/group/create/shop", group).await;
+    let path = format!("/group/participants/shop?groupJid={}", text(&group["id"]));
+    let of = |people: &Value, phone: &str| {
+        let number = json!(format!("{phone}@s.whatsapp.net"));
+        let people = people["participants"].as_array().expect("a list");
+        people.iter().find(|one| one["phoneNumber"] == number).expect("a member").clone()
+    };
+    let asked = json!({ "number": ana });
+    let (_, shown) = post(&server, "/chat/fetchProfilePictureUrl/shop", asked).await;
+    let (status, people) = get(&server, &path).await;
+    assert_eq!(status, StatusCode::OK, "{people}");
+    assert_eq!(of(&people, &ana)["imgUrl"], shown["profilePictureUrl"]);
+    assert!(shown["profilePictureUrl"].is_string(), "{shown}");
+    assert_eq!(of(&people, &ana)["name"], "Ana");
+    let stranger = of(&people, &bob);
+    assert!(stranger.get("name").is_none() && stranger.get("imgUrl").is_none(), "{stranger}");
     server.stop().await;
 }
