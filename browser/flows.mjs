@@ -48,9 +48,30 @@ await step("a number is linked by a code that is typed on the phone", async () =
   await dialog.getByLabel("Number of the phone").fill("+55 11 98888-7777");
   await press("Get a code to type", dialog);
   const code = await dialog.locator("#pairing-code").textContent();
+  await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+  await press("Copy", dialog);
+  await until("it is copied", () => page.evaluate((code) => navigator.clipboard.readText().then((text) => text === code), code));
   await inspect("code");
   await phone("/admin/mock-phone/enter-code", { phone: "5511988887777", code });
   await told("branch is connected.");
+});
+
+await step("a phone that asks for a passkey is told, and the next code is scanned", async () => {
+  await page.getByRole("link", { name: "New instance" }).first().click();
+  const dialog = page.locator("#dialog");
+  await dialog.getByLabel("Name").fill("safe");
+  await press("Create and link", dialog);
+  await dialog.locator(".code svg").waitFor();
+  await phone("/admin/faults", { target: "*", fault: "passkey" });
+  await dialog.getByText("The phone asks for a passkey.", { exact: false }).waitFor();
+  await inspect("passkey");
+  await press("Get a new code", dialog);
+  await dialog.locator(".code svg").waitFor();
+  const { qrcode } = await asked(`${base}/api/whatsapp/connect`, {
+    method: "POST", headers: { ...json, apikey: key }, body: JSON.stringify({ instanceName: "safe" }),
+  });
+  await asked(`${phones}/admin/mock-phone/scan-qr`, { method: "POST", body: qrcode });
+  await told("safe is connected.");
 });
 
 await step("a taken name is told", async () => {
@@ -208,7 +229,7 @@ await step("an instance is deleted with its name", async () => {
   await page.getByLabel("Type shop to delete it").fill("shop");
   await page.getByRole("button", { name: "Delete", exact: true }).click();
   await told("shop was deleted.");
-  assert.deepEqual((await api("/api/whatsapp/instances")).map(({ instanceName }) => instanceName), ["branch"]);
+  assert.deepEqual((await api("/api/whatsapp/instances")).map(({ instanceName }) => instanceName), ["branch", "safe"]);
 });
 
 receiver.close();

@@ -233,6 +233,7 @@ const when = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle
 // that linking is done.
 function dress(root) {
   for (const time of root.querySelectorAll("time")) time.textContent = when.format(new Date(time.dateTime));
+  for (const button of root.querySelectorAll("[data-copy]")) button.hidden = false;
   for (const scan of root.querySelectorAll(".scan")) scan.ends = performance.now() + Number(scan.dataset.left);
   tick();
   const done = root.matches?.("[data-done]") ? root : root.querySelector("[data-done]");
@@ -279,13 +280,12 @@ async function copy(text) {
   field.remove();
 }
 
-for (const button of document.querySelectorAll("[data-copy]")) {
-  button.hidden = false;
-  button.addEventListener("click", async () => {
-    await copy(byId(button.dataset.copy).textContent);
-    button.textContent = "✓";
-  });
-}
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  await copy(byId(button.dataset.copy).textContent);
+  button.textContent = "✓";
+});
 
 document.addEventListener("input", (event) => {
   const preview = event.target.dataset?.preview;

@@ -186,8 +186,8 @@ fn page(template: &impl Template) -> Response {
 pub(crate) fn problem_page(problem: &Problem, id: Option<&str>, language: Language) -> Response {
     let mut response = page(&view::ProblemPage {
         frame: Frame::of_nobody(language),
-        title: problem.title,
-        detail: &problem.detail,
+        title: language.tell(problem.title),
+        detail: language.tell(&problem.detail),
         request_id: id.filter(|_| problem.status.is_server_error()),
     });
     *response.status_mut() = problem.status;

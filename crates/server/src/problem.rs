@@ -186,11 +186,16 @@ pub(crate) async fn finish(request: Request, next: Next) -> Response {
     let program = path.starts_with("/api/") || path.starts_with(FUNCTIONS);
     let page = !program && wants_page(request.headers());
     let language = crate::dashboard::Language::of(request.headers());
+    // The dashboard's scripts show what the API refuses; its other callers read English.
+    let shown = request.headers().contains_key("x-csrf-token");
     let id = request.extensions().get::<RequestId>().cloned();
     let mut response = next.run(request).await;
-    let Some(problem) = response.extensions_mut().remove::<Problem>() else {
+    let Some(mut problem) = response.extensions_mut().remove::<Problem>() else {
         return response;
     };
+    if shown {
+        problem.detail = language.tell(&problem.detail);
+    }
     let id = id.as_ref().map(|id| id.0.as_ref());
     let rendered = if path.starts_with(FUNCTIONS) {
         let body = json!({ "success": false, "error": problem.detail });

@@ -102,6 +102,8 @@ pub(super) struct Listener {
     ending: Mutex<Option<Ending>>,
     /// Rung at each login.
     logged_in: Notify,
+    /// Rung when a connection ends by our word: WhatsApp itself would go on.
+    gave_up: Notify,
 }
 
 /// How a connection ended by the server's own word.
@@ -120,6 +122,7 @@ impl Listener {
             client: OnceLock::new(),
             ending: Mutex::new(None),
             logged_in: Notify::new(),
+            gave_up: Notify::new(),
         })
     }
 
@@ -137,6 +140,11 @@ impl Listener {
     /// Waits for the login of the current connection.
     pub(super) async fn arrived(&self) {
         self.logged_in.notified().await;
+    }
+
+    /// Waits for something with which the current connection can't go on.
+    pub(super) async fn gave_up(&self) {
+        self.gave_up.notified().await;
     }
 
     fn end(&self, ending: Ending) {
@@ -264,7 +272,10 @@ impl EventHandler for Listener {
             Event::TemporaryBan(_) => self.end(Ending::Final(Reason::TemporaryBan)),
             Event::ClientOutdated(_) => self.end(Ending::Final(Reason::ClientOutdated)),
             Event::ConnectFailure(failure) => self.end(refused_login(failure.reason)),
-            Event::PairPasskeyRequest(_) => self.end(Ending::Final(Reason::NeedsPasskey)),
+            Event::PairPasskeyRequest(_) => {
+                self.end(Ending::Final(Reason::NeedsPasskey));
+                self.gave_up.notify_one();
+            }
             Event::Disconnected(_) => self.end(Ending::Lost(Reason::Network)),
             other => {
                 if let Some(happening) = translate::happening::of(other) {

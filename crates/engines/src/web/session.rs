@@ -38,6 +38,7 @@ use flowcore_domain::instance::Reason;
 use flowcore_domain::session_store::{Change, SessionStore, SessionStoreError};
 use rand::RngExt;
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -347,14 +348,13 @@ impl Supervisor {
         tokio::select! {
             biased;
             () = self.session.stop.cancelled() => {
-                // The run loop has to be polled while the client says goodbye: it owns the socket.
-                let goodbye = self.goodbye(life);
-                tokio::pin!(goodbye);
-                tokio::select! {
-                    () = &mut goodbye => {}
-                    () = &mut run => goodbye.await,
-                }
+                self.part(life, run).await;
                 Outcome::Stopped
+            }
+            () = life.listener.gave_up() => {
+                let outcome = self.judge(life);
+                self.part(life, run).await;
+                outcome
             }
             () = life.store.broken().cancelled() => Outcome::Abandoned,
             () = life.abandoned.cancelled() => Outcome::Abandoned,
@@ -367,6 +367,16 @@ impl Supervisor {
                 }
             }
             never = admitted => match never {},
+        }
+    }
+
+    /// Says goodbye. The run loop has to be polled meanwhile: it owns the socket.
+    async fn part(&self, life: &Life, mut run: Pin<&mut impl Future>) {
+        let goodbye = self.goodbye(life);
+        tokio::pin!(goodbye);
+        tokio::select! {
+            () = &mut goodbye => {}
+            _ = &mut run => goodbye.await,
         }
     }
 

@@ -288,8 +288,8 @@ pub(super) struct ConfirmPage {
 #[template(path = "problem.html")]
 pub(super) struct ProblemPage<'a> {
     pub(super) frame: Frame,
-    pub(super) title: &'a str,
-    pub(super) detail: &'a str,
+    pub(super) title: String,
+    pub(super) detail: String,
     pub(super) request_id: Option<&'a str>,
 }
 

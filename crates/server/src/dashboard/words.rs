@@ -1,6 +1,8 @@
 //! The languages of the dashboard. A text is named by its English wording, and where a translation lacks it,
 //! that is what is shown: a new sentence is never missing, and a test says what is not translated.
 
+mod told;
+
 use axum::http::{HeaderMap, header};
 use std::collections::HashMap;
 use std::sync::LazyLock;

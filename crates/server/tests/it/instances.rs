@@ -172,3 +172,15 @@ async fn a_server_without_memory_left_starts_no_more_sessions() {
         (StatusCode::SERVICE_UNAVAILABLE, "server_full".into())
     );
 }
+
+#[tokio::test]
+async fn a_phone_that_asks_for_a_passkey_is_told_and_may_try_again() {
+    let server = TestServer::start().await;
+    server.connect("shop").await;
+    let asks = json!({ "target": "*", "fault": "passkey" });
+    server.phones("/admin/faults", asks).await;
+    let told = server.until_status("shop", "disconnected").await;
+    assert_eq!(told["reason"], "needs_passkey");
+    server.linked("shop").await;
+    server.stop().await;
+}

@@ -3,7 +3,7 @@
 
 use crate::accounts::PASSWORD;
 use crate::dashboard::body;
-use crate::harness::{DEADLINE, TestServer, header, text};
+use crate::harness::{DEADLINE, TestServer, answer, header, text};
 use axum::routing::post;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -72,6 +72,29 @@ async fn a_key_is_made_shown_once_and_taken_away() {
     assert_eq!(browser.send(&path, "").await, (StatusCode::SEE_OTHER, "/keys?did=key-gone".into()));
     assert_eq!(me().await.0, StatusCode::UNAUTHORIZED);
     assert!(browser.look("/keys?did=key-gone").await.contains("The key is good for nothing"));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_refused_is_told_in_the_page_s_language_and_in_english_to_programs() {
+    let server = TestServer::start().await;
+    let browser = Browser::of_admin(&server).await;
+    let portuguese = "pt-BR,en;q=0.5";
+    let page = server.page("/i/nobody", &browser.cookie).header("accept-language", portuguese);
+    let page = body(page.send().await.expect("an answer")).await;
+    assert!(page.contains("Não existe: instância") && page.contains("Não há instância"), "{page}");
+    let form = server.page("/keys", &browser.cookie).header("accept-language", portuguese);
+    assert!(body(form.send().await.expect("an answer")).await.contains("lang=\"pt\""));
+    // The dashboard's scripts carry the session's token; programs do not.
+    let status = || {
+        let asked = server.plain(Method::GET, "/api/whatsapp/status/nobody");
+        asked.header("cookie", &browser.cookie).header("accept-language", portuguese)
+    };
+    let told = |answer: Value| text(&answer["detail"]);
+    let (_, shown) = answer(status().header("x-csrf-token", &browser.csrf)).await;
+    assert_eq!(told(shown), "Não há instância com este nome.");
+    let (_, english) = answer(status()).await;
+    assert!(told(english).starts_with("There is no instance of this name."));
     server.stop().await;
 }
 
