@@ -83,6 +83,16 @@ await step("what comes meanwhile waits on the phone that lies aside", async () =
   await browser.inspect(page, "phone-chats");
 });
 
+await step("a group has its name, and its messages their authors", async () => {
+  const { contacts } = await asked(`${base}/admin/contacts`);
+  const say = (path, body) => asked(base + path, { method: "POST", headers: json, body: JSON.stringify(body) });
+  const made = await say(`/admin/contacts/${contacts[0].phone}/groups`, { subject: "Block 7", participants: [number] });
+  await say(`/admin/mock-phone/${number}/messages`, { to: made.jid, text: "Welcome, neighbours." });
+  await phone.locator(".chat-item", { hasText: "Block 7" }).click();
+  await bubble("Welcome, neighbours.").locator(".author", { hasText: "Shop" }).waitFor();
+  await browser.inspect(page, "phone-group");
+});
+
 await step("the owner logs the device out", async () => {
   await shelf.locator("#owners").getByRole("button").click();
   await press("Log out");

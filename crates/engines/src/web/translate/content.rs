@@ -66,15 +66,13 @@ fn flatten_text(fields: &mut Map<String, Value>) -> Option<Value> {
     context
 }
 
-/// Rust's field names to WhatsApp's, without what is not set or a list of nothing, bytes as base64.
+/// Rust's field names to WhatsApp's, without what is not shown, bytes as base64.
 fn camel(value: Value) -> Value {
     match value {
         Value::Object(fields) => Value::Object(
             fields
                 .into_iter()
-                .filter(|(_, value)| {
-                    !value.is_null() && value.as_array().is_none_or(|v| !v.is_empty())
-                })
+                .filter(|(key, value)| is_shown(key, value))
                 .map(|(key, value)| one_of(value).unwrap_or_else(|value| (camel_key(&key), value)))
                 .map(|(key, value)| (key, camel(value)))
                 .collect(),
@@ -84,6 +82,18 @@ fn camel(value: Value) -> Value {
             |bytes| Value::String(STANDARD.encode(bytes)),
         ),
         other => other,
+    }
+}
+
+/// Lists that Evolution shows also when nothing is in them.
+const SHOWN_EMPTY: [&str; 2] = ["mentioned_jid", "group_mentions"];
+
+/// What is not set is not shown, nor is a list of nothing.
+fn is_shown(key: &str, value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Array(items) => !items.is_empty() || SHOWN_EMPTY.contains(&key),
+        _ => true,
     }
 }
 

@@ -208,9 +208,10 @@ function ticks(level) {
   return mark;
 }
 
-export function bubble(message, inbox, quoted) {
+export function bubble(message, inbox, { quoted, author }) {
   const node = el("li", message.mine ? "bubble mine" : "bubble");
   node.dataset.id = message.id;
+  if (author) node.append(el("b", "author", author));
   if (quoted) {
     const quote = el("blockquote");
     quote.append(el("p", "", preview(quoted)));

@@ -24,6 +24,7 @@ const owner = (phone) => `/admin/mock-phone/${encodeURIComponent(phone)}`;
 export const phones = () => ask("GET", "/admin/mock-phone");
 export const waiting = () => ask("GET", "/admin/mock-phone/waiting");
 export const people = () => ask("GET", "/admin/contacts");
+export const groups = () => ask("GET", "/admin/groups");
 export const addPerson = (name) => ask("POST", "/admin/contacts", { name });
 export const person = (phone) => ask("GET", of(phone));
 export const unlink = (phone, device) => ask("POST", `${owner(phone)}/unlink`, { device });

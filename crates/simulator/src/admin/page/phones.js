@@ -9,6 +9,7 @@ const NAMES = ["Marta Oliveira", "Jonas Weber", "Aisha Khan", "Luca Ferri", "Noo
 const state = {
   people: [],
   phones: [],
+  groups: [],
   // {kind: "owner", phone?: number} or {kind: "person", phone}
   hand: { kind: "owner" },
   screen: "scan",
@@ -23,13 +24,14 @@ function inboxOf(phone) {
   return inboxes.get(phone);
 }
 
+const isGroup = (chat) => chat.endsWith("@g.us");
 const ownerOf = (phone) => state.phones.find((owner) => owner.phone === phone);
 
 // A number that never said its name is called by its number, as on any phone.
 const nameOf = (phone) => {
+  if (isGroup(phone)) return state.groups.find(({ jid }) => jid === phone)?.subject ?? "Group";
   const told = (ownerOf(phone) ?? state.people.find((person) => person.phone === phone))?.name;
-  if (told && told !== `Phone ${phone}`) return told;
-  return phone.includes("@g.us") ? "Group" : `+${phone}`;
+  return told && told !== `Phone ${phone}` ? told : `+${phone}`;
 };
 
 function toast(text) {
@@ -229,7 +231,8 @@ function drawChat() {
   const find = (id) => messages.find((message) => message.id === id);
   const nodes = messages.map((message) => {
     const quoted = message.quoted?.id ? find(message.quoted.id) : undefined;
-    const node = bubble(message, inbox, quoted);
+    const author = isGroup(state.chat) && !message.mine ? nameOf(message.from) : undefined;
+    const node = bubble(message, inbox, { quoted, author });
     if (!message.mine) node.addEventListener("dblclick", () => {
       state.quote = message;
       drawComposer();
@@ -315,9 +318,8 @@ async function send() {
 // --- news -------------------------------------------------------------------------------------
 
 async function refresh() {
-  const [{ phones }, { contacts }] = await Promise.all([network.phones(), network.people()]);
-  state.phones = phones;
-  state.people = contacts;
+  const [{ phones }, { contacts }, { groups }] = await Promise.all([network.phones(), network.people(), network.groups()]);
+  Object.assign(state, { phones, people: contacts, groups });
   const here = state.hand.kind === "person" ? contacts : phones;
   if (state.hand.phone && !here.some(({ phone }) => phone === state.hand.phone)) take({ kind: "owner", phone: phones[0]?.phone });
   if (state.hand.kind === "owner" && !state.hand.phone && phones.length) take({ kind: "owner", phone: phones[0].phone });
