@@ -67,9 +67,9 @@ function sync(content) {
 const focusable = "a, button, summary, input, select, textarea";
 
 async function shown(address) {
-  // A connection that died unseen costs two seconds, not the answer.
+  // A connection that died unseen costs a moment, not the answer.
   const asked = (ms) => fetch(address, { ...html, signal: AbortSignal.timeout(ms) });
-  const answer = await asked(2000).catch(() => asked(15_000));
+  const answer = await asked(1500).catch(() => asked(4000)).catch(() => asked(15_000));
   if (answer.redirected && new URL(answer.url).pathname === "/login") location.assign("/login");
   return answer.ok && !answer.redirected && new DOMParser().parseFromString(await answer.text(), "text/html");
 }

@@ -2,14 +2,14 @@
 //
 // The server is never silent for long: a stream of which nothing is heard is taken for broken, whatever the browser
 // thinks of the line. Without one the page asks for itself every five seconds; when the server is not even reached,
-// twice in that time whether it is back. A tab that nobody looks at for a minute lets go of its connection, of
+// whether it is back, without end. A tab that nobody looks at for a minute lets go of its connection, of
 // which a browser has six for all tabs together.
 
 /** The server says something every 1.5 s. */
 const SILENCE = 3500;
 const POLL = 5000;
-const AGAIN = 300;
-const REACH = 2000;
+const AGAIN = 200;
+const REACH = 1200;
 const ASLEEP = 60_000;
 
 const after = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -21,7 +21,7 @@ async function probe(delay) {
 }
 
 /** Whether the server is there. Asked twice, as the browser may take a connection for alive that is not. */
-const reached = () => Promise.any([probe(0), probe(1000)]).then(() => true, () => false);
+const reached = () => Promise.any([probe(0), probe(600)]).then(() => true, () => false);
 
 /** Shows what comes, each event by the function of its kind; `look` brings the page up to date without a stream. */
 export function follow(address, kinds, look) {

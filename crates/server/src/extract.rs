@@ -8,7 +8,7 @@ mod upload;
 pub(crate) use upload::{UPLOAD_TIMEOUT, Upload, is_form, room};
 
 use crate::problem::Problem;
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, RawPathParams, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::Bytes;
@@ -141,6 +141,40 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Named<T
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let path = Path::<T>::from_request_parts(parts, state).await;
         path.map(|Path(value)| Self(value)).map_err(|_| Problem::not_found())
+    }
+}
+
+/// One of the path's parameters; nothing where the route has none of that name.
+async fn parameter<S: Send + Sync>(
+    parts: &mut Parts,
+    state: &S,
+    wanted: &str,
+) -> Result<String, Problem> {
+    let all = RawPathParams::from_request_parts(parts, state).await;
+    let all = all.map_err(|_| Problem::not_found())?;
+    let found = all.iter().find(|(name, _)| *name == wanted);
+    Ok(found.map(|(_, value)| value.to_owned()).unwrap_or_default())
+}
+
+/// The instance that the path names (`{name}`).
+pub(crate) struct OfInstance(pub(crate) InstanceName);
+
+impl<S: Send + Sync> FromRequestParts<S> for OfInstance {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        instance_name(&parameter(parts, state, "name").await?).map(Self)
+    }
+}
+
+/// What the path names beside its instance (`{id}`), as it stands there.
+pub(crate) struct OfId(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for OfId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        parameter(parts, state, "id").await.map(Self)
     }
 }
 

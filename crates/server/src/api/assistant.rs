@@ -5,7 +5,7 @@ pub(crate) mod playground;
 
 use crate::app::AppState;
 use crate::auth::Authenticated;
-use crate::extract::{Body, Named, instance_name};
+use crate::extract::{Body, OfId, OfInstance, instance_name};
 use crate::problem::Problem;
 use axum::Json;
 use axum::extract::State;
@@ -20,9 +20,8 @@ use serde_json::{Value, json};
 pub(crate) async fn get(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
 ) -> Result<Json<Value>, Problem> {
-    let name = instance_name(&name)?;
     Ok(shown(&state.gateway.assistant().get(&caller, &name).await?))
 }
 
@@ -30,10 +29,9 @@ pub(crate) async fn get(
 pub(crate) async fn update(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     Body { value, .. }: Body<AssistantPatch>,
 ) -> Result<Json<Value>, Problem> {
-    let name = instance_name(&name)?;
     Ok(shown(&state.gateway.assistant().update(&caller, &name, value).await?))
 }
 
@@ -47,10 +45,9 @@ pub(crate) struct Switch {
 pub(crate) async fn toggle(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     Body { value, .. }: Body<Switch>,
 ) -> Result<Json<Value>, Problem> {
-    let name = instance_name(&name)?;
     let patch = AssistantPatch { is_active: Some(value.is_active), ..AssistantPatch::default() };
     Ok(shown(&state.gateway.assistant().update(&caller, &name, patch).await?))
 }
@@ -66,10 +63,9 @@ pub(crate) struct Drafted {
 pub(crate) async fn check(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     Body { value, .. }: Body<Drafted>,
 ) -> Result<Json<Value>, Problem> {
-    let name = instance_name(&name)?;
     let check = state.gateway.assistant().check(&caller, &name, value.draft.as_ref()).await?;
     Ok(Json(json!({
         "ok": check.error.is_none(),
@@ -83,9 +79,8 @@ pub(crate) async fn check(
 pub(crate) async fn versions(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
 ) -> Result<Json<Value>, Problem> {
-    let name = instance_name(&name)?;
     let versions = state.gateway.assistant().versions(&caller, &name).await?;
     let newest = versions.first().map(|version| version.number);
     let data: Vec<Value> = versions
@@ -99,9 +94,9 @@ pub(crate) async fn versions(
 pub(crate) async fn version(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Named((name, id)): Named<(String, String)>,
+    OfInstance(name): OfInstance,
+    OfId(id): OfId,
 ) -> Result<Json<Value>, Problem> {
-    let name = instance_name(&name)?;
     let assistant = state.gateway.assistant();
     let (version, now) = assistant.version(&caller, &name, version_id(&id)?).await?;
     let mut answer = shown_version(&version, version.system_prompt == now);
@@ -113,9 +108,9 @@ pub(crate) async fn version(
 pub(crate) async fn restore(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Named((name, id)): Named<(String, String)>,
+    OfInstance(name): OfInstance,
+    OfId(id): OfId,
 ) -> Result<Json<Value>, Problem> {
-    let name = instance_name(&name)?;
     let assistant = state.gateway.assistant();
     Ok(shown(&assistant.restore(&caller, &name, version_id(&id)?).await?))
 }

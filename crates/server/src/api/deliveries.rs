@@ -3,7 +3,7 @@
 use super::webhooks::webhook_id;
 use crate::app::AppState;
 use crate::auth::Authenticated;
-use crate::extract::{Asked, Body, Named, instance_name};
+use crate::extract::{Asked, Body, OfId, OfInstance};
 use crate::problem::Problem;
 use axum::Json;
 use axum::extract::State;
@@ -30,10 +30,9 @@ pub(crate) struct Query {
 pub(crate) async fn list(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     Asked(query): Asked<Query>,
 ) -> Result<Json<Value>, Problem> {
-    let name = instance_name(&name)?;
     let wrong = |field: &'static str, rule: &str| {
         Problem::field("invalid_query", "The query does not fit", field, rule)
     };
@@ -65,9 +64,9 @@ pub(crate) async fn list(
 pub(crate) async fn retry(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Named((name, id)): Named<(String, String)>,
+    OfInstance(name): OfInstance,
+    OfId(id): OfId,
 ) -> Result<StatusCode, Problem> {
-    let name = instance_name(&name)?;
     let id = id.parse().map_err(|_| ServiceError::DeliveryNotFound)?;
     state.gateway.webhooks().retry(&caller, &name, id).await?;
     Ok(StatusCode::ACCEPTED)
@@ -86,10 +85,9 @@ pub(crate) struct Replay {
 pub(crate) async fn replay(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     Body { value, .. }: Body<Replay>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let name = instance_name(&name)?;
     let time = |field: &'static str, text: &str| {
         Millis::parse_rfc3339(text).ok_or_else(|| {
             let rule = "give a time as 2026-01-05T09:00:00Z";
@@ -116,10 +114,9 @@ pub(crate) struct Purge {
 pub(crate) async fn purge(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     Asked(query): Asked<Purge>,
 ) -> Result<Json<Value>, Problem> {
-    let name = instance_name(&name)?;
     let time = |text: String| {
         Millis::parse_rfc3339(&text).ok_or_else(|| {
             let rule = "give a time as 2026-01-05T09:00:00Z";

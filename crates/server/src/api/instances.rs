@@ -2,7 +2,7 @@
 
 use crate::app::AppState;
 use crate::auth::Authenticated;
-use crate::extract::{Asked, Body, Named, instance_name};
+use crate::extract::{Asked, Body, OfInstance, instance_name};
 use crate::problem::Problem;
 use crate::replay::ReplayKey;
 use axum::Json;
@@ -192,9 +192,8 @@ fn parse_cursor(text: &str) -> Result<InstanceName, Problem> {
 pub(crate) async fn status(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
 ) -> Result<Json<Value>, Problem> {
-    let name = instance_name(&name)?;
     let view = state.gateway.instances().get(&caller, &name).await?;
     Ok(Json(wrapped(view)))
 }
@@ -225,9 +224,8 @@ pub(crate) async fn log_out(
 pub(crate) async fn delete(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
 ) -> Result<Json<Value>, Problem> {
-    let name = instance_name(&name)?;
     state.gateway.instances().delete(&caller, &name).await?;
     Ok(Json(json!({ "instance": { "instanceName": name, "deleted": true } })))
 }

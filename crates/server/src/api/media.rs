@@ -2,7 +2,7 @@
 
 use crate::app::AppState;
 use crate::auth::Authenticated;
-use crate::extract::{Named, instance_name};
+use crate::extract::{OfId, OfInstance};
 use crate::problem::Problem;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -14,10 +14,10 @@ use flowcore_gateway::ServiceError;
 pub(crate) async fn get(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Named((name, id)): Named<(String, String)>,
+    OfInstance(name): OfInstance,
+    OfId(id): OfId,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let name = instance_name(&name)?;
     let message = state.gateway.conversations().message(&caller, &name, &id).await?;
     let message = message.ok_or(ServiceError::MessageNotFound)?;
     let tag = HeaderValue::from_str(&format!("\"{}\"", message.row_id.text()));

@@ -2,7 +2,7 @@
 
 use crate::app::AppState;
 use crate::auth::Authenticated;
-use crate::extract::{Body, Named, instance_name};
+use crate::extract::{Body, OfInstance};
 use crate::problem::Problem;
 use axum::Json;
 use axum::extract::State;
@@ -57,9 +57,8 @@ impl<'de> Deserialize<'de> for Limit {
 pub(crate) async fn get(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
 ) -> Result<Json<Settings>, Problem> {
-    let name = instance_name(&name)?;
     Ok(shown(state.gateway.instances().history(&caller, &name).await?))
 }
 
@@ -67,10 +66,9 @@ pub(crate) async fn get(
 pub(crate) async fn update(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     Body { value, .. }: Body<SettingsPatch>,
 ) -> Result<Json<Settings>, Problem> {
-    let name = instance_name(&name)?;
     let instances = state.gateway.instances();
     let mut kept = instances.history(&caller, &name).await?;
     if let Some(patch) = value.history {

@@ -2,7 +2,7 @@
 
 use crate::app::AppState;
 use crate::auth::Authenticated;
-use crate::extract::{Body, Named, instance_name};
+use crate::extract::{Body, OfId, OfInstance};
 use crate::problem::Problem;
 use axum::Json;
 use axum::extract::State;
@@ -36,9 +36,8 @@ fn named<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result<Hel
 pub(crate) async fn get(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
 ) -> Result<Json<Value>, Problem> {
-    let name = instance_name(&name)?;
     Ok(Json(shown(&state.gateway.support().config(&caller, &name).await?)))
 }
 
@@ -46,10 +45,9 @@ pub(crate) async fn get(
 pub(crate) async fn put(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     Body { value, .. }: Body<Fields>,
 ) -> Result<Json<Value>, Problem> {
-    let name = instance_name(&name)?;
     let patch = SupportPatch {
         is_active: value.is_active,
         phones: value.phones,
@@ -81,9 +79,8 @@ pub(crate) struct NewKeyword {
 pub(crate) async fn keywords(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
 ) -> Result<Json<Value>, Problem> {
-    let name = instance_name(&name)?;
     let all = state.gateway.support().keywords(&caller, &name).await?;
     let data: Vec<Value> = all.iter().map(keyword).collect();
     Ok(Json(json!({ "data": data, "nextCursor": null })))
@@ -97,10 +94,9 @@ fn keyword(one: &StoredKeyword) -> Value {
 pub(crate) async fn add_keyword(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     Body { value, .. }: Body<NewKeyword>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let name = instance_name(&name)?;
     let id = state.gateway.support().add_keyword(&caller, &name, &value.keyword).await?;
     Ok((StatusCode::CREATED, Json(json!({ "id": id, "keyword": value.keyword.trim() }))))
 }
@@ -109,9 +105,9 @@ pub(crate) async fn add_keyword(
 pub(crate) async fn delete_keyword(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Named((name, id)): Named<(String, String)>,
+    OfInstance(name): OfInstance,
+    OfId(id): OfId,
 ) -> Result<StatusCode, Problem> {
-    let name = instance_name(&name)?;
     let id = id.parse().map_err(|_| ServiceError::KeywordNotFound)?;
     state.gateway.support().delete_keyword(&caller, &name, id).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -126,10 +122,9 @@ pub(crate) struct Trial {
 pub(crate) async fn test_keywords(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     Body { value, .. }: Body<Trial>,
 ) -> Result<Json<Value>, Problem> {
-    let name = instance_name(&name)?;
     let found = state.gateway.support().test_keywords(&caller, &name, &value.message).await?;
     Ok(Json(json!({ "escalate": found.is_some(), "keyword": found })))
 }

@@ -3,7 +3,7 @@
 use super::deliveries;
 use crate::app::AppState;
 use crate::auth::Authenticated;
-use crate::extract::{Named, instance_name};
+use crate::extract::{OfId, OfInstance};
 use crate::problem::Problem;
 use axum::Json;
 use axum::extract::State;
@@ -15,9 +15,9 @@ use serde_json::{Value, json};
 pub(crate) async fn get(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Named((name, id)): Named<(String, String)>,
+    OfInstance(name): OfInstance,
+    OfId(id): OfId,
 ) -> Result<Json<Value>, Problem> {
-    let name = instance_name(&name)?;
     let trace = state.gateway.traces().of(&caller, &name, &id).await?;
     let receipts = trace.receipts.iter().map(|receipt| {
         json!({

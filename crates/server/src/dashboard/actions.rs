@@ -4,7 +4,7 @@ use super::frame::Frame;
 use super::session::Submitted;
 use super::{page, pages, view};
 use crate::app::AppState;
-use crate::extract::{Named, instance_name};
+use crate::extract::OfInstance;
 use crate::problem::Problem;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -56,10 +56,9 @@ fn refused(submitted: &Submitted, wrong: String) -> Response {
 /// `POST /i/{name}/link`: starts linking, or another round of codes.
 pub(crate) async fn connect(
     State(state): State<AppState>,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     submitted: Submitted,
 ) -> Result<Redirect, Problem> {
-    let name = instance_name(&name)?;
     let caller = &submitted.viewer.caller;
     let instances = state.gateway.instances();
     // Only what is there: a stale page must not bring a deleted instance back.
@@ -74,10 +73,9 @@ pub(crate) async fn connect(
 /// `POST /i/{name}/link/code`: eight characters that are typed on the phone, in place of a picture.
 pub(crate) async fn pairing_code(
     State(state): State<AppState>,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     submitted: Submitted,
 ) -> Result<Response, Problem> {
-    let name = instance_name(&name)?;
     let viewer = &submitted.viewer;
     let instances = state.gateway.instances();
     let view = instances.get(&viewer.caller, &name).await?;
@@ -114,10 +112,9 @@ pub(crate) async fn pairing_code(
 /// `POST /i/{name}/restart`
 pub(crate) async fn restart(
     State(state): State<AppState>,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     submitted: Submitted,
 ) -> Result<Redirect, Problem> {
-    let name = instance_name(&name)?;
     state.gateway.instances().restart(&submitted.viewer.caller, &name).await?;
     Ok(done("restarted", &name))
 }
@@ -125,10 +122,9 @@ pub(crate) async fn restart(
 /// `POST /i/{name}/logout`
 pub(crate) async fn log_out(
     State(state): State<AppState>,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     submitted: Submitted,
 ) -> Result<Redirect, Problem> {
-    let name = instance_name(&name)?;
     state.gateway.instances().log_out(&submitted.viewer.caller, &name).await?;
     Ok(done("logged-out", &name))
 }
@@ -136,10 +132,9 @@ pub(crate) async fn log_out(
 /// `POST /i/{name}/delete`: only with the name typed.
 pub(crate) async fn delete(
     State(state): State<AppState>,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     submitted: Submitted,
 ) -> Result<Response, Problem> {
-    let name = instance_name(&name)?;
     if !submitted.text("name").eq_ignore_ascii_case(name.as_str()) {
         let form = view::ConfirmPage {
             name: name.to_string(),

@@ -11,7 +11,7 @@ use super::session::{Submitted, Viewer};
 use super::view::Moment;
 use super::{page, pages};
 use crate::app::AppState;
-use crate::extract::{Asked, Named, instance_name};
+use crate::extract::{Asked, OfInstance};
 use crate::problem::Problem;
 use askama::Template;
 use axum::extract::State;
@@ -208,7 +208,7 @@ async fn refused(
 pub(crate) async fn show(
     State(state): State<AppState>,
     viewer: Viewer,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     Asked(did): Asked<Did>,
 ) -> Result<Response, Problem> {
     let instance = pages::find(&state, &viewer, &name).await?;
@@ -219,10 +219,9 @@ pub(crate) async fn show(
 /// `POST /i/{name}/ai`: everything of the form at once.
 pub(crate) async fn save(
     State(state): State<AppState>,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     submitted: Submitted,
 ) -> Result<Response, Problem> {
-    let name = instance_name(&name)?;
     let caller = &submitted.viewer.caller;
     let saving = async {
         let patch = form::patch(&submitted)?;
@@ -237,10 +236,9 @@ pub(crate) async fn save(
 /// `POST /i/{name}/ai/toggle`: on or off.
 pub(crate) async fn toggle(
     State(state): State<AppState>,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     submitted: Submitted,
 ) -> Result<Response, Problem> {
-    let name = instance_name(&name)?;
     let on = submitted.has("on");
     let patch = AssistantPatch { is_active: Some(on), ..AssistantPatch::default() };
     state.gateway.assistant().update(&submitted.viewer.caller, &name, patch).await?;
@@ -251,10 +249,9 @@ pub(crate) async fn toggle(
 /// `POST /i/{name}/ai/check`: asks the model for a word, as the form would have it, without saving it.
 pub(crate) async fn check(
     State(state): State<AppState>,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     submitted: Submitted,
 ) -> Result<Response, Problem> {
-    let name = instance_name(&name)?;
     let viewer = &submitted.viewer;
     let checking = async {
         let patch = form::patch(&submitted)?;

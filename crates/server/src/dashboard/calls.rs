@@ -4,7 +4,7 @@ use super::frame::{Did, Frame, done};
 use super::session::{Submitted, Viewer};
 use super::{page, pages};
 use crate::app::AppState;
-use crate::extract::{Asked, Named, instance_name};
+use crate::extract::{Asked, OfInstance};
 use crate::problem::Problem;
 use askama::Template;
 use axum::extract::State;
@@ -26,7 +26,7 @@ struct CallsPage {
 pub(crate) async fn show(
     State(state): State<AppState>,
     viewer: Viewer,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     Asked(did): Asked<Did>,
 ) -> Result<Response, Problem> {
     let instance = pages::find(&state, &viewer, &name).await?;
@@ -43,10 +43,9 @@ pub(crate) async fn show(
 /// `POST /i/{name}/calls`: everything of the form at once.
 pub(crate) async fn save(
     State(state): State<AppState>,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     submitted: Submitted,
 ) -> Result<Response, Problem> {
-    let name = instance_name(&name)?;
     let viewer = &submitted.viewer;
     let instances = state.gateway.instances();
     let old = instances.settings(&viewer.caller, &name).await?;

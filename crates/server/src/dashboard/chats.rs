@@ -7,7 +7,7 @@ use super::session::Viewer;
 use super::view::{Moment, one_line};
 use super::{page, pages};
 use crate::app::AppState;
-use crate::extract::{Asked, Named};
+use crate::extract::{Asked, OfInstance};
 use crate::problem::Problem;
 use askama::Template;
 use axum::extract::State;
@@ -117,7 +117,7 @@ pub(crate) struct Query {
 pub(crate) async fn list(
     State(state): State<AppState>,
     viewer: Viewer,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     Asked(query): Asked<Query>,
 ) -> Result<Response, Problem> {
     let instance = pages::find(&state, &viewer, &name).await?;

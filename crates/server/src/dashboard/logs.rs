@@ -7,7 +7,7 @@ use super::view::Moment;
 use super::webhooks::Sent;
 use super::{page, pages};
 use crate::app::AppState;
-use crate::extract::{Asked, Named};
+use crate::extract::{Asked, OfId, OfInstance};
 use crate::problem::Problem;
 use askama::Template;
 use axum::extract::State;
@@ -60,7 +60,7 @@ fn known_as(message: &StoredMessage) -> String {
 pub(crate) async fn list(
     State(state): State<AppState>,
     viewer: Viewer,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     Asked(which): Asked<Which>,
 ) -> Result<Response, Problem> {
     let instance = pages::find(&state, &viewer, &name).await?;
@@ -109,7 +109,8 @@ struct Way {
 pub(crate) async fn show(
     State(state): State<AppState>,
     viewer: Viewer,
-    Named((name, id)): Named<(String, String)>,
+    OfInstance(name): OfInstance,
+    OfId(id): OfId,
 ) -> Result<Response, Problem> {
     let instance = pages::find(&state, &viewer, &name).await?;
     let (name, caller) = (&instance.name, &viewer.caller);

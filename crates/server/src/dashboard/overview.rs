@@ -5,7 +5,7 @@ use super::session::Viewer;
 use super::view::{Moment, international, one_line, sentence, word};
 use super::{live, page, pages};
 use crate::app::AppState;
-use crate::extract::{Asked, Named};
+use crate::extract::{Asked, OfInstance};
 use crate::problem::Problem;
 use askama::Template;
 use axum::extract::State;
@@ -61,7 +61,7 @@ struct Bars {
 pub(crate) async fn show(
     State(state): State<AppState>,
     viewer: Viewer,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     Asked(did): Asked<Did>,
 ) -> Result<Response, Problem> {
     let view = pages::find(&state, &viewer, &name).await?;

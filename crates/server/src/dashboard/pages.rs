@@ -6,7 +6,7 @@ use super::view::{self, Link};
 use super::{live, page};
 use crate::app::AppState;
 use crate::evolution;
-use crate::extract::{Asked, Named, instance_name};
+use crate::extract::{Asked, OfInstance};
 use crate::problem::{Problem, wants_page};
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -158,7 +158,7 @@ pub(super) async fn can_be_had(
 pub(crate) async fn link(
     State(state): State<AppState>,
     viewer: Viewer,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
 ) -> Result<Response, Problem> {
     let instance = find(&state, &viewer, &name).await?;
     let frame = Frame::of(&viewer, "instances");
@@ -170,7 +170,7 @@ pub(crate) async fn link(
 pub(crate) async fn confirm_logout(
     State(state): State<AppState>,
     viewer: Viewer,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
 ) -> Result<Response, Problem> {
     confirm(&state, &viewer, &name, false).await
 }
@@ -179,7 +179,7 @@ pub(crate) async fn confirm_logout(
 pub(crate) async fn confirm_delete(
     State(state): State<AppState>,
     viewer: Viewer,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
 ) -> Result<Response, Problem> {
     confirm(&state, &viewer, &name, true).await
 }
@@ -187,7 +187,7 @@ pub(crate) async fn confirm_delete(
 async fn confirm(
     state: &AppState,
     viewer: &Viewer,
-    name: &str,
+    name: &InstanceName,
     delete: bool,
 ) -> Result<Response, Problem> {
     let instance = find(state, viewer, name).await?;
@@ -202,8 +202,7 @@ async fn confirm(
 pub(super) async fn find(
     state: &AppState,
     viewer: &Viewer,
-    name: &str,
+    name: &InstanceName,
 ) -> Result<InstanceView, Problem> {
-    let name = instance_name(name)?;
-    Ok(state.gateway.instances().get(&viewer.caller, &name).await?)
+    Ok(state.gateway.instances().get(&viewer.caller, name).await?)
 }

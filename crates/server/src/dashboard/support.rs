@@ -6,7 +6,7 @@ use super::frame::{Did, Frame, done};
 use super::session::{Submitted, Viewer};
 use super::{page, pages};
 use crate::app::AppState;
-use crate::extract::{Asked, Named, instance_name};
+use crate::extract::{Asked, OfId, OfInstance};
 use crate::problem::Problem;
 use askama::Template;
 use axum::extract::State;
@@ -136,7 +136,7 @@ pub(crate) struct Query {
 pub(crate) async fn show(
     State(state): State<AppState>,
     viewer: Viewer,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     Asked(query): Asked<Query>,
 ) -> Result<Response, Problem> {
     let name = pages::find(&state, &viewer, &name).await?.name;
@@ -154,10 +154,9 @@ pub(crate) async fn show(
 /// `POST /i/{name}/support`: everything of the form at once.
 pub(crate) async fn save(
     State(state): State<AppState>,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     submitted: Submitted,
 ) -> Result<Response, Problem> {
-    let name = instance_name(&name)?;
     let caller = &submitted.viewer.caller;
     let saving = async {
         let patch = form::patch(&submitted)?;
@@ -175,10 +174,9 @@ pub(crate) async fn save(
 /// `POST /i/{name}/support/keywords`
 pub(crate) async fn add_keyword(
     State(state): State<AppState>,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     submitted: Submitted,
 ) -> Result<Response, Problem> {
-    let name = instance_name(&name)?;
     let (caller, keyword) = (&submitted.viewer.caller, submitted.text("keyword"));
     match state.gateway.support().add_keyword(caller, &name, keyword).await {
         Ok(_) => Ok(done(&format!("/i/{name}/support"), "keyword-added").into_response()),
@@ -189,10 +187,10 @@ pub(crate) async fn add_keyword(
 /// `POST /i/{name}/support/keywords/{id}/delete`
 pub(crate) async fn delete_keyword(
     State(state): State<AppState>,
-    Named((name, id)): Named<(String, String)>,
+    OfInstance(name): OfInstance,
+    OfId(id): OfId,
     submitted: Submitted,
 ) -> Result<Response, Problem> {
-    let name = instance_name(&name)?;
     let id = id.parse().map_err(|_| Problem::from(ServiceError::KeywordNotFound))?;
     let caller = &submitted.viewer.caller;
     state.gateway.support().delete_keyword(caller, &name, id).await?;

@@ -6,7 +6,7 @@ use super::session::{Submitted, Viewer};
 use super::view::Moment;
 use super::{page, pages};
 use crate::app::AppState;
-use crate::extract::{Asked, Named, instance_name};
+use crate::extract::{Asked, OfId, OfInstance};
 use crate::problem::Problem;
 use askama::Template;
 use axum::extract::State;
@@ -180,7 +180,7 @@ async fn told(
 pub(crate) async fn list(
     State(state): State<AppState>,
     viewer: Viewer,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     Asked(did): Asked<Did>,
 ) -> Result<Response, Problem> {
     let instance = pages::find(&state, &viewer, &name).await?;
@@ -190,10 +190,9 @@ pub(crate) async fn list(
 /// `POST /i/{name}/webhooks`
 pub(crate) async fn create(
     State(state): State<AppState>,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     submitted: Submitted,
 ) -> Result<Response, Problem> {
-    let name = instance_name(&name)?;
     let viewer = &submitted.viewer;
     let url = submitted.text("url").to_owned();
     let new = NewWebhook {
@@ -231,10 +230,9 @@ pub(crate) async fn create(
 /// `POST /i/{name}/webhooks/voice`: what would be written down of a voice note.
 pub(crate) async fn test_voice(
     State(state): State<AppState>,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     Attached { submitted, file, room }: Attached,
 ) -> Result<Response, Problem> {
-    let name = instance_name(&name)?;
     let viewer = &submitted.viewer;
     let Some(file) = file else {
         let wrong = Some(viewer.language.say("Choose a recording.").to_owned());
@@ -268,10 +266,11 @@ fn webhook_id(text: &str) -> Result<WebhookId, Problem> {
 /// `POST /i/{name}/webhooks/{id}/test`
 pub(crate) async fn test(
     State(state): State<AppState>,
-    Named((name, id)): Named<(String, String)>,
+    OfInstance(name): OfInstance,
+    OfId(id): OfId,
     submitted: Submitted,
 ) -> Result<Response, Problem> {
-    let (name, id) = (instance_name(&name)?, webhook_id(&id)?);
+    let id = webhook_id(&id)?;
     let viewer = &submitted.viewer;
     let webhooks = state.gateway.webhooks();
     let trial = webhooks.test(&viewer.caller, WebhooksOf::Instance(&name), id).await?;
@@ -282,10 +281,11 @@ pub(crate) async fn test(
 /// `POST /i/{name}/webhooks/{id}/rotate`
 pub(crate) async fn rotate(
     State(state): State<AppState>,
-    Named((name, id)): Named<(String, String)>,
+    OfInstance(name): OfInstance,
+    OfId(id): OfId,
     submitted: Submitted,
 ) -> Result<Response, Problem> {
-    let (name, id) = (instance_name(&name)?, webhook_id(&id)?);
+    let id = webhook_id(&id)?;
     let viewer = &submitted.viewer;
     let webhooks = state.gateway.webhooks();
     let webhook = webhooks.rotate(&viewer.caller, WebhooksOf::Instance(&name), id).await?;
@@ -296,10 +296,11 @@ pub(crate) async fn rotate(
 /// `POST /i/{name}/webhooks/{id}/switch`: on, which also ends a pause, or off.
 pub(crate) async fn switch(
     State(state): State<AppState>,
-    Named((name, id)): Named<(String, String)>,
+    OfInstance(name): OfInstance,
+    OfId(id): OfId,
     submitted: Submitted,
 ) -> Result<Redirect, Problem> {
-    let (name, id) = (instance_name(&name)?, webhook_id(&id)?);
+    let id = webhook_id(&id)?;
     let enabled = Some(submitted.has("on"));
     let patch = WebhookPatch { enabled, ..WebhookPatch::default() };
     let caller = &submitted.viewer.caller;
@@ -310,10 +311,11 @@ pub(crate) async fn switch(
 /// `POST /i/{name}/webhooks/{id}/delete`
 pub(crate) async fn delete(
     State(state): State<AppState>,
-    Named((name, id)): Named<(String, String)>,
+    OfInstance(name): OfInstance,
+    OfId(id): OfId,
     submitted: Submitted,
 ) -> Result<Redirect, Problem> {
-    let (name, id) = (instance_name(&name)?, webhook_id(&id)?);
+    let id = webhook_id(&id)?;
     let caller = &submitted.viewer.caller;
     state.gateway.webhooks().delete(caller, WebhooksOf::Instance(&name), id).await?;
     Ok(done(&format!("/i/{name}/webhooks"), "webhook-gone"))
@@ -322,10 +324,10 @@ pub(crate) async fn delete(
 /// `POST /i/{name}/deliveries/{id}/retry`
 pub(crate) async fn retry(
     State(state): State<AppState>,
-    Named((name, id)): Named<(String, String)>,
+    OfInstance(name): OfInstance,
+    OfId(id): OfId,
     submitted: Submitted,
 ) -> Result<Response, Problem> {
-    let name = instance_name(&name)?;
     let id = id.parse().map_err(|_| Problem::from(ServiceError::DeliveryNotFound))?;
     let viewer = &submitted.viewer;
     match state.gateway.webhooks().retry(&viewer.caller, &name, id).await {
@@ -341,10 +343,9 @@ pub(crate) async fn retry(
 /// `POST /i/{name}/replay`: the events since a time, in UTC as the form says.
 pub(crate) async fn replay(
     State(state): State<AppState>,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     submitted: Submitted,
 ) -> Result<Response, Problem> {
-    let name = instance_name(&name)?;
     let viewer = &submitted.viewer;
     let time = |field| Millis::parse_rfc3339(&format!("{}:00Z", submitted.text(field)));
     let to = submitted.given("to").map(|_| time("to"));

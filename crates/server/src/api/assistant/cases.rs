@@ -4,7 +4,7 @@ use super::Drafted;
 use super::playground::ended;
 use crate::app::AppState;
 use crate::auth::Authenticated;
-use crate::extract::{Body, Named, instance_name};
+use crate::extract::{Body, OfId, OfInstance};
 use crate::problem::Problem;
 use axum::Json;
 use axum::extract::State;
@@ -17,9 +17,8 @@ use serde_json::{Value, json};
 pub(crate) async fn list(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
 ) -> Result<Json<Value>, Problem> {
-    let name = instance_name(&name)?;
     let cases = state.gateway.assistant().cases(&caller, &name).await?;
     let data: Vec<Value> = cases.into_iter().map(shown).collect();
     Ok(Json(json!({ "data": data, "nextCursor": null })))
@@ -29,10 +28,9 @@ pub(crate) async fn list(
 pub(crate) async fn create(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     Body { value, .. }: Body<NewCase>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let name = instance_name(&name)?;
     let case = state.gateway.assistant().add_case(&caller, &name, value).await?;
     Ok((StatusCode::CREATED, Json(shown(case))))
 }
@@ -41,9 +39,9 @@ pub(crate) async fn create(
 pub(crate) async fn delete(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Named((name, id)): Named<(String, String)>,
+    OfInstance(name): OfInstance,
+    OfId(id): OfId,
 ) -> Result<StatusCode, Problem> {
-    let name = instance_name(&name)?;
     let id: AiCaseId = id.parse().map_err(|_| Problem::from(ServiceError::CaseNotFound))?;
     state.gateway.assistant().delete_case(&caller, &name, id).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -53,10 +51,9 @@ pub(crate) async fn delete(
 pub(crate) async fn run(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     Body { value, .. }: Body<Drafted>,
 ) -> Result<Json<Value>, Problem> {
-    let name = instance_name(&name)?;
     let assistant = state.gateway.assistant();
     let outcomes = assistant.run_cases(&caller, &name, value.draft.as_ref()).await?;
     let passed = outcomes.iter().filter(|outcome| outcome.failures.is_empty()).count();

@@ -3,7 +3,7 @@
 use super::problem_of;
 use crate::app::AppState;
 use crate::auth::Authenticated;
-use crate::extract::{Named, Upload, instance_name};
+use crate::extract::{OfInstance, Upload};
 use crate::problem::Problem;
 use axum::Json;
 use axum::extract::State;
@@ -64,10 +64,9 @@ impl From<Said> for Turn {
 pub(crate) async fn test(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     Upload { value, file, room }: Upload<Question>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let name = instance_name(&name)?;
     let tagged = value.compare && value.draft.is_some();
     let trial = Rehearsal {
         message: value.message,
@@ -139,10 +138,9 @@ pub(crate) struct Nothing {}
 pub(crate) async fn transcribe(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     Upload { file, room: _room, .. }: Upload<Nothing>,
 ) -> Result<Json<Value>, Problem> {
-    let name = instance_name(&name)?;
     let file = file.filter(|file| !file.bytes.is_empty()).ok_or_else(|| {
         let rule = "send a form with the recording as the part named file";
         Problem::field("invalid_body", "The body does not fit", "file", rule)

@@ -7,7 +7,7 @@ use crate::dashboard::frame::{Did, Frame, done};
 use crate::dashboard::session::{Submitted, Viewer};
 use crate::dashboard::view::one_line;
 use crate::dashboard::{page, pages};
-use crate::extract::{Asked, Named, instance_name};
+use crate::extract::{Asked, OfId, OfInstance};
 use crate::problem::Problem;
 use askama::Template;
 use axum::extract::State;
@@ -110,7 +110,7 @@ async fn shown(
 pub(crate) async fn list(
     State(state): State<AppState>,
     viewer: Viewer,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     Asked(did): Asked<Did>,
 ) -> Result<Response, Problem> {
     let instance = pages::find(&state, &viewer, &name).await?;
@@ -159,10 +159,9 @@ fn lines(text: &str) -> Vec<String> {
 /// `POST /i/{name}/ai/cases`: one that was written, or a conversation that was held.
 pub(crate) async fn create(
     State(state): State<AppState>,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     submitted: Submitted,
 ) -> Result<Response, Problem> {
-    let name = instance_name(&name)?;
     let held = submitted.given("conversationId").map(str::parse).transpose();
     let conversation_id = held.map_err(|_| Problem::from(ServiceError::ConversationNotFound))?;
     let case = NewCase {
@@ -182,10 +181,9 @@ pub(crate) async fn create(
 /// `POST /i/{name}/ai/test/case`: what was said in the playground, up to the last question.
 pub(crate) async fn keep_tried(
     State(state): State<AppState>,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     Attached { submitted, .. }: Attached,
 ) -> Result<Response, Problem> {
-    let name = instance_name(&name)?;
     let turns = submitted.all("said").filter_map(|said| said.split_once(':'));
     let turn = |(role, text): (&str, &str)| CaseTurn { role: role.into(), text: text.into() };
     let mut history: Vec<CaseTurn> = turns.map(turn).collect();
@@ -205,10 +203,9 @@ pub(crate) async fn keep_tried(
 /// `POST /i/{name}/ai/cases/run`: all of them, with what is saved.
 pub(crate) async fn run(
     State(state): State<AppState>,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     submitted: Submitted,
 ) -> Result<Response, Problem> {
-    let name = instance_name(&name)?;
     let viewer = &submitted.viewer;
     match state.gateway.assistant().run_cases(&viewer.caller, &name, None).await {
         Ok(outcomes) => {
@@ -223,10 +220,10 @@ pub(crate) async fn run(
 /// `POST /i/{name}/ai/cases/{id}/delete`
 pub(crate) async fn delete(
     State(state): State<AppState>,
-    Named((name, id)): Named<(String, String)>,
+    OfInstance(name): OfInstance,
+    OfId(id): OfId,
     submitted: Submitted,
 ) -> Result<Response, Problem> {
-    let name = instance_name(&name)?;
     let id: AiCaseId = id.parse().map_err(|_| Problem::from(ServiceError::CaseNotFound))?;
     state.gateway.assistant().delete_case(&submitted.viewer.caller, &name, id).await?;
     Ok(done(&format!("/i/{name}/ai/cases"), "case-gone").into_response())

@@ -10,7 +10,7 @@ use crate::dashboard::attached::Attached;
 use crate::dashboard::frame::Frame;
 use crate::dashboard::session::{Submitted, Viewer};
 use crate::dashboard::{page, pages};
-use crate::extract::{Named, instance_name};
+use crate::extract::OfInstance;
 use crate::problem::Problem;
 use askama::Template;
 use axum::extract::State;
@@ -174,7 +174,7 @@ async fn shown(
 pub(crate) async fn show(
     State(state): State<AppState>,
     viewer: Viewer,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
 ) -> Result<Response, Problem> {
     let instance = pages::find(&state, &viewer, &name).await?;
     shown(&state, &viewer, &instance.name, Conversation::default()).await
@@ -183,10 +183,9 @@ pub(crate) async fn show(
 /// `POST /i/{name}/ai/test`: a question, and the page with what was answered.
 pub(crate) async fn ask(
     State(state): State<AppState>,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     Attached { submitted, file, room }: Attached,
 ) -> Result<Response, Problem> {
-    let name = instance_name(&name)?;
     let viewer = &submitted.viewer;
     let saved = state.gateway.assistant().get(&viewer.caller, &name).await?.config.system_prompt;
     let mut now = typed(&submitted);

@@ -7,7 +7,7 @@ use crate::dashboard::frame::{Did, Frame, done};
 use crate::dashboard::page;
 use crate::dashboard::session::{Submitted, Viewer};
 use crate::dashboard::view::Moment;
-use crate::extract::{Asked, Named, instance_name};
+use crate::extract::{Asked, OfId, OfInstance};
 use crate::problem::Problem;
 use askama::Template;
 use axum::extract::State;
@@ -16,6 +16,7 @@ use axum::response::{IntoResponse as _, Response};
 use flowcore_domain::assistant::AssistantPatch;
 use flowcore_domain::assistant::diff::{self, Line};
 use flowcore_domain::id::PromptVersionId;
+use flowcore_domain::instance::InstanceName;
 use flowcore_gateway::ServiceError;
 
 #[derive(Template)]
@@ -39,10 +40,11 @@ fn version_id(text: &str) -> Result<PromptVersionId, Problem> {
 pub(crate) async fn show(
     State(state): State<AppState>,
     viewer: Viewer,
-    Named((name, id)): Named<(String, String)>,
+    OfInstance(name): OfInstance,
+    OfId(id): OfId,
     Asked(did): Asked<Did>,
 ) -> Result<Response, Problem> {
-    let (name, id) = (instance_name(&name)?, version_id(&id)?);
+    let id = version_id(&id)?;
     let (version, now) = state.gateway.assistant().version(&viewer.caller, &name, id).await?;
     Ok(page(&WordingPage {
         frame: Frame::of(&viewer, "assistant").about(&name).after(&did),
@@ -59,10 +61,11 @@ pub(crate) async fn show(
 /// `POST /i/{name}/ai/versions/{id}/restore`
 pub(crate) async fn restore(
     State(state): State<AppState>,
-    Named((name, id)): Named<(String, String)>,
+    OfInstance(name): OfInstance,
+    OfId(id): OfId,
     submitted: Submitted,
 ) -> Result<Response, Problem> {
-    let (name, id) = (instance_name(&name)?, version_id(&id)?);
+    let id = version_id(&id)?;
     state.gateway.assistant().restore(&submitted.viewer.caller, &name, id).await?;
     Ok(done(&format!("/i/{name}/ai"), "prompt-restored").into_response())
 }
@@ -70,10 +73,9 @@ pub(crate) async fn restore(
 /// `POST /i/{name}/ai/generate`: a model writes a prompt, which is shown and not saved.
 pub(crate) async fn generate(
     State(state): State<AppState>,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     submitted: Submitted,
 ) -> Result<Response, Problem> {
-    let name = instance_name(&name)?;
     let viewer = &submitted.viewer;
     let about = (submitted.text("description"), submitted.given("language"));
     let assistant = state.gateway.assistant();
@@ -105,7 +107,7 @@ pub(crate) async fn generate(
 /// `POST /i/{name}/ai/prompt`: a wording that was accepted.
 pub(crate) async fn accept(
     State(state): State<AppState>,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     submitted: Submitted,
 ) -> Result<Response, Problem> {
     save(&state, &name, &submitted).await
@@ -114,28 +116,31 @@ pub(crate) async fn accept(
 /// `POST /i/{name}/ai/test/keep`: the wording that was tried in the playground.
 pub(crate) async fn keep(
     State(state): State<AppState>,
-    Named(name): Named<String>,
+    OfInstance(name): OfInstance,
     Attached { submitted, .. }: Attached,
 ) -> Result<Response, Problem> {
     save(&state, &name, &submitted).await
 }
 
-async fn save(state: &AppState, name: &str, submitted: &Submitted) -> Result<Response, Problem> {
-    let name = instance_name(name)?;
+async fn save(
+    state: &AppState,
+    name: &InstanceName,
+    submitted: &Submitted,
+) -> Result<Response, Problem> {
     let prompt = submitted.text("systemPrompt").replace("\r\n", "\n");
     let patch = AssistantPatch { system_prompt: Some(prompt.clone()), ..AssistantPatch::default() };
     let viewer = &submitted.viewer;
     let assistant = state.gateway.assistant();
-    let problem = match assistant.update(&viewer.caller, &name, patch).await {
+    let problem = match assistant.update(&viewer.caller, name, patch).await {
         Ok(_) => return Ok(done(&format!("/i/{name}/ai"), "prompt-accepted").into_response()),
         Err(error) => Problem::from(error),
     };
     if !problem.status.is_client_error() || problem.status == StatusCode::NOT_FOUND {
         return Err(problem);
     }
-    let now = assistant.get(&viewer.caller, &name).await?.config.system_prompt;
+    let now = assistant.get(&viewer.caller, name).await?.config.system_prompt;
     let draft = Some(Draft { diff: diff::lines(&now, &prompt), prompt });
     let said = Shown { wrong: Some(problem.detail), draft, ..Shown::default() };
-    let frame = Frame::of(viewer, "assistant").about(&name);
-    shown(state, (frame, &name), viewer, (None, said)).await
+    let frame = Frame::of(viewer, "assistant").about(name);
+    shown(state, (frame, name), viewer, (None, said)).await
 }

@@ -194,7 +194,7 @@ async fn shown(
     (name, chat): (&InstanceName, &Jid),
     (query, typed): (Query, Typed),
 ) -> Result<Response, Problem> {
-    let instance = pages::find(state, viewer, name.as_str()).await?;
+    let instance = pages::find(state, viewer, name).await?;
     let conversations = state.gateway.conversations();
     let filter = ChatFilter { chat: Some(chat.clone()), ..ChatFilter::default() };
     let found =
