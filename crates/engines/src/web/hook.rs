@@ -2,8 +2,10 @@
 //!
 //! The client buffers a decrypted message in the session store, calls this hook, and sends the
 //! acknowledgement only when it returns `Ok`. An error makes the session dial again: WhatsApp then
-//! delivers the message once more and the client replays it from its buffer.
+//! delivers the message once more and the client replays it from its buffer. A message that has to wait
+//! for an earlier one of its chat is refused without that; see [`super::orphans`].
 
+use super::orphans::Orphans;
 use super::translate::{self, OwnAddresses};
 use super::votes;
 use crate::crash_points::{self, CrashPoint};
@@ -17,14 +19,21 @@ use whatsapp_rust::{Client, InboundDurabilityHook};
 /// Hands decrypted messages to the gateway.
 pub(super) struct CommitHook {
     pub(super) sink: Arc<dyn SessionSink>,
+    /// Knows which messages wait for one that was asked for again.
+    pub(super) orphans: Arc<Orphans>,
     /// Fired when the gateway could not store a batch.
     pub(super) failed: CancellationToken,
 }
 
+/// The client does not acknowledge the batch.
+#[derive(Debug, thiserror::Error)]
+#[error("a message waits for an earlier one of its chat")]
+struct Waits;
+
 impl CommitHook {
     async fn commit(
         &self,
-        batch: &[InboundMessage],
+        batch: &[&InboundMessage],
         own: &OwnAddresses,
     ) -> Result<(), CommitError> {
         let mut messages = Vec::with_capacity(batch.len());
@@ -47,11 +56,14 @@ impl InboundDurabilityHook for CommitHook {
     ) -> anyhow::Result<()> {
         crash_points::pass(CrashPoint::AfterDecrypt);
         let own = OwnAddresses::of(&client);
-        if let Err(error) = self.commit(batch, &own).await {
+        let in_order: Vec<_> = batch.iter().filter(|item| self.orphans.may_pass(item)).collect();
+        if let Err(error) = self.commit(&in_order, &own).await {
             self.failed.cancel();
             return Err(error.into());
         }
+        self.orphans.moved();
         crash_points::pass(CrashPoint::AfterCommit);
-        Ok(())
+        // Acknowledged as one: what is committed already comes again with what waits, and is known.
+        if in_order.len() < batch.len() { Err(Waits.into()) } else { Ok(()) }
     }
 }

@@ -181,6 +181,7 @@ struct Life {
     client: Arc<Client>,
     listener: Arc<Listener>,
     store: Arc<FencedStore>,
+    orphans: Arc<Orphans>,
     /// Fired when a batch could not be committed, or the gateway asks for a fresh client.
     abandoned: CancellationToken,
     /// Ends every task that the client spawned.
@@ -192,7 +193,7 @@ struct Life {
 enum Outcome {
     /// The session was asked to stop; the client said goodbye.
     Stopped,
-    /// WhatsApp restarts the stream: dial at once.
+    /// WhatsApp restarts the stream, or we do for messages that waited: dial at once.
     Restart,
     /// Dial again after a wait.
     Lost(Reason),
@@ -273,7 +274,11 @@ impl Supervisor {
         let props = announced(&self.spec.device);
         persistence.process_command(DeviceCommand::SetDeviceProps(props)).await;
         let abandoned = CancellationToken::new();
-        let hook = CommitHook { sink: Arc::clone(&self.sink), failed: abandoned.clone() };
+        let hook = CommitHook {
+            sink: Arc::clone(&self.sink),
+            orphans: Arc::clone(&orphans),
+            failed: abandoned.clone(),
+        };
         let mut builder = Client::builder()
             .with_runtime(runtime)
             .with_persistence_manager(Arc::new(persistence))
@@ -296,7 +301,7 @@ impl Supervisor {
         *self.session.abandon.lock().unwrap_or_else(PoisonError::into_inner) = abandoned.clone();
         self.session.departures.attach(&client);
         self.session.set_client(Some(Arc::clone(&client)));
-        Ok(Life { client, listener, store, abandoned, end })
+        Ok(Life { client, listener, store, orphans, abandoned, end })
     }
 
     /// What fetches and brings files: through the instance's proxy where there is one.
@@ -343,6 +348,7 @@ impl Supervisor {
             }
             std::future::pending::<Infallible>().await
         };
+        life.orphans.connecting();
         let run = life.client.run();
         tokio::pin!(run);
         tokio::select! {
@@ -360,12 +366,9 @@ impl Supervisor {
             () = life.abandoned.cancelled() => Outcome::Abandoned,
             () = &mut run => self.judge(life),
             () = watch::stalled(&life.client, self.shared.watch) => {
-                let hang_up = async { tokio::join!(life.client.reconnect_immediately(), run) };
-                match tokio::time::timeout(HANG_UP, hang_up).await {
-                    Ok(_) => Outcome::Stalled,
-                    Err(_) => Outcome::Stuck,
-                }
+                hang_up(life, run, Outcome::Stalled).await
             }
+            () = life.orphans.over() => hang_up(life, run, Outcome::Restart).await,
             never = admitted => match never {},
         }
     }
@@ -464,6 +467,15 @@ impl Supervisor {
             reason => Report::Ended(reason),
         };
         self.tell(report).await;
+    }
+}
+
+/// Gives up a connection whose client lives on.
+async fn hang_up(life: &Life, run: impl Future, outcome: Outcome) -> Outcome {
+    let both = async { tokio::join!(life.client.reconnect_immediately(), run) };
+    match tokio::time::timeout(HANG_UP, both).await {
+        Ok(_) => outcome,
+        Err(_) => Outcome::Stuck,
     }
 }
 

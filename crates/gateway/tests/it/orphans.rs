@@ -1,4 +1,5 @@
-//! A message whose ratchet step became durable and which itself did not: its sender is asked again.
+//! A message whose ratchet step became durable and which itself did not: its sender is asked again, and
+//! what came after it waits.
 
 use crate::harness::{DEADLINE, World};
 use async_trait::async_trait;
@@ -13,13 +14,16 @@ use flowcore_domain::session_store::{Change, Namespace, SessionStore, SessionSto
 use flowcore_engines::{WebEngine, WebEngineConfig};
 use flowcore_storage::{DatabaseOptions, Mark, NewInstance, Store, StoreOptions};
 use serde_json::json;
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use uuid::Uuid;
 
 const BUFFER: Namespace = Namespace("pending_inbound");
 const SESSION: Namespace = Namespace("session");
+const LATER: [&str; 3] = ["and tomorrow?", "and on Sunday?", "please answer"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_of_which_only_the_ratchet_step_was_kept_is_asked_for_again() {
@@ -51,16 +55,41 @@ async fn a_message_of_which_only_the_ratchet_step_was_kept_is_asked_for_again() 
     disk.until("Ana's message waits for the disk", |seen| seen.held).await;
     write(&world, &ben, &phone, "thanks").await;
     assert_eq!(next(&mut texts).await, "thanks");
-    disk.until("both steps are durable", |seen| seen.most_sessions >= 2).await;
+    disk.until("both steps are durable", |seen| seen.sessions.len() >= 2).await;
+    let mut later = Vec::new();
+    for text in LATER {
+        later.push(write(&world, &ana, &phone, text).await);
+    }
     // The write fails, the client is abandoned, and the next one starts from what is stored.
     disk.fail_held();
-    assert_eq!(next(&mut texts).await, "is it open?");
+    assert_eq!(next(&mut texts).await, "is it open?", "what came later waits");
+    for text in LATER {
+        assert_eq!(next(&mut texts).await, text, "in the order in which she wrote");
+    }
+    acknowledged(&world, &phone, &later).await;
     session.stop().await;
 }
 
-async fn write(world: &World, from: &str, to: &str, text: &str) {
+/// Waits until the network knows that messages need not be delivered again.
+async fn acknowledged(world: &World, phone: &str, ids: &[String]) {
+    let wait = async {
+        let mut look = tokio::time::interval(Duration::from_millis(50));
+        loop {
+            let record = world.ask(&format!("/admin/record?phone={phone}")).await;
+            let acked = record["acked"].as_array().expect("a list");
+            if ids.iter().all(|id| acked.iter().any(|one| one["id"] == id.as_str())) {
+                return;
+            }
+            look.tick().await;
+        }
+    };
+    timeout(DEADLINE, wait).await.expect("what waited is acknowledged in the end");
+}
+
+async fn write(world: &World, from: &str, to: &str, text: &str) -> String {
     let path = format!("/admin/contacts/{from}/messages");
-    world.admin(&path, json!({ "to": to, "text": text })).await;
+    let written = world.admin(&path, json!({ "to": to, "text": text })).await;
+    written["id"].as_str().expect("an id").to_owned()
 }
 
 async fn next(texts: &mut mpsc::Receiver<String>) -> String {
@@ -137,7 +166,7 @@ impl SessionSink for Sink {
 #[derive(Default)]
 struct Seen {
     held: bool,
-    most_sessions: usize,
+    sessions: HashSet<String>,
 }
 
 /// A store whose disk is slow with one conversation, and then fails it.
@@ -220,9 +249,10 @@ impl SessionStore for Disk {
             failed.wait_for(|failed| *failed).await.expect("the disk");
             return Err(SessionStoreError::Unavailable("no space left on the device".into()));
         }
-        let sessions = changes.iter().filter(|change| change.namespace == SESSION).count();
+        let sessions = changes.iter().filter(|change| change.namespace == SESSION);
+        let sessions: Vec<_> = sessions.map(|change| change.key.clone()).collect();
         self.inner.apply(changes).await?;
-        self.seen.send_modify(|seen| seen.most_sessions = seen.most_sessions.max(sessions));
+        self.seen.send_modify(|seen| seen.sessions.extend(sessions));
         Ok(())
     }
 

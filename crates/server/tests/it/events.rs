@@ -23,7 +23,7 @@ impl Listener {
     }
 
     /// The next event with the id that SSE gives it. `None` at the end.
-    async fn next(&mut self) -> Option<(String, Value)> {
+    pub(crate) async fn next(&mut self) -> Option<(String, Value)> {
         loop {
             if let Some((block, rest)) = self.read.split_once("\n\n") {
                 let (block, rest) = (block.to_owned(), rest.to_owned());
@@ -39,7 +39,7 @@ impl Listener {
         }
     }
 
-    async fn until(&mut self, event: &str) -> (String, Value) {
+    pub(crate) async fn until(&mut self, event: &str) -> (String, Value) {
         loop {
             let (id, body) = self.next().await.expect("the stream goes on");
             if body["event"] == event {

@@ -2,13 +2,15 @@
 //!
 //! # SQLite: one writer, commits in groups
 //! 1. The writer takes everything that waits, up to [`GROUP`] jobs, and begins a transaction.
-//! 2. Each job runs in a savepoint of its own. One that fails, or panics, is rolled back alone.
+//! 2. A job of several statements runs in a savepoint of its own: one that fails, or panics, is rolled
+//!    back alone. A job of one statement needs none, and one that waits alone no `BEGIN` either.
 //! 3. One commit makes the group durable: a thousand phones share the price of one disk sync.
 //! 4. Only then is anybody answered; so what a caller saw succeed is on the disk.
 //!
 //! # PostgreSQL: several writers, a transaction a job
-//! A job of one statement needs no `BEGIN` and `COMMIT` around it. The server shares its disk syncs among transactions by itself, and a failing job need not be kept
-//! from spoiling others. What must be in order is ordered by the row of its instance.
+//! A job of one statement needs no `BEGIN` and `COMMIT` around it. The server shares its disk syncs among
+//! transactions by itself, and a failing job need not be kept from spoiling others. What must be in order
+//! is ordered by the row of its instance.
 //!
 //! # When it goes wrong
 //! - The caller goes away: the job still runs or has run, its answer is dropped.
@@ -32,11 +34,10 @@ const GROUP: usize = 256;
 
 /// Starts a transaction of SQLite that may write. IMMEDIATE: a transaction that only turns into a writer
 /// later could fail with "locked" half-way.
-const BEGIN: &str = "BEGIN IMMEDIATE; SAVEPOINT job";
+const BEGIN: &str = "BEGIN IMMEDIATE";
+const BEGIN_WITH_JOB: &str = "BEGIN IMMEDIATE; SAVEPOINT job";
 /// Ends the job before and begins the next, in one trip to the connection's thread.
 const NEXT_JOB: &str = "RELEASE job; SAVEPOINT job";
-/// Undoes the running job and begins the next.
-const UNDO_JOB: &str = "ROLLBACK TO job; RELEASE job; SAVEPOINT job";
 
 /// How long a transaction of PostgreSQL may take: a server that went away without a word is noticed.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -179,18 +180,56 @@ async fn run_group(
     connection: &mut Connection,
     group: &mut [Box<dyn Job>],
 ) -> Result<(), StorageError> {
-    query(BEGIN).execute(&mut *connection).await?;
+    if let [job] = group {
+        return run_single(connection, job.as_mut()).await;
+    }
+    let mut begun = false;
+    let mut in_savepoint = false;
     for job in group {
-        let next = match job.run(connection).await {
-            Ok(()) => NEXT_JOB,
+        // SQLite undoes a statement that fails by itself.
+        let wants_savepoint = job.extent() == Extent::Transaction;
+        let step = match (begun, in_savepoint, wants_savepoint) {
+            (false, _, false) => Some(BEGIN),
+            (false, _, true) => Some(BEGIN_WITH_JOB),
+            (true, true, true) => Some(NEXT_JOB),
+            (true, true, false) => Some("RELEASE job"),
+            (true, false, true) => Some("SAVEPOINT job"),
+            (true, false, false) => None,
+        };
+        if let Some(step) = step {
+            query(step).execute(&mut *connection).await?;
+        }
+        (begun, in_savepoint) = (true, wants_savepoint);
+        match job.run(connection).await {
             // Out of room or out of reach: SQLite may have ended the transaction by itself, with the work
             // of the jobs before in it.
             Err(error @ StorageError::Unavailable(_)) => return Err(error),
-            Err(_) => UNDO_JOB,
-        };
-        query(next).execute(&mut *connection).await?;
+            Err(_) if in_savepoint => {
+                query("ROLLBACK TO job").execute(&mut *connection).await?;
+            }
+            Ok(()) | Err(_) => {}
+        }
     }
     query("COMMIT").execute(&mut *connection).await?;
+    Ok(())
+}
+
+/// A group of one: a statement commits by itself, and a transaction needs no savepoint.
+async fn run_single(
+    connection: &mut Connection,
+    job: &mut (dyn Job + '_),
+) -> Result<(), StorageError> {
+    let in_transaction = job.extent() == Extent::Transaction;
+    if in_transaction {
+        query(BEGIN).execute(&mut *connection).await?;
+    }
+    let end = match job.run(connection).await {
+        Err(error @ StorageError::Unavailable(_)) => return Err(error),
+        _ if !in_transaction => return Ok(()),
+        Ok(()) => "COMMIT",
+        Err(_) => "ROLLBACK",
+    };
+    query(end).execute(&mut *connection).await?;
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use wacore::store::traits::{PendingInboundKey, PendingInboundRow};
 
 use super::keys::{self, PENDING_INBOUND, SENT_MESSAGE};
 use super::{PortBackend, store_error};
-use crate::web::orphans::Named;
+use crate::web::orphans::{Again, Named};
 
 /// Longer than the client keeps either kind (hours for sent messages, a week for pending ones).
 const KEPT_AT_MOST: i64 = 90 * 24 * 60 * 60;
@@ -20,7 +20,11 @@ const KEPT_AT_MOST: i64 = 90 * 24 * 60 * 60;
 impl PortBackend {
     pub(super) async fn buffer_inbound(&self, rows: &[PendingInboundRow<'_>]) -> Result<()> {
         let expires_at = wacore::time::now_secs().saturating_add(KEPT_AT_MOST);
-        let changes = rows.iter().map(|row| {
+        // What only keeps a place is not kept.
+        let stands_in = |row: &&PendingInboundRow<'_>| {
+            self.orphans.as_ref().is_some_and(|orphans| orphans.is_stand_in(row.message))
+        };
+        let changes = rows.iter().filter(|row| !stands_in(row)).map(|row| {
             let key = keys::join([row.chat, row.sender, row.id]);
             let value = Bytes::copy_from_slice(row.message);
             Change::put_until(PENDING_INBOUND, key, value, expires_at)
@@ -33,17 +37,15 @@ impl PortBackend {
         key: PendingInboundKey<'_>,
     ) -> Result<Option<Vec<u8>>> {
         let row = keys::join([key.chat, key.sender, key.id]);
-        let buffered = self.get(PENDING_INBOUND, &row).await?;
-        if buffered.is_none()
-            && let Some(orphans) = &self.orphans
-        {
-            let message = Named { chat: key.chat, sender: key.sender, id: key.id };
-            if !orphans.may_be_acknowledged(message).await.map_err(store_error)? {
-                // The client acknowledges what has no copy, and withholds it on an error.
-                return Err(StoreError::Database("asked for again".into()));
-            }
+        let buffered = self.get(PENDING_INBOUND, &row).await?.map(Vec::from);
+        let (None, Some(orphans)) = (&buffered, &self.orphans) else { return Ok(buffered) };
+        let message = Named { chat: key.chat, sender: key.sender, id: key.id };
+        match orphans.again(message).await.map_err(store_error)? {
+            Again::Known => Ok(None),
+            Again::AskedWithStandIn(message) => Ok(Some(message)),
+            // The client acknowledges what has no copy, and withholds it on an error.
+            Again::Asked => Err(StoreError::Database("asked for again".into())),
         }
-        Ok(buffered.map(Vec::from))
     }
 
     pub(super) async fn release_inbound(&self, committed: &[PendingInboundKey<'_>]) -> Result<()> {

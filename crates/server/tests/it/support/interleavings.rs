@@ -2,22 +2,31 @@
 //! message of the assistant leaves, nobody waits without an owner, and each change has its row.
 //!
 //! A case is a few rounds. In each the customer writes while the assistant is at work, somebody takes the
-//! conversation over in the middle of it, things happen, and it goes back. The person who took over says a mark
-//! at once and another before giving it back: between the two the customer's phone may show nothing of the
-//! assistant, in the order in which the phone got it.
+//! conversation over in the middle of it, things happen, and it goes back. In most of them the database takes no
+//! writes for a while: then the answer and the takeover stand before the store together.
+//!
+//! What is held against it: the person who took over says a mark at once and another before giving it back, and
+//! between the two the customer's phone may show nothing of the assistant; and of all events, in their order,
+//! none of a message of the assistant comes while the last one about the owner names somebody else.
 
 use super::{count, got, hire, set_up, texts_of, until, waits, writes};
+use crate::events::Listener;
 use crate::harness::{DEADLINE, TestClock, TestServer, answer, text};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use sqlx::Connection as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What the assistant's answers begin with: the model double has no passages.
 const ASSISTANT: &str = "The passages I was given";
-const CASES: u32 = 6;
+/// The last thing that anybody says.
+const LAST: &str = "begin the last.";
+const CASES: u32 = 12;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Act {
@@ -45,12 +54,22 @@ enum Back {
     Command,
 }
 
+/// The database takes no writes while the model thinks, and for a while after it. In milliseconds.
+#[derive(Debug, Clone, Copy)]
+struct Frozen {
+    /// When the conversation is taken over.
+    take: u64,
+    /// How long after that the database takes writes again.
+    thaw: u64,
+}
+
 #[derive(Debug, Clone)]
 struct Round {
     before: Vec<Act>,
     /// How long the model thinks, in milliseconds.
     thinks: u64,
     take: Take,
+    frozen: Option<Frozen>,
     during: Vec<Act>,
     back: Back,
 }
@@ -70,13 +89,18 @@ fn rounds() -> impl Strategy<Value = Vec<Round>> {
         prop::collection::vec(before, 1..4),
         prop_oneof![Just(0), 1..300_u64],
         take,
+        prop::option::weighted(
+            0.75,
+            (0..400_u64, 50..200_u64).prop_map(|(take, thaw)| Frozen { take, thaw }),
+        ),
         prop::collection::vec(during, 0..4),
         back,
     );
-    let round = round.prop_map(|(before, thinks, take, during, back)| Round {
+    let round = round.prop_map(|(before, thinks, take, frozen, during, back)| Round {
         before,
         thinks,
         take,
+        frozen,
         during,
         back,
     });
@@ -91,6 +115,8 @@ struct Play {
     ana: String,
     tom: String,
     said: usize,
+    /// The first event of all.
+    first: String,
     /// A day has passed.
     leapt: bool,
 }
@@ -100,11 +126,13 @@ impl Play {
         let clock = Arc::new(TestClock::default());
         let own = Arc::clone(&clock);
         let server = TestServer::start_with(|config| config.clock = own).await;
+        let mut events = Listener::open(&server, "").await;
         let shop = server.linked("shop").await;
+        let (first, _) = events.until("instance.create").await;
         let (ana, tom) = (server.contact("Ana").await, server.contact("Tom").await);
         set_up(&server, &[&tom]).await;
         hire(&server, json!({ "optOutWords": ["stop"] })).await;
-        Self { server: Some(server), clock, shop, ana, tom, said: 0, leapt: false }
+        Self { server: Some(server), clock, shop, ana, tom, said: 0, first, leapt: false }
     }
 
     fn server(&self) -> &TestServer {
@@ -221,7 +249,7 @@ impl Play {
             }
             Back::Command if now["status"] == "escalated" => {
                 // A support contact is told before they can obey.
-                got(self.server(), &self.tom, "wa.me").await;
+                self.everybody_was_told().await;
                 let done = json!({ "to": self.shop, "text": "#resolve" });
                 writes(self.server(), &self.tom, done).await;
                 until(self.server(), "/api/conversations?limit=500", |row| {
@@ -243,13 +271,88 @@ impl Play {
         for act in &round.before {
             self.act(*act).await;
         }
-        let id = self.take(round.take).await;
+        let id = match round.frozen {
+            None => self.take(round.take).await,
+            Some(frozen) => self.take_frozen(round.take, frozen).await,
+        };
         self.says(&id, &format!("begin {number}.")).await;
         for act in &round.during {
             self.act(*act).await;
         }
         self.says(&id, &format!("end {number}.")).await;
         self.back(&id, round.back).await;
+    }
+
+    /// Somebody takes it over while the assistant is at work and the database takes no writes.
+    async fn take_frozen(&mut self, take: Take, frozen: Frozen) -> String {
+        self.thinks_about_a_question().await;
+        let lock = self.freeze().await;
+        // A write that stands first: those after it are one group when the time comes.
+        self.act(Act::Asks).await;
+        // How the two meet is what the case is about: there is no event to wait for.
+        tokio::time::sleep(Duration::from_millis(frozen.take)).await;
+        let thaw = async {
+            tokio::time::sleep(Duration::from_millis(frozen.thaw)).await;
+            lock.close().await.expect("the lock is given back");
+        };
+        tokio::join!(self.take(take), thaw).0
+    }
+
+    /// The customer asks, and the model is at work on it; or nobody answers her at all.
+    async fn thinks_about_a_question(&mut self) {
+        let asked = self.requests().await;
+        self.act(Act::Asks).await;
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(1) && self.requests().await == asked {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// How often the model was asked.
+    async fn requests(&self) -> usize {
+        let url = format!("{}/admin/model/requests", self.server().network.base_url(false));
+        let (_, body) = answer(self.server().http.get(url)).await;
+        body["requests"].as_array().expect("requests").len()
+    }
+
+    /// Another process has the database for itself, until it closes its connection.
+    async fn freeze(&self) -> SqliteConnection {
+        let file = self.server().folder.path().join("flowcore.db");
+        let options = SqliteConnectOptions::new().filename(file).busy_timeout(DEADLINE);
+        let mut other = SqliteConnection::connect_with(&options).await.expect("a connection");
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.expect("the lock");
+        other
+    }
+
+    /// By the order of events, the assistant speaks only while nobody else has the conversation.
+    async fn the_assistant_spoke_in_its_turn(&self) {
+        let mut events = Listener::open(self.server(), &format!("?after={}", self.first)).await;
+        let (_, talks) = self.server().get("/api/conversations?limit=500").await;
+        let talks = talks["data"].as_array().expect("rows").iter();
+        let of_ana = talks.filter(|talk| talk["contact"]["phone"] == self.ana.as_str());
+        let of_ana: HashSet<String> = of_ana.map(|talk| text(&talk["id"])).collect();
+        let mut owner = "ai".to_owned();
+        loop {
+            let (_, body) = events.next().await.expect("the stream goes on");
+            let data = &body["data"];
+            let said = data["message"]["conversation"].as_str().unwrap_or_default();
+            let addresses = [&data["key"]["remoteJid"], &data["key"]["remoteJidAlt"]];
+            let to_ana = addresses
+                .iter()
+                .any(|one| one.as_str().is_some_and(|one| one.starts_with(&self.ana)));
+            match body["event"].as_str() {
+                Some("conversation.owner") if of_ana.contains(&text(&data["conversationId"])) => {
+                    owner = text(&data["owner"]);
+                }
+                Some("send.message") if said == LAST => return,
+                Some("send.message") if to_ana && said.starts_with(ASSISTANT) => {
+                    // Who was left alone for long begins a new conversation.
+                    let free = owner == "ai" || owner == "closed";
+                    assert!(free, "{owner} has the conversation: {body}");
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Between the marks of a person the phone shows nothing of the assistant.
@@ -317,8 +420,9 @@ async fn play(rounds: Vec<Round>) {
         play.round(number, round).await;
     }
     let id = play.take(Take::Api).await;
-    play.says(&id, "begin the last.").await;
+    play.says(&id, LAST).await;
     play.nobody_was_talked_over().await;
+    play.the_assistant_spoke_in_its_turn().await;
     play.the_books_are_right().await;
     play.everybody_was_told().await;
     play.server.take().expect("it runs").stop().await;
