@@ -98,7 +98,7 @@ await step("pages are opened", async () => {
   await waiting.getByText("Nobody waits for a person.").waitFor();
 });
 
-/** Things happen; afterwards `shown` tells how long it took until every page had them, from when they were true. */
+/** Things happen; afterwards `shown` tells how long it took until every page had them, from when they were true, and tidies up. */
 async function happen() {
   round += 1;
   const mine = round;
@@ -114,12 +114,20 @@ async function happen() {
     await Promise.all([
       cards.locator(`.card[data-name="made${mine}"]`).waitFor(wait),
       cards.locator('.card[data-name="shop"][data-status="connected"]').waitFor(wait),
-      cards.locator("#waiting", { hasText: String(mine) }).waitFor(wait),
+      cards.locator("#waiting", { hasText: "1" }).waitFor(wait),
       chat.locator(".bubble", { hasText: `line ${mine}` }).waitFor(wait),
       waiting.getByRole("link", { name: `Eva ${mine} ` }).waitFor(wait),
       ...[cards, chat, waiting].map((page) => page.locator("#offline").waitFor({ state: "hidden", ...wait })),
     ]);
-    return Date.now() - began;
+    const took = Date.now() - began;
+    const [{ id }] = (await api("/api/escalations")).data;
+    await send(`/api/escalations/${id}/resolve`, {});
+    await asked(`${server}/api/whatsapp/delete/made${mine}`, { method: "DELETE", headers: { apikey: key } });
+    await Promise.all([
+      cards.locator(`.card[data-name="made${mine}"]`).waitFor({ state: "detached", ...wait }),
+      waiting.getByText("Nobody waits for a person.").waitFor(wait),
+    ]);
+    return took;
   };
 }
 

@@ -77,6 +77,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .refuses(&[404, 502, 504]),
         op(MESSAGES, "GET /api/instances/{name}/messages/{id}/media", "The file of a message")
             .answers_with(200, "*/*", shape("bytes"))
+            .answers_nothing(304)
             .refuses(&[409, 410, 502, 504]),
         op(MESSAGES, "GET /api/instances/{name}/messages/{id}/trace", "What happened to a message, and why")
             .answers(200, "Trace"),
