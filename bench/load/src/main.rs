@@ -5,6 +5,7 @@
 
 mod answers;
 mod density;
+mod endurance;
 mod figures;
 mod inbound;
 mod outbound;
@@ -40,6 +41,8 @@ enum Work {
     Peer(peer::Options),
     /// Memory per idle linked number, and the way back after a restart
     Density(density::Options),
+    /// A long time at a steady pace, with cut connections and restarts: memory and losses
+    Endurance(endurance::Options),
     /// Customers ask an assistant with documents: how long until the provider is asked
     Answers(answers::Options),
     /// All of it several times in turn, ours and the peer's, as a table with medians
@@ -63,6 +66,7 @@ fn main() -> anyhow::Result<()> {
             Work::Outbound(options) => outbound::run(&sandbox, &options).await,
             Work::Peer(options) => peer::run(&sandbox, &options).await,
             Work::Density(options) => density::run(&sandbox, &options).await,
+            Work::Endurance(options) => endurance::run(&sandbox, &options).await,
             Work::Answers(options) => answers::run(&sandbox, &options).await,
             Work::Table(options) => table::run(&sandbox, &options).await,
         }

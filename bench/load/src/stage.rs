@@ -40,8 +40,17 @@ impl Phones {
 
     /// Asks the network to do something.
     pub(crate) async fn order(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
-        let answer = self.http.post(format!("{}{path}", self.url)).json(body).send().await?;
-        Ok(answer.error_for_status()?.json().await?)
+        self.ordered(path, body).await
+    }
+
+    /// The same, for who goes on without waiting for it.
+    pub(crate) fn ordered(
+        &self,
+        path: &str,
+        body: &Value,
+    ) -> impl Future<Output = anyhow::Result<Value>> + use<> {
+        let request = self.http.post(format!("{}{path}", self.url)).json(body);
+        async move { Ok(request.send().await?.error_for_status()?.json().await?) }
     }
 
     async fn scan(&self, qr: String) -> anyhow::Result<String> {

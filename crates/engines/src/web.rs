@@ -7,6 +7,7 @@ mod admission;
 mod chats;
 mod compose;
 mod departure;
+mod device;
 mod dial;
 mod error;
 mod fence;

@@ -193,6 +193,7 @@ pub(crate) struct Shared {
     floors: floor::Floors,
     previews: previews::Previews,
     linking: Linking,
+    memory_at_start: Option<u64>,
 }
 
 impl Shared {
@@ -282,6 +283,7 @@ impl Gateway {
             floors: floor::Floors::default(),
             previews: previews::Previews::default(),
             linking: config.linking,
+            memory_at_start: resident_memory(),
             room: config.room,
             lifecycle,
         });

@@ -13,6 +13,10 @@ pub struct Vitals {
     pub deliveries_waiting: u64,
     /// Tasks that run.
     pub tasks: usize,
+    /// What a connected number takes, in bytes of resident memory: what the process has beyond that with
+    /// which the services began, shared among those that are connected. `None` while nobody is, or where
+    /// the system does not tell.
+    pub memory_each: Option<u64>,
 }
 
 /// Resident memory of this process in bytes, where the system tells.
@@ -29,10 +33,18 @@ impl Gateway {
     /// # Errors
     /// When the store can't be asked.
     pub async fn vitals(&self) -> Result<Vitals, StorageError> {
+        let instances = self.shared.store.instances_by_status().await?;
         Ok(Vitals {
-            instances: self.shared.store.instances_by_status().await?,
+            memory_each: self.memory_each(&instances),
+            instances,
             deliveries_waiting: self.shared.store.deliveries_waiting().await?,
             tasks: self.shared.lifecycle.tracker().len(),
         })
+    }
+
+    fn memory_each(&self, instances: &[(Status, u64)]) -> Option<u64> {
+        let grown = resident_memory()?.saturating_sub(self.shared.memory_at_start?);
+        let connected = instances.iter().find(|(status, _)| *status == Status::Connected)?.1;
+        grown.checked_div(connected)
     }
 }

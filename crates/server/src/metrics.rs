@@ -43,6 +43,10 @@ pub(crate) async fn page(state: &AppState) -> String {
             let help = "Webhook deliveries that wait, counted to 100,000";
             gauge(&mut text, ("flowcore_deliveries_waiting", help), vitals.deliveries_waiting);
             gauge(&mut text, ("flowcore_tasks", "Tasks of the services"), vitals.tasks as u64);
+            if let Some(bytes) = vitals.memory_each {
+                let help = "Resident memory that a connected number takes, on average";
+                gauge(&mut text, ("flowcore_memory_per_number_bytes", help), bytes);
+            }
             let _ = writeln!(text, "# HELP flowcore_instances Instances by status");
             let _ = writeln!(text, "# TYPE flowcore_instances gauge");
             for (status, count) in vitals.instances {

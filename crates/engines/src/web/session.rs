@@ -20,6 +20,7 @@
 use super::Shared;
 use super::admission::Turn;
 use super::departure::Departures;
+use super::device;
 use super::dial::SessionDialer;
 use super::fence::FencedStore;
 use super::hook::CommitHook;
@@ -31,9 +32,7 @@ use super::session_store::keys::{PROBE, PROBE_KEY};
 use super::watch;
 use async_trait::async_trait;
 use flowcore_domain::backoff::Backoff;
-use flowcore_domain::engine::{
-    Browser, DeviceProfile, EngineError, Report, Session, SessionSink, SessionSpec,
-};
+use flowcore_domain::engine::{EngineError, Report, Session, SessionSink, SessionSpec};
 use flowcore_domain::instance::Reason;
 use flowcore_domain::session_store::{Change, SessionStore, SessionStoreError};
 use rand::RngExt;
@@ -44,12 +43,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use wacore::store::device::default_history_sync_config;
-use wacore::store::{DeviceCommand, DevicePropsOverride};
-use waproto::whatsapp::device_props::{HistorySyncConfig, PlatformType};
-use whatsapp_rust::Client;
+use wacore::store::DeviceCommand;
 use whatsapp_rust::pair_code::PairCodeOptions;
 use whatsapp_rust::store::persistence_manager::PersistenceManager;
+use whatsapp_rust::{CacheConfig, Client};
 use whatsapp_rust_ureq_http_client::UreqHttpClient;
 
 /// How long a client may take to say goodbye before it is dropped.
@@ -63,8 +60,10 @@ const RESTARTS_IN_A_ROW: u32 = 3;
 const STALLS_IN_A_ROW: u32 = 2;
 /// How long a client may take to give up a silent connection.
 const HANG_UP: Duration = Duration::from_secs(5);
-/// How far back a phone is asked to tell: as far as WhatsApp's own program for Windows asks.
-const FULL_HISTORY_DAYS: u32 = 365;
+/// So many chats keep the task that takes their messages one by one when there is nothing to do. It is the
+/// client's largest: about 31 KiB, and by default five thousand chats of each number keep theirs. A chat
+/// without one gets it with its next message; one that is at work never loses it.
+const LANES: u64 = 4;
 /// How often the client writes its device record when nothing forces it.
 const SAVE_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -271,7 +270,7 @@ impl Supervisor {
         let persistence = PersistenceManager::new(Arc::new(backend))
             .await
             .map_err(|error| EngineError::Store(error.to_string()))?;
-        let props = announced(&self.spec.device);
+        let props = device::announced(&self.spec.device);
         persistence.process_command(DeviceCommand::SetDeviceProps(props)).await;
         let abandoned = CancellationToken::new();
         let hook = CommitHook {
@@ -284,6 +283,7 @@ impl Supervisor {
             .with_persistence_manager(Arc::new(persistence))
             .with_transport_factory_arc(Arc::clone(&self.dialer) as _)
             .with_http_client_arc(self.media_hosts() as _)
+            .with_cache_config(caches())
             .with_inbound_durability_hook(hook)
             .with_skip_history_sync(!self.spec.device.full_history)
             .with_background_saver_interval(SAVE_INTERVAL);
@@ -470,6 +470,11 @@ impl Supervisor {
     }
 }
 
+/// What a client keeps at hand.
+fn caches() -> CacheConfig {
+    CacheConfig { chat_lanes_capacity: LANES, ..CacheConfig::default() }
+}
+
 /// Gives up a connection whose client lives on.
 async fn hang_up(life: &Life, run: impl Future, outcome: Outcome) -> Outcome {
     let both = async { tokio::join!(life.client.reconnect_immediately(), run) };
@@ -477,34 +482,6 @@ async fn hang_up(life: &Life, run: impl Future, outcome: Outcome) -> Outcome {
         Ok(_) => outcome,
         Err(_) => Outcome::Stuck,
     }
-}
-
-/// What the phone is told when it links this device; of a device that is linked already, nothing changes.
-fn announced(device: &DeviceProfile) -> DevicePropsOverride {
-    let mut props = DevicePropsOverride::new().with_os(device.name.as_str());
-    if device.full_history {
-        // Phones give all of it to the program for Windows only: the four belong together.
-        return props
-            .with_platform_type(PlatformType::UWP)
-            .with_require_full_sync(true)
-            .with_history_sync_config(HistorySyncConfig {
-                full_sync_days_limit: Some(FULL_HISTORY_DAYS),
-                on_demand_ready: Some(true),
-                complete_on_demand_ready: Some(true),
-                ..default_history_sync_config()
-            });
-    }
-    if let Some(browser) = device.browser {
-        props = props.with_platform_type(match browser {
-            Browser::Chrome => PlatformType::CHROME,
-            Browser::Firefox => PlatformType::FIREFOX,
-            Browser::Edge => PlatformType::EDGE,
-            Browser::Opera => PlatformType::OPERA,
-            Browser::Safari => PlatformType::SAFARI,
-            Browser::Desktop => PlatformType::DESKTOP,
-        });
-    }
-    props
 }
 
 fn is_linked(client: &Client) -> bool {

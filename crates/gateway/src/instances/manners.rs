@@ -73,7 +73,7 @@ pub(crate) fn mark_read(shared: &Arc<Shared>, id: InstanceId, receipts: Vec<Vec<
 /// A number that is logged in.
 pub(crate) fn opened(shared: &Arc<Shared>, id: InstanceId) {
     shown(shared, id);
-    look_at_own_picture(shared, id);
+    look_at_own_picture(shared, id, Look::Unknown);
 }
 
 /// The number is there or not, as its owner likes: while a linked device is there, phones stay silent.
@@ -86,15 +86,24 @@ pub(crate) fn shown(shared: &Arc<Shared>, id: InstanceId) {
     });
 }
 
-/// Notes where the owner's picture is, unless it is known: lists of instances show it.
-fn look_at_own_picture(shared: &Arc<Shared>, id: InstanceId) {
+/// When the owner's picture is looked at.
+#[derive(Clone, Copy, PartialEq)]
+enum Look {
+    /// Only when nothing is known of it.
+    Unknown,
+    /// Also then: there is another one.
+    Anew,
+}
+
+/// Notes where the owner's picture is: lists of instances show it.
+fn look_at_own_picture(shared: &Arc<Shared>, id: InstanceId, look: Look) {
     let known = Arc::clone(shared);
     beside(shared, id, move |session| async move {
         let stored = |error: StorageError| EngineError::Store(error.to_string());
         let Some(instance) = known.store.instance(id).await.map_err(stored)? else { return Ok(()) };
         let Some(own) = instance.identity.map(|who| who.jid) else { return Ok(()) };
         let noted = known.store.pictures(id, std::slice::from_ref(&own)).await.map_err(stored)?;
-        if noted.is_empty() {
+        if look == Look::Anew || noted.is_empty() {
             let url = session.picture_of(&own).await?;
             known.store.note_picture(id, &own, (url, known.now())).await.map_err(stored)?;
         }
@@ -122,13 +131,16 @@ pub(crate) fn tell_of_group(
     });
 }
 
-/// The owner's own picture is asked for anew; those of others when somebody asks.
-pub(crate) fn own_picture_changed(shared: &Arc<Shared>, id: InstanceId, whose: &Jid) {
+/// Whether a picture that changed is the owner's own. It is asked for anew; those of others when somebody
+/// asks.
+pub(crate) fn own_picture_changed(shared: &Arc<Shared>, id: InstanceId, whose: &Jid) -> bool {
     let live = shared.registry.get(id).map(|handle| handle.snapshot());
     let own = live.and_then(|live| live.identity);
-    if own.is_some_and(|own| own.jid == *whose || own.lid.as_ref() == Some(whose)) {
-        look_at_own_picture(shared, id);
+    let is_own = own.is_some_and(|own| own.jid == *whose || own.lid.as_ref() == Some(whose));
+    if is_own {
+        look_at_own_picture(shared, id, Look::Anew);
     }
+    is_own
 }
 
 /// Whether what happened is told; and answers a call.

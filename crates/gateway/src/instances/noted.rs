@@ -36,12 +36,14 @@ async fn forget_picture(
     id: InstanceId,
     who: &Person,
 ) -> Result<(), StorageError> {
+    if manners::own_picture_changed(shared, id, &who.jid) {
+        return Ok(());
+    }
     let filter = ContactFilter { address: Some(who.jid.clone()), ..ContactFilter::default() };
     let known = shared.store.find_contacts(id, &filter, Page { skip: 0, take: 1 }).await?;
     let addresses = known.into_iter().flat_map(|one| one.addresses);
     for address in addresses.chain([who.jid.clone()]) {
         shared.store.note_picture(id, &address, (None, shared.now())).await?;
     }
-    manners::own_picture_changed(shared, id, &who.jid);
     Ok(())
 }

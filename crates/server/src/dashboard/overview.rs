@@ -13,7 +13,7 @@ use axum::response::Response;
 use flowcore_domain::clock::Millis;
 use flowcore_domain::instance::InstanceName;
 use flowcore_domain::webhook::OffBecause;
-use flowcore_gateway::{MessageFilter, Page, WebhooksOf};
+use flowcore_gateway::{MessageFilter, Page, ServiceError, WebhooksOf};
 use std::fmt::Write as _;
 
 const HOUR: i64 = 3_600_000;
@@ -35,6 +35,8 @@ struct OverviewPage {
     connected: Option<Moment>,
     last_in: Option<Moment>,
     last_out: Option<Moment>,
+    /// What a number takes of the server's memory, for who runs it.
+    memory: Option<String>,
     hours: Vec<Hour>,
     bars: Bars,
     total_in: i64,
@@ -77,6 +79,7 @@ pub(crate) async fn show(
         connected: view.last_connected.map(Moment::from),
         last_in: last(&state, &viewer, &view.name, false).await?,
         last_out: last(&state, &viewer, &view.name, true).await?,
+        memory: memory(&state, &viewer).await?,
         bars: bars(&hours),
         total_in: hours.iter().map(|hour| hour.came).sum(),
         total_out: hours.iter().map(|hour| hour.went).sum(),
@@ -84,6 +87,15 @@ pub(crate) async fn show(
         hours,
         frame,
     }))
+}
+
+/// In KiB: a number takes about half a MiB.
+async fn memory(state: &AppState, viewer: &Viewer) -> Result<Option<String>, Problem> {
+    if !viewer.caller.is_admin() {
+        return Ok(None);
+    }
+    let vitals = state.gateway.vitals().await.map_err(ServiceError::from)?;
+    Ok(vitals.memory_each.map(|bytes| format!("{} KiB", bytes.div_ceil(1024))))
 }
 
 /// The addresses of webhooks that get nothing now, and why.

@@ -266,5 +266,6 @@ async fn a_chat_is_read_answered_and_its_way_looked_up() {
     assert!(way.contains("Handed to WhatsApp"), "{way}");
     let overview = browser.look("/i/shop").await;
     assert!(overview.contains("1 came in") && overview.contains("1 went out"), "{overview}");
+    assert!(overview.contains("Memory a connected number takes"), "an admin sees it: {overview}");
     server.stop().await;
 }

@@ -84,6 +84,23 @@ async fn lists_show_tokens_only_when_the_operator_opens_it() {
 }
 
 #[tokio::test]
+async fn metrics_tell_what_a_connected_number_takes() {
+    const NAME: &str = "\nflowcore_memory_per_number_bytes ";
+    let server = TestServer::start().await;
+    let page = async || {
+        let response = server.api(Method::GET, "/metrics").send().await.expect("an answer");
+        response.text().await.expect("a text")
+    };
+    assert!(!page().await.contains(NAME), "nobody is connected");
+    server.linked("shop").await;
+    let page = page().await;
+    let (_, value) = page.split_once(NAME).expect("the metric");
+    let bytes: u64 = value.lines().next().expect("a value").parse().expect("bytes");
+    assert!(bytes < 1 << 30, "{bytes}");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn metrics_are_for_who_may_read_them() {
     let server = TestServer::start().await;
     let response = server.plain(Method::GET, "/metrics").send().await.expect("an answer");

@@ -2,12 +2,13 @@
 //! time before.
 
 use super::{create, get, inbox, linked, listen, phone_shows, post, received, settled};
-use crate::harness::{TestServer, answer, text};
+use crate::harness::{DEADLINE, TestServer, answer, text};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flowcore_gateway::png_data_url;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
 /// Sets all switches, those that are named differently from off.
 async fn switch(server: &TestServer, on: &[(&str, Value)]) {
@@ -109,8 +110,16 @@ async fn pictures_are_in_lists_once_they_are_known() {
     let (_, own) =
         post(&server, "/chat/updateProfilePicture/shop", json!({ "picture": picture })).await;
     assert_eq!(own["update"], "success", "{own}");
-    let (_, listed) = get(&server, "/instance/fetchInstances").await;
-    assert!(listed[0]["profilePicUrl"].is_string(), "{listed}");
+    // What was asked at login, before there was one, may be answered only now.
+    let began = Instant::now();
+    let listed = loop {
+        let (_, listed) = get(&server, "/instance/fetchInstances").await;
+        if listed[0]["profilePicUrl"].is_string() {
+            break listed;
+        }
+        assert!(began.elapsed() < DEADLINE, "{listed}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
     let (status, _) = post(&server, "/instance/restart/shop", json!({})).await;
     assert_eq!(status, StatusCode::OK);
     let open = news.told("connection.update", |data| data["state"] == "open").await;

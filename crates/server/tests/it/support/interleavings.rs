@@ -250,10 +250,12 @@ impl Play {
             Back::Command if now["status"] == "escalated" => {
                 // A support contact is told before they can obey.
                 self.everybody_was_told().await;
+                let open = waits(self.server(), &self.ana).await;
                 let done = json!({ "to": self.shop, "text": "#resolve" });
                 writes(self.server(), &self.tom, done).await;
-                until(self.server(), "/api/conversations?limit=500", |row| {
-                    row["id"] == id && row["status"] == "active"
+                // Not until the conversation is the assistant's: she may have asked for a person again.
+                until(self.server(), "/api/escalations?status=resolved&limit=1000", |row| {
+                    row["id"] == open["id"]
                 })
                 .await;
             }
