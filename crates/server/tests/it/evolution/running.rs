@@ -71,11 +71,11 @@ async fn an_owner_is_shown_as_there_as_soon_as_that_is_switched() {
     let (_, phone) = linked(&server, "shop").await;
     for wanted in [true, false] {
         switch(&server, &[("alwaysOnline", json!(wanted))]).await;
-        let began = std::time::Instant::now();
+        let began = Instant::now();
         // The network tells nobody: it is asked.
         while account(&server, &phone).await["available"] != wanted {
-            assert!(began.elapsed() < crate::harness::DEADLINE, "it is not {wanted}");
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            assert!(began.elapsed() < DEADLINE, "it is not {wanted}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
     server.stop().await;
