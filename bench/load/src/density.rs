@@ -50,6 +50,9 @@ pub(crate) async fn run(sandbox: &Path, options: &Options) -> anyhow::Result<Fig
     stage.connected(linked).await?;
     figures.set("stop_seconds", stopped.as_secs_f64());
     figures.set("restart_seconds", start.elapsed().as_secs_f64());
+    tokio::time::sleep(Duration::from_secs(options.rest)).await;
+    let grown = stage.product.memory()?.resident.saturating_sub(base.resident);
+    figures.count(format!("restarted_kib_each_at_{linked}"), grown / linked.max(1));
     stage.end().await?;
     Ok(figures)
 }
