@@ -133,6 +133,10 @@ fn rows(options: &Options) -> Vec<Row> {
         let name = format!("links_a_second_to_{count}");
         rows.push(row(format!("links a second up to {count}"), "", name, 0));
     }
+    if let Some(most) = options.numbers.iter().chain(&options.more).max() {
+        let name = format!("restarted_kib_each_at_{most}");
+        rows.push(row(format!("resident KiB a number at {most}, after a restart"), "", name, 0));
+    }
     rows.extend([
         plain("restart to all connected, s", "15 at 1,000", "restart_seconds", 1),
         plain("stop of all, s", "10 at 1,000", "stop_seconds", 1),

@@ -35,14 +35,22 @@ impl Gateway {
     pub async fn vitals(&self) -> Result<Vitals, StorageError> {
         let instances = self.shared.store.instances_by_status().await?;
         Ok(Vitals {
-            memory_each: self.memory_each(&instances),
+            memory_each: self.share_of_memory(&instances),
             instances,
             deliveries_waiting: self.shared.store.deliveries_waiting().await?,
             tasks: self.shared.lifecycle.tracker().len(),
         })
     }
 
-    fn memory_each(&self, instances: &[(Status, u64)]) -> Option<u64> {
+    /// [`Vitals::memory_each`], without the rest.
+    ///
+    /// # Errors
+    /// When the store can't be asked.
+    pub async fn memory_each(&self) -> Result<Option<u64>, StorageError> {
+        Ok(self.share_of_memory(&self.shared.store.instances_by_status().await?))
+    }
+
+    fn share_of_memory(&self, instances: &[(Status, u64)]) -> Option<u64> {
         let grown = resident_memory()?.saturating_sub(self.shared.memory_at_start?);
         let connected = instances.iter().find(|(status, _)| *status == Status::Connected)?.1;
         grown.checked_div(connected)

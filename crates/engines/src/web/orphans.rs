@@ -145,12 +145,12 @@ impl Orphans {
 
     /// Whether a message may be committed now.
     pub(super) fn may_pass(&self, item: &InboundMessage) -> bool {
-        let chat = item.info.source.chat.to_string();
+        let chat = &item.info.source.chat;
         if item.message.conversation.as_ref() == Some(&self.stand_in.text) {
-            self.lines.begin(&chat, &item.info.id);
+            self.lines.begin(&chat.to_string(), &item.info.id);
             return false;
         }
-        self.lines.may_pass(&chat, &item.info.id)
+        self.lines.is_empty() || self.lines.may_pass(&chat.to_string(), &item.info.id)
     }
 
     /// What was let pass is committed.

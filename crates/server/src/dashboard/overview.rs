@@ -94,8 +94,8 @@ async fn memory(state: &AppState, viewer: &Viewer) -> Result<Option<String>, Pro
     if !viewer.caller.is_admin() {
         return Ok(None);
     }
-    let vitals = state.gateway.vitals().await.map_err(ServiceError::from)?;
-    Ok(vitals.memory_each.map(|bytes| format!("{} KiB", bytes.div_ceil(1024))))
+    let each = state.gateway.memory_each().await.map_err(ServiceError::from)?;
+    Ok(each.map(|bytes| format!("{} KiB", bytes.div_ceil(1024))))
 }
 
 /// The addresses of webhooks that get nothing now, and why.

@@ -180,8 +180,12 @@ async fn run_group(
     connection: &mut Connection,
     group: &mut [Box<dyn Job>],
 ) -> Result<(), StorageError> {
-    if let [job] = group {
-        return run_single(connection, job.as_mut()).await;
+    if let [job] = &*group {
+        // Nobody to be kept apart from: a statement commits by itself, and a transaction needs no savepoint.
+        if job.extent() == Extent::Transaction {
+            query(BEGIN).execute(&mut *connection).await?;
+        }
+        return run_alone(connection, group).await;
     }
     let mut begun = false;
     let mut in_savepoint = false;
@@ -214,25 +218,7 @@ async fn run_group(
     Ok(())
 }
 
-/// A group of one: a statement commits by itself, and a transaction needs no savepoint.
-async fn run_single(
-    connection: &mut Connection,
-    job: &mut (dyn Job + '_),
-) -> Result<(), StorageError> {
-    let in_transaction = job.extent() == Extent::Transaction;
-    if in_transaction {
-        query(BEGIN).execute(&mut *connection).await?;
-    }
-    let end = match job.run(connection).await {
-        Err(error @ StorageError::Unavailable(_)) => return Err(error),
-        _ if !in_transaction => return Ok(()),
-        Ok(()) => "COMMIT",
-        Err(_) => "ROLLBACK",
-    };
-    query(end).execute(&mut *connection).await?;
-    Ok(())
-}
-
+/// Runs what begun jobs do, each to its own end.
 async fn run_alone(
     connection: &mut Connection,
     group: &mut [Box<dyn Job>],

@@ -13,7 +13,8 @@ use tokio::time::Instant;
 
 /// How long a chat waits for a message that is asked for. A phone that is on answers within a second.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long the connection stands once nobody has to wait: acknowledgements of what passed are leaving.
+/// How long the connection stands once nobody has to wait: acknowledgements of what passed are leaving, and
+/// the client tells nobody when they have.
 const PARTING: Duration = Duration::from_millis(500);
 /// So many messages can be missing; nobody waits for those that are more.
 const MISSING: usize = 1024;
@@ -78,6 +79,11 @@ impl Lines {
         self.changed.notify_one();
     }
 
+    /// Whether nobody waits for anything, as nearly always.
+    pub(super) fn is_empty(&self) -> bool {
+        self.state().chats.is_empty()
+    }
+
     /// Whether a message may be committed now. One that may and was missing is so no more.
     pub(super) fn may_pass(&self, chat: &str, id: &str) -> bool {
         let mut state = self.state();
@@ -93,7 +99,7 @@ impl Lines {
 
     /// What was let pass is committed: whoever looks after the lines looks again.
     pub(super) fn moved(&self) {
-        if !self.state().chats.is_empty() {
+        if !self.is_empty() {
             self.changed.notify_one();
         }
     }
