@@ -65,6 +65,9 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// [`EngineError::Failed`] says at which step it ended.
     async fn try_proxy(&self, proxy: &Proxy) -> Result<(), EngineError>;
+
+    /// The version of WhatsApp Web as which a number last logged in; `None` before the first.
+    fn client_version(&self) -> Option<String>;
 }
 
 /// A running session.

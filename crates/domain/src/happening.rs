@@ -164,6 +164,8 @@ pub enum GroupChange {
     Announce(bool),
     /// After how many seconds its messages disappear; 0 is never.
     Ephemeral(u32),
+    /// Whether only admins let people in.
+    Closed(bool),
 }
 
 /// What happens to members of a group.

@@ -33,7 +33,7 @@ pub use watch::Watch;
 use async_trait::async_trait;
 use flowcore_domain::engine::{Engine, EngineError, Session, SessionSink, SessionSpec};
 use flowcore_domain::proxy::Proxy;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_util::task::TaskTracker;
 use whatsapp_rust_ureq_http_client::UreqHttpClient;
 
@@ -62,9 +62,17 @@ struct Shared {
     dialer: dial::Dialer,
     http: Arc<UreqHttpClient>,
     version: Option<(u32, u32, u32)>,
+    /// As which version a number last logged in.
+    announced: Mutex<Option<(u32, u32, u32)>>,
     admission: Arc<admission::Admission>,
     watch: Watch,
     tracker: TaskTracker,
+}
+
+impl Shared {
+    fn announced(&self) -> MutexGuard<'_, Option<(u32, u32, u32)>> {
+        self.announced.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl std::fmt::Debug for WebEngine {
@@ -83,7 +91,8 @@ impl WebEngine {
         let dialer = dial::Dialer::new(config.url.as_deref(), config.proxy_guard.clone())?;
         let http = Arc::new(UreqHttpClient::new());
         let (admission, watch) = (admission::Admission::new(), config.watch);
-        let shared = Shared { dialer, http, version, admission, watch, tracker };
+        let announced = Mutex::new(None);
+        let shared = Shared { dialer, http, version, announced, admission, watch, tracker };
         Ok(Self { shared: Arc::new(shared) })
     }
 }
@@ -101,6 +110,10 @@ impl Engine for WebEngine {
 
     async fn try_proxy(&self, proxy: &Proxy) -> Result<(), EngineError> {
         self.shared.dialer.try_proxy(proxy).await
+    }
+
+    fn client_version(&self) -> Option<String> {
+        self.shared.announced().map(|(first, second, third)| format!("{first}.{second}.{third}"))
     }
 }
 

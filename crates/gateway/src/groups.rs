@@ -211,6 +211,20 @@ impl Groups {
         Ok(done?)
     }
 
+    /// Whether only admins let people in, as WhatsApp says now.
+    ///
+    /// # Errors
+    /// [`ServiceError::Rejected`] when the number is not in it.
+    pub async fn is_closed(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+        id: &Jid,
+    ) -> Result<bool, ServiceError> {
+        let online = self.online(caller, name, id).await?;
+        Ok(online.session.is_closed(id).await?)
+    }
+
     /// The code that lets one in; a renewed one makes the earlier useless.
     ///
     /// # Errors

@@ -291,7 +291,7 @@ impl Instances {
         self.ask(&handle, Command::Delete).await?;
         self.shared.registry.remove(instance.id);
         let now = self.shared.now();
-        let farewell = vec![render::deleted(instance.id, &instance.name, now)];
+        let farewell = render::farewell(instance.id, &instance.name, now);
         let told = self.shared.store.retire_instance(instance.id, farewell, now).await?;
         let told = told.ok_or(ServiceError::InstanceNotFound)?;
         self.shared.outbox.published(instance.user_id, &instance.name, &told);

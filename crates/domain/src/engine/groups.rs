@@ -123,6 +123,9 @@ pub trait Groups: Send + Sync {
     /// A group that the number is in.
     async fn group(&self, id: &Jid) -> Result<Group, EngineError>;
 
+    /// Whether only admins let people in, as WhatsApp says now.
+    async fn is_closed(&self, id: &Jid) -> Result<bool, EngineError>;
+
     /// All groups that the number is in, with members.
     async fn groups(&self) -> Result<Vec<Group>, EngineError>;
 

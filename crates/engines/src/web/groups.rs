@@ -11,11 +11,13 @@ use flowcore_domain::engine::{
 use flowcore_domain::jid::{Jid, Server};
 use flowcore_domain::message::Addressing;
 use wacore::iq::groups::{
-    GroupCreateOptions, GroupDescription, GroupParticipantOptions, GroupSubject, MemberAddMode,
-    ParticipantChangeResponse, ParticipantType,
+    GroupCreateOptions, GroupDescription, GroupParticipantOptions, GroupQueryIq, GroupSubject,
+    MemberAddMode, ParticipantChangeResponse, ParticipantType,
 };
+use wacore::iq::spec::IqSpec;
+use wacore::request::InfoQuery;
 use wacore::types::message::AddressingMode;
-use wacore_binary::Jid as WireJid;
+use wacore_binary::{Jid as WireJid, NodeRef};
 use whatsapp_rust::features::{GroupMetadata, GroupParticipant, PreviousDescription};
 
 /// WhatsApp's word for done.
@@ -34,6 +36,12 @@ impl Groups for WebSession {
     async fn group(&self, id: &Jid) -> Result<Group, EngineError> {
         let found = self.client()?.groups().get_metadata(&wire(id)).await;
         found.map(group).map_err(|failure| error::of_any(&failure))
+    }
+
+    async fn is_closed(&self, id: &Jid) -> Result<bool, EngineError> {
+        let mode = self.client()?.execute(WhoMayAdd(GroupQueryIq::new(&wire(id)))).await;
+        let mode = mode.map_err(|failure| error::of_any(&failure))?;
+        Ok(mode == Some(MemberAddMode::AdminAdd))
     }
 
     async fn groups(&self) -> Result<Vec<Group>, EngineError> {
@@ -126,6 +134,24 @@ impl Groups for WebSession {
     async fn leave_group(&self, id: &Jid) -> Result<(), EngineError> {
         let done = self.client()?.groups().leave(wire(id)).await;
         done.map_err(|failure| error::of_any(&failure))
+    }
+}
+
+/// Asks for a group and reads who may let people in. WhatsApp writes that as bytes, which the client's own
+/// reading of a group passes over.
+struct WhoMayAdd(GroupQueryIq);
+
+impl IqSpec for WhoMayAdd {
+    type Response = Option<MemberAddMode>;
+
+    fn build_iq(&self) -> InfoQuery<'static> {
+        self.0.build_iq()
+    }
+
+    fn parse_response(&self, response: &NodeRef<'_>) -> anyhow::Result<Self::Response> {
+        let mode = response.get_optional_child_by_tag(&["group", "member_add_mode"]);
+        let word = mode.and_then(NodeRef::content_as_string);
+        Ok(word.and_then(|word| MemberAddMode::try_from(word.as_str()).ok()))
     }
 }
 

@@ -344,7 +344,7 @@ impl Supervisor {
         };
         let admitted = async {
             if let Some(turn) = turn {
-                turn.until(life.listener.arrived()).await;
+                turn.until(self.arrived(life)).await;
             }
             std::future::pending::<Infallible>().await
         };
@@ -386,6 +386,14 @@ impl Supervisor {
     /// A place at the gate, for a linked number. Nobody waits in front of it.
     async fn turn(&self, life: &Life) -> Option<Turn> {
         if is_linked(&life.client) { Some(self.shared.admission.enter().await) } else { None }
+    }
+
+    /// Waits for the login, and notes as which version it was.
+    async fn arrived(&self, life: &Life) {
+        life.listener.arrived().await;
+        let device = life.client.persistence_manager().get_device_snapshot();
+        let (major, minor) = (device.app_version_primary, device.app_version_secondary);
+        *self.shared.announced() = Some((major, minor, device.app_version_tertiary));
     }
 
     /// The connection broke. Behind a proxy of its own that says nothing about the way of the others.

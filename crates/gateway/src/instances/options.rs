@@ -163,6 +163,12 @@ impl Instances {
         })
     }
 
+    /// The version of WhatsApp Web as which a number last logged in, if one did.
+    #[must_use]
+    pub fn client_version(&self) -> Option<String> {
+        self.shared.registry.engine().client_version()
+    }
+
     /// Changes the way out of an instance; the next connection takes it.
     ///
     /// # Errors

@@ -55,10 +55,11 @@ pub(crate) fn created(id: InstanceId, name: &InstanceName, at: Millis) -> NewEve
     event(id, EventKind::InstanceCreate, "", at, data)
 }
 
-/// An instance is gone.
-pub(crate) fn deleted(id: InstanceId, name: &InstanceName, at: Millis) -> NewEvent {
+/// The number is taken off the server, and its instance is gone.
+pub(crate) fn farewell(id: InstanceId, name: &InstanceName, at: Millis) -> Vec<NewEvent> {
     let data = json!({ "instanceName": name.as_str(), "instanceId": id.text() });
-    event(id, EventKind::InstanceDelete, "", at, data)
+    let removed = event(id, EventKind::RemoveInstance, "", at, Value::Null);
+    vec![removed, event(id, EventKind::InstanceDelete, "", at, data)]
 }
 
 /// How a connection is.

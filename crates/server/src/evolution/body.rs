@@ -1,4 +1,7 @@
-//! Reading bodies: JSON of bounded size, checked against what a route wants before anything else looks at it.
+//! Reading bodies: JSON or a form, of bounded size, checked against what a route wants before anything else looks
+//! at it.
+
+mod pairs;
 
 use super::refusal::Refusal;
 use super::schema::{self, Fault, Field};
@@ -6,7 +9,7 @@ use crate::app::AppState;
 use crate::extract::{UPLOAD_TIMEOUT, is_form, room};
 use axum::extract::multipart::{Multipart, MultipartError};
 use axum::extract::{FromRequest, Request};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -16,31 +19,55 @@ use tokio::sync::OwnedSemaphorePermit;
 /// A body that is not there by then is not coming.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A JSON body; an empty one is an empty object.
+/// A body; an empty one is an empty object. All values of a form are texts, until it is known what they are meant
+/// to be.
 #[derive(Debug)]
-pub(crate) struct Posted(pub(super) Value);
+pub(crate) struct Posted(pub(super) Value, Origin);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Json,
+    Form,
+}
 
 impl<S: Send + Sync> FromRequest<S> for Posted {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        let origin = origin(request.headers());
         let read = Bytes::from_request(request, state);
         let bytes = match tokio::time::timeout(BODY_TIMEOUT, read).await {
             Ok(Ok(bytes)) => bytes,
             Ok(Err(rejection)) => return Err(unread(rejection.status())),
             Err(_) => return Err(unread(StatusCode::REQUEST_TIMEOUT)),
         };
-        parsed(&bytes)
+        parsed(&bytes, origin)
     }
 }
 
-fn parsed(bytes: &[u8]) -> Result<Posted, Refusal> {
-    if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Ok(Posted(json!({})));
+fn origin(headers: &HeaderMap) -> Origin {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
+    if kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        Origin::Form
+    } else {
+        Origin::Json
     }
-    serde_json::from_slice(bytes).map(Posted).map_err(|error| {
+}
+
+fn parsed(bytes: &[u8], origin: Origin) -> Result<Posted, Refusal> {
+    let unreadable = |said| Refusal::unreadable(StatusCode::BAD_REQUEST, said);
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Posted(json!({}), origin));
+    }
+    // Many clients say that it is a form and send JSON, as some tools do when nobody says what it is.
+    if origin == Origin::Form && !bytes.trim_ascii_start().starts_with(b"{") {
+        let read = pairs::object(bytes).map(|read| Posted(read, origin));
+        return read.ok_or_else(|| unreadable("The form has too many fields".to_owned()));
+    }
+    serde_json::from_slice(bytes).map(|read| Posted(read, Origin::Json)).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
-        Refusal::unreadable(StatusCode::BAD_REQUEST, format!("The body is not JSON: {place}"))
+        unreadable(format!("The body is not JSON: {place}"))
     })
 }
 
@@ -60,12 +87,25 @@ fn unread(status: StatusCode) -> Refusal {
 impl Posted {
     /// The body as `T`, or what is wrong with it.
     pub(super) fn read<T: DeserializeOwned>(self, fields: &[Field]) -> Result<T, Refusal> {
-        read(&self.0, fields).map_err(|faults| Refusal::schema(&faults))
+        read(&self.meant(fields), fields).map_err(|faults| Refusal::schema(&faults))
     }
 
     /// The same for the routes of groups, which say it in another shape.
     pub(super) fn read_of_group<T: DeserializeOwned>(self, fields: &[Field]) -> Result<T, Refusal> {
-        read(&self.0, fields).map_err(|faults| Refusal::schema_of_groups(&faults))
+        read(&self.meant(fields), fields).map_err(|faults| Refusal::schema_of_groups(&faults))
+    }
+
+    /// The value, with the texts of a form as what the fields want.
+    pub(super) fn meant(self, fields: &[Field]) -> Value {
+        match self.1 {
+            Origin::Json => self.0,
+            Origin::Form => schema::meant(self.0, fields),
+        }
+    }
+
+    /// The same body in another shape.
+    pub(super) fn map(self, change: impl FnOnce(Value) -> Value) -> Self {
+        Self(change(self.0), self.1)
     }
 }
 
@@ -113,9 +153,10 @@ impl FromRequest<AppState> for Upload {
             if is_form(request.headers()) {
                 return form(request, state, room).await;
             }
+            let origin = origin(request.headers());
             let bytes = Bytes::from_request(request, state);
             let bytes = bytes.await.map_err(|rejection| unread(rejection.status()))?;
-            let body = parsed(&bytes)?;
+            let body = parsed(&bytes, origin)?;
             Ok(Self { body, file: None, file_name: None, mimetype: None, room })
         };
         match tokio::time::timeout(UPLOAD_TIMEOUT, reading).await {
@@ -134,8 +175,8 @@ async fn form(
     let mut parts = Multipart::from_request(request, state)
         .await
         .map_err(|_| Refusal::unreadable(StatusCode::BAD_REQUEST, "The form can't be read"))?;
-    let mut upload =
-        Upload { body: Posted(Value::Null), file: None, file_name: None, mimetype: None, room };
+    let body = Posted(Value::Null, Origin::Form);
+    let mut upload = Upload { body, file: None, file_name: None, mimetype: None, room };
     let mut fields = Map::new();
     let mut seen = 0;
     while let Some(part) = parts.next_field().await.map_err(broken)? {
@@ -154,27 +195,8 @@ async fn form(
         if text.len() > MAX_PART {
             return Err(Refusal::bad(format!("{name} is too long for a part of a form")));
         }
-        let value = typed(&name, text);
-        fields.insert(name, value);
+        fields.insert(name, Value::String(text));
     }
-    upload.body = Posted(Value::Object(fields));
+    upload.body = Posted(Value::Object(fields), Origin::Form);
     Ok(upload)
-}
-
-/// The parts that are numbers.
-const NUMBERS: [&str; 2] = ["delay", "font"];
-
-/// Parts of a form are texts; those that can only be meant otherwise are read so.
-fn typed(name: &str, text: String) -> Value {
-    match text.as_str() {
-        "true" | "True" => Value::Bool(true),
-        "false" | "False" => Value::Bool(false),
-        number if NUMBERS.contains(&name) && number.parse::<i64>().is_ok() => {
-            number.parse::<i64>().map_or(Value::Null, Value::from)
-        }
-        _ if text.starts_with(['{', '[']) => {
-            serde_json::from_str(&text).unwrap_or(Value::String(text))
-        }
-        _ => Value::String(text),
-    }
 }

@@ -20,13 +20,14 @@ pub(super) const NUMBERS: [Field; 1] = [required("numbers", Kind::List(&Kind::Te
 
 /// `POST /chat/whatsappNumbers/{name}`: what is no number is on WhatsApp neither. Errors have no wrapper.
 pub(super) async fn numbers(State(state): State<AppState>, held: Held, body: Posted) -> Answer {
-    let faults = schema::faults(&body.0, &NUMBERS);
+    let body = body.meant(&NUMBERS);
+    let faults = schema::faults(&body, &NUMBERS);
     if !faults.is_empty() {
         let messages: Vec<&str> = faults.iter().map(|fault| fault.message.as_str()).collect();
         let raw = json!({ "status": 400, "error": "Bad Request", "message": [messages] });
         return Err(Refusal::raw(StatusCode::BAD_REQUEST, raw));
     }
-    let given = body.0["numbers"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let given = body["numbers"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let given: Vec<&str> = given.collect();
     let is_number = |text: &&&str| Number::parse(&number::wanted(text)).is_ok();
     let wanted: Vec<String> =

@@ -141,11 +141,11 @@ impl QuotedBlock {
 
 /// A body in today's shape or in that of version 1, as what every message has and what is its own.
 pub(super) fn read<T: DeserializeOwned>(
-    Posted(body): Posted,
+    body: Posted,
     own: &[Field],
 ) -> Result<(Options, T), Refusal> {
-    let body = former::flattened(body);
     let fields: Vec<Field> = OPTIONS.iter().chain(own).copied().collect();
+    let body = body.map(former::flattened).meant(&fields);
     let faults = schema::faults(&body, &fields);
     if !faults.is_empty() {
         return Err(Refusal::schema(&faults));
@@ -321,7 +321,7 @@ pub(super) async fn send_reaction(
     held: Held,
     body: Posted,
 ) -> Answer {
-    let own: Reaction = Posted(former::flattened(body.0)).read(&REACTION)?;
+    let own: Reaction = body.map(former::flattened).read(&REACTION)?;
     if !own.reaction.is_empty() && !emoji::is_one(&own.reaction) {
         return Err(Refusal::bad("Reaction must be a single emoji or empty string"));
     }

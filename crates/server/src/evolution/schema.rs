@@ -201,6 +201,42 @@ fn fault(path: &str, wrong: &str, says: Option<&'static str>, found: &mut Vec<Fa
     found.push(Fault { path: path.to_owned(), message });
 }
 
+/// A form has texts only: those that a field wants to be something else, and that can be read so, become it.
+pub(super) fn meant(body: Value, fields: &[Field]) -> Value {
+    let Value::Object(mut map) = body else { return body };
+    for field in fields {
+        if let Some(value) = map.remove(field.name) {
+            map.insert(field.name.to_owned(), meant_as(value, field.kind));
+        }
+    }
+    Value::Object(map)
+}
+
+fn meant_as(value: Value, kind: Kind) -> Value {
+    match (kind, value) {
+        (Kind::Flag, Value::String(text)) => match text.as_str() {
+            "true" | "True" => Value::Bool(true),
+            "false" | "False" => Value::Bool(false),
+            _ => Value::String(text),
+        },
+        (Kind::Whole(..) | Kind::Number, Value::String(text)) => {
+            text.trim().parse().map_or(Value::String(text), Value::Number)
+        }
+        (
+            Kind::Object(_) | Kind::AnyObject | Kind::List(..) | Kind::Set(..),
+            Value::String(text),
+        ) => match serde_json::from_str(&text) {
+            Ok(read @ (Value::Object(_) | Value::Array(_))) => read,
+            _ => Value::String(text),
+        },
+        (Kind::Object(fields), value) => meant(value, fields),
+        (Kind::List(of, ..) | Kind::Set(of, ..), Value::Array(entries)) => {
+            entries.into_iter().map(|entry| meant_as(entry, *of)).collect()
+        }
+        (_, value) => value,
+    }
+}
+
 /// The same as JSON Schema, for the reference. A field that is null is as one that is not there.
 pub(super) fn described(fields: &[Field]) -> Value {
     let properties = fields.iter().map(|field| (field.name.to_owned(), of_kind(field.kind)));
@@ -279,6 +315,19 @@ mod tests {
         assert_eq!(said(&json!([1])), ["instance is not of a type(s) object"]);
         let fits = json!({ "number": "1", "kind": "a", "on": null, "other": 7 });
         assert!(said(&fits).is_empty());
+    }
+
+    #[test]
+    fn texts_of_a_form_are_what_the_fields_want_them_to_be() {
+        let form = json!({
+            "number": "55", "kind": "true", "on": "True", "values": "[\"1\"]", "x": "7",
+            "people": [{ "fullName": "12", "age": "30" }, "{\"age\":\"old\"}"],
+        });
+        let read = json!({
+            "number": "55", "kind": "true", "on": true, "values": ["1"], "x": "7",
+            "people": [{ "fullName": "12", "age": 30 }, { "age": "old" }],
+        });
+        assert_eq!(meant(form, &BODY), read);
     }
 
     #[test]

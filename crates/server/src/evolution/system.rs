@@ -21,7 +21,7 @@ const VERSION: &str = "2.3.7";
 
 /// What Evolution API says at `/`: its clients take it as the health check.
 pub(crate) fn welcome(state: &AppState) -> Response {
-    let body = json!({
+    let mut body = json!({
         "status": 200,
         "message": "Welcome to the Evolution API, it is working!",
         "version": VERSION,
@@ -29,6 +29,10 @@ pub(crate) fn welcome(state: &AppState) -> Response {
         "manager": format!("{}/manager", state.url),
         "documentation": "https://doc.evolution-api.com",
     });
+    // Nobody knows it before a number has logged in.
+    if let Some(version) = state.gateway.instances().client_version() {
+        body["whatsappWebVersion"] = json!(version);
+    }
     ([(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")], Json(body)).into_response()
 }
 

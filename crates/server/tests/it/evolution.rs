@@ -4,6 +4,7 @@
 mod access;
 mod around;
 mod fields;
+mod forms;
 mod groups;
 mod history;
 mod instances;

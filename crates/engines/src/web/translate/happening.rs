@@ -5,6 +5,7 @@ use flowcore_domain::clock::Millis;
 use flowcore_domain::happening::{
     Call, CallStep, GroupChange, Happening, ParticipantsAction, Person, PresenceState,
 };
+use wacore::iq::groups::MemberAddMode;
 use wacore::stanza::groups::{GroupNotificationAction as Action, GroupParticipantInfo};
 use wacore::types::call::{CallAction, IncomingCall, MissedCall};
 use wacore::types::events::{
@@ -115,6 +116,10 @@ fn group(update: &GroupUpdate) -> Option<Happening> {
         Action::Announce => GroupChange::Announce(true),
         Action::NotAnnounce => GroupChange::Announce(false),
         Action::Ephemeral { expiration, .. } => GroupChange::Ephemeral(*expiration),
+        Action::MemberAddMode { mode } => match MemberAddMode::try_from(mode.as_str()) {
+            Ok(mode) => GroupChange::Closed(mode == MemberAddMode::AdminAdd),
+            Err(_) => return None,
+        },
         _ => return None,
     };
     Some(Happening::GroupChanged { group, by, change })

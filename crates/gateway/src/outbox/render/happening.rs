@@ -148,6 +148,7 @@ fn regrouped(group: &Jid, by: Option<&Person>, change: &GroupChange) -> Value {
         GroupChange::Restrict(on) => ("restrict", json!(on)),
         GroupChange::Announce(on) => ("announce", json!(on)),
         GroupChange::Ephemeral(seconds) => ("ephemeralDuration", json!(seconds)),
+        GroupChange::Closed(on) => ("memberAddMode", json!(!on)),
     };
     let mut data = json!({ "id": group, "author": author(by) });
     data[field] = value;

@@ -184,14 +184,17 @@ struct Mode {
 
 pub(in crate::evolution) const MODE: [Field; 1] = [required("mode", Kind::OneOf(&MODES))];
 
-/// `POST /group/updateMemberAddMode/{name}`, of 2.4.
+/// `POST /group/updateMemberAddMode/{name}`, of 2.4: answers with the mode that WhatsApp has then.
 pub(in crate::evolution) async fn member_add_mode(
     State(state): State<AppState>,
     asked: Asked,
 ) -> Answer {
     let (held, id, new) = asked.read::<Mode>(&MODE)?;
     switch(&state, (&held, &id), GroupSwitch::Closed(new.mode == MODES[1])).await?;
-    Ok(updated())
+    let closed = state.gateway.groups().is_closed(&held.caller, &held.name, &id).await;
+    let closed = closed.map_err(failed("Error updating setting"))?;
+    let answer = json!({ "update": "success", "mode": MODES[usize::from(closed)] });
+    Ok((StatusCode::CREATED, Json(answer)))
 }
 
 /// `DELETE /group/leaveGroup/{name}`

@@ -21,14 +21,14 @@ const WRAPPERS: [&str; 11] = [
 pub(super) fn flattened(body: Value) -> Value {
     let Value::Object(mut fields) = body else { return body };
     for wrapper in WRAPPERS {
-        if let Some(Value::Object(inner)) = fields.remove(wrapper) {
+        if let Some(inner) = fields.remove(wrapper).and_then(object) {
             take_out(&mut fields, inner);
         }
     }
     if let Some(cards @ Value::Array(_)) = fields.remove("contactMessage") {
         fields.entry("contact").or_insert(cards);
     }
-    if let Some(Value::Object(mut options)) = fields.remove("options") {
+    if let Some(mut options) = fields.remove("options").and_then(object) {
         if let Some(Value::Object(mut mentions)) = options.remove("mentions") {
             if let Some(all) = mentions.remove("everyOne") {
                 options.insert("mentionsEveryOne".to_owned(), all);
@@ -42,6 +42,15 @@ pub(super) fn flattened(body: Value) -> Value {
         fields.entry("sticker").or_insert(image);
     }
     Value::Object(fields)
+}
+
+/// An object; in a form it is one written as a text.
+fn object(value: Value) -> Option<Map<String, Value>> {
+    match value {
+        Value::Object(inner) => Some(inner),
+        Value::String(text) => serde_json::from_str(&text).ok(),
+        _ => None,
+    }
 }
 
 fn take_out(fields: &mut Map<String, Value>, inner: Map<String, Value>) {
@@ -73,6 +82,8 @@ mod tests {
             flattened(old),
             json!({ "image": "x", "sticker": "x", "contact": [{ "fullName": "A" }] })
         );
+        let form = json!({ "options": "{\"delay\":5}", "text": "hi" });
+        assert_eq!(flattened(form), json!({ "delay": 5, "text": "hi" }));
         assert_eq!(flattened(json!([1])), json!([1]));
     }
 }

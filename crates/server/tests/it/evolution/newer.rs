@@ -104,7 +104,10 @@ async fn who_may_let_people_in_is_switched() {
     let mut news = listen(&server, "shop").await;
     for mode in ["admin_add", "all_member_add"] {
         let (status, answer) = post(&server, &path, json!({ "mode": mode })).await;
-        assert_eq!((status, answer), (StatusCode::CREATED, json!({ "update": "success" })));
+        let expected = json!({ "update": "success", "mode": mode });
+        assert_eq!((status, answer), (StatusCode::CREATED, expected), "the mode that WhatsApp has");
+        let admits = json!(mode == "all_member_add");
+        news.told("groups.update", |data| data[0]["memberAddMode"] == admits).await;
         let act = format!("{}/admin/contacts/{ana}/groups/{id}", server.network.base_url(false));
         let add = json!({ "action": "add", "participants": [bob] });
         self::answer(server.http.post(act).json(&add)).await;

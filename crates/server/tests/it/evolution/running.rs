@@ -175,3 +175,17 @@ async fn a_phone_tells_of_the_time_before_where_that_is_switched_on() {
     assert_eq!(nothing["messages"]["total"], 0, "only where it is switched on: {nothing}");
     server.stop().await;
 }
+
+#[tokio::test]
+async fn the_welcome_tells_as_which_version_numbers_log_in() {
+    let server = TestServer::start().await;
+    let version = async || get(&server, "/").await.1["whatsappWebVersion"].take();
+    assert_eq!(version().await, Value::Null, "nobody has logged in");
+    linked(&server, "shop").await;
+    let told = text(&version().await);
+    assert_eq!(told.split('.').take(2).collect::<Vec<_>>(), ["2", "3000"], "{told}");
+    let (status, welcome) = get(&server, "/").await;
+    assert_eq!(status, StatusCode::OK);
+    insta::assert_json_snapshot!("welcome", settled(welcome));
+    server.stop().await;
+}

@@ -147,6 +147,7 @@ async fn by_the_beginning_and_the_end_of_an_instance() {
     told.by("instance/create", "instance.create", any).await;
     let (status, _) = delete(&told.server, "/instance/delete/shop").await;
     assert_eq!(status, StatusCode::OK);
+    told.by("instance/delete", "remove.instance", any).await;
     told.by("instance/delete", "instance.delete", any).await;
     told.finish("told_of_beginning_and_end").await;
 }
@@ -217,6 +218,7 @@ async fn by_what_is_around_messages() {
         ("updateSetting", json!({ "action": "announcement" })),
         ("updateSetting", json!({ "action": "locked" })),
         ("toggleEphemeral", json!({ "expiration": 86_400 })),
+        ("updateMemberAddMode", json!({ "mode": "admin_add" })),
     ] {
         told.done(&on(route), body).await;
         told.by(&format!("group/{route}"), "groups.update", any).await;

@@ -81,6 +81,7 @@ fn happenings() {
         regrouped(GroupChange::Restrict(true)),
         regrouped(GroupChange::Announce(false)),
         regrouped(GroupChange::Ephemeral(86_400)),
+        regrouped(GroupChange::Closed(true)),
         Happening::Participants {
             group: group.clone(),
             by: by.clone(),
