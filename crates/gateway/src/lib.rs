@@ -31,6 +31,7 @@ mod outbox;
 mod people;
 mod polls;
 mod previews;
+mod pulse;
 mod qr;
 mod room;
 mod support;
@@ -67,7 +68,7 @@ pub use flowcore_storage::{
     AiCase, ApiKey, AuditEntry, AuditFilter, ChatFilter, ChatOverview, Contact, ContactFilter,
     Conversation, DatabaseOptions, Delivery, DeliveryAttempt, DeliveryFilter, DeliveryState,
     Document, DocumentPassage, Escalation, Glance, InstanceCounts, Label, LoginSession, Mark,
-    MasterKey, Media, MessageFilter, Note, Page, PromptVersion, Receipt, Retention, Said,
+    MasterKey, Media, MessageFilter, Note, Page, PromptVersion, Queue, Receipt, Retention, Said,
     StoredEvent, StoredKeyword, StoredMessage, Transition, User,
 };
 pub use groups::{Groups, NewGroup};
@@ -76,8 +77,8 @@ pub use instances::options::{InstanceDetails, MAX_TOKEN, MIN_TOKEN, NewOptions};
 pub use instances::{InstanceFilter, InstanceView, Instances};
 pub use media::{File, Files, MAX_MEDIA, MediaSource};
 pub use messages::{
-    Audience, Idempotency, MAX_TEXT, Messages, NewButtons, NewContent, NewMedia, NewMessage,
-    NewStatus, QuotedMessage, SentView, StatusContent,
+    AckDelay, Audience, Idempotency, MAX_TEXT, Messages, NewButtons, NewContent, NewMedia,
+    NewMessage, NewStatus, QuotedMessage, SentView, StatusContent,
 };
 pub use numbers::CheckedNumber;
 pub use outbox::follower::{Follower, Seen};
@@ -85,6 +86,7 @@ pub use outbox::live::{FollowFilter, Live, LiveEvent, Settled};
 pub use outbox::render::{group_record, record};
 pub use people::{OwnProfile, People, PersonView};
 pub use polls::PollAnswer;
+pub use pulse::{Hour, Pulse};
 pub use qr::png_data_url;
 pub use room::Room;
 pub use support::{
@@ -184,6 +186,7 @@ pub(crate) struct Shared {
     registry: Registry,
     room: Room,
     waiting: messages::Waiting,
+    acks: messages::Acks,
     numbers: numbers::KnownNumbers,
     groups: groups::KnownGroups,
     switches: instances::switches::Switches,
@@ -274,6 +277,7 @@ impl Gateway {
             outbox: Outbox::new(),
             registry: Registry::new(Arc::new(engine)),
             waiting: messages::Waiting::default(),
+            acks: messages::Acks::default(),
             numbers: numbers::KnownNumbers::default(),
             groups: groups::KnownGroups::default(),
             switches: instances::switches::Switches::default(),

@@ -5,6 +5,7 @@
 //! after each login everything that WhatsApp has not acknowledged is sent again with the same id, and the
 //! other phone shows it once.
 
+mod acks;
 mod drafts;
 mod pipeline;
 mod request;
@@ -12,6 +13,8 @@ mod status;
 mod told;
 pub(crate) mod turn;
 
+pub use acks::AckDelay;
+pub(crate) use acks::Acks;
 pub(crate) use drafts::MAX_DELAY;
 pub(crate) use pipeline::{News, Waiting, advance, resend_pending};
 pub use request::{Idempotency, NewButtons, NewContent, NewMedia, NewMessage, QuotedMessage};
@@ -285,9 +288,13 @@ async fn dispatch(
             let instance = &online.instance;
             let whose = (instance.id, instance.user_id, &instance.name);
             let session = &*online.session;
-            pipeline::send_stored(shared, whose, session, &message).await?;
+            let written = pipeline::send_stored(shared, whose, session, &message).await?;
             drop(floor);
-            message.status = waiting.settled().await;
+            let (status, acknowledged) = waiting.settled().await;
+            if let (Some(written), Some(acknowledged)) = (written, acknowledged) {
+                shared.acks.note(instance.id, acknowledged.saturating_duration_since(written));
+            }
+            message.status = status;
             Ok(message)
         }
         OutgoingInsert::Replayed(earlier) => Ok(*earlier),

@@ -17,6 +17,7 @@ mod cookie;
 mod documents;
 mod escalations;
 mod frame;
+mod happened;
 mod keys;
 mod live;
 mod logs;

@@ -14,7 +14,7 @@ use flowcore_domain::clock::Millis;
 use flowcore_domain::event::{EventKind, NewEvent};
 use flowcore_domain::id::{EventId, InstanceId};
 
-const TABLE: &str = "events";
+pub(crate) const TABLE: &str = "events";
 
 /// The columns that [`read_event`] needs, for statements that join.
 pub(crate) const COLUMNS: &str = "events.id AS id, events.instance_id AS instance_id, \

@@ -35,6 +35,8 @@ mod outgoing;
 mod pauses;
 #[path = "contract/postgres.rs"]
 mod postgres;
+#[path = "contract/pulse.rs"]
+mod pulse;
 #[path = "contract/quotas.rs"]
 mod quotas;
 #[path = "contract/raw.rs"]
@@ -192,6 +194,10 @@ suite! {
         deleting_leaves_nothing_and_quotas_count_what_is_there
         passages_want_vectors_of_the_embedder_of_now
         an_embedders_key_stays_where_it_belongs;
+    pulse:
+        messages_are_counted_by_hour_and_direction
+        what_waits_is_counted_until_it_is_taken
+        what_an_owner_looks_for_is_found_among_events_of_messages;
     quotas:
         a_crowd_makes_exactly_as_many_instances_as_are_allowed
         what_is_counted_in_a_window_begins_anew_with_the_next

@@ -16,7 +16,7 @@ use flowcore_domain::message::{Addressing, DeliveryStatus, Outgoing};
 use flowcore_storage::{OutgoingRow, StatusNews, StorageError, StoredMessage};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// How long a caller waits for WhatsApp's acknowledgement before the answer is "pending".
@@ -26,18 +26,25 @@ const RESEND_PAGE: usize = 500;
 
 /// Callers that wait for an acknowledgement, by WhatsApp's id of their message.
 #[derive(Debug, Default)]
-pub(crate) struct Waiting(Mutex<HashMap<String, watch::Sender<DeliveryStatus>>>);
+pub(crate) struct Waiting(Mutex<HashMap<String, watch::Sender<Told>>>);
+
+/// What is known of a message: how far it got, and when WhatsApp said so.
+type Told = (DeliveryStatus, Option<Instant>);
+
+/// Nothing yet.
+const UNTOLD: Told = (DeliveryStatus::Pending, None);
 
 impl Waiting {
-    fn expect(&self, id: &str) -> watch::Receiver<DeliveryStatus> {
-        let (sender, receiver) = watch::channel(DeliveryStatus::Pending);
+    fn expect(&self, id: &str) -> watch::Receiver<Told> {
+        let (sender, receiver) = watch::channel(UNTOLD);
         self.lock().insert(id.to_owned(), sender);
         receiver
     }
 
     fn tell(&self, id: &str, status: DeliveryStatus) {
         if let Some(sender) = self.lock().get(id) {
-            sender.send_replace(status);
+            let acknowledged = status > DeliveryStatus::Pending;
+            sender.send_replace((status, acknowledged.then(Instant::now)));
         }
     }
 
@@ -45,7 +52,7 @@ impl Waiting {
         self.lock().remove(id);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, watch::Sender<DeliveryStatus>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, watch::Sender<Told>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -54,23 +61,23 @@ impl Waiting {
 pub(super) struct Acknowledgement<'a> {
     waiting: &'a Waiting,
     id: String,
-    status: watch::Receiver<DeliveryStatus>,
+    told: watch::Receiver<Told>,
 }
 
 impl<'a> Acknowledgement<'a> {
     /// Begins to wait; before the message is stored, since from then on it may be sent.
     pub(super) fn of(shared: &'a Shared, id: &str) -> Self {
         let waiting = &shared.waiting;
-        Self { waiting, id: id.to_owned(), status: waiting.expect(id) }
+        Self { waiting, id: id.to_owned(), told: waiting.expect(id) }
     }
 
-    /// Waits a moment for WhatsApp to have the message.
-    pub(super) async fn settled(mut self) -> DeliveryStatus {
-        let settled = self.status.wait_for(|status| *status != DeliveryStatus::Pending);
+    /// Waits a moment for WhatsApp to have the message; when it said so, too.
+    pub(super) async fn settled(mut self) -> Told {
+        let settled = self.told.wait_for(|(status, _)| *status != DeliveryStatus::Pending);
         // In time or not: both are answers.
         match tokio::time::timeout(ACK_WITHIN, settled).await {
-            Ok(Ok(status)) => *status,
-            _ => DeliveryStatus::Pending,
+            Ok(Ok(told)) => *told,
+            _ => UNTOLD,
         }
     }
 }
@@ -114,13 +121,14 @@ pub(super) fn as_stored(row: &OutgoingRow) -> StoredMessage {
 }
 
 /// Hands a stored message to the engine. A connection that breaks is no failure: the message stays
-/// pending and goes out after the next login. What WhatsApp or the client refuses is marked as failed.
+/// pending and goes out after the next login. What WhatsApp or the client refuses is marked as failed. Returns
+/// when it was written.
 pub(super) async fn send_stored(
     shared: &Shared,
     whose: Whose<'_>,
     session: &dyn Session,
     message: &StoredMessage,
-) -> Result<(), ServiceError> {
+) -> Result<Option<Instant>, ServiceError> {
     let outgoing = Outgoing {
         id: message.wa_id.clone(),
         to: message.chat.clone(),
@@ -136,17 +144,18 @@ pub(super) async fn send_stored(
     metrics::counter!("flowcore_messages_sent_total", "outcome" => word).increment(1);
     match outcome {
         Ok(sent) => {
+            let written = Instant::now();
             let events = vec![render::sent(message, sent.at)];
             let record = || shared.store.record_sent(message.row_id, sent.at, events.clone());
             // The message is on its way whatever becomes of this note.
             if let Some(stored) = shared.insist("that a message was sent", record).await {
                 shared.outbox.published(whose.1, whose.2, &stored);
             }
-            Ok(())
+            Ok(Some(written))
         }
         Err(error) if error.is_retryable() => {
             tracing::debug!(instance = %whose.0, %error, "a message waits for the next login");
-            Ok(())
+            Ok(None)
         }
         Err(error) => {
             fail(shared, whose, message).await;
@@ -207,7 +216,7 @@ async fn resend(
             return Ok(());
         }
     }
-    send_stored(shared, whose, session, message).await
+    send_stored(shared, whose, session, message).await.map(drop)
 }
 
 /// What WhatsApp tells of messages of ours.

@@ -1,23 +1,23 @@
-//! `/i/{name}`: how an instance is doing, and a day of its messages. The picture has a table beside it.
+//! `/i/{name}`: how an instance is doing, a day of its messages, and what happened to it. The picture has a table beside it.
 
 use super::frame::{Did, Frame};
 use super::session::Viewer;
 use super::view::{Moment, international, one_line, sentence, word};
-use super::{live, page, pages};
+use super::words::Language;
+use super::{happened, page, pages};
 use crate::app::AppState;
 use crate::extract::{Asked, OfInstance};
 use crate::problem::Problem;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use flowcore_domain::clock::Millis;
-use flowcore_domain::instance::InstanceName;
-use flowcore_domain::webhook::OffBecause;
-use flowcore_gateway::{MessageFilter, Page, ServiceError, WebhooksOf};
+use flowcore_domain::instance::{InstanceName, Status};
+use flowcore_gateway::{AckDelay, Hour, Pulse, ServiceError, WebhooksOf};
 use std::fmt::Write as _;
+use std::time::Duration;
 
-const HOUR: i64 = 3_600_000;
-const HOURS: i64 = 24;
+/// How many the picture has room for.
+const HOURS: u64 = 24;
 /// The size of the picture, in its own units.
 const WIDTH: u64 = 480;
 const HEIGHT: u64 = 80;
@@ -32,24 +32,32 @@ struct OverviewPage {
     sentence: Option<&'static str>,
     number: Option<String>,
     profile: Option<String>,
+    /// Whether it is connected now, and since when, or when it was last.
+    is_connected: bool,
     connected: Option<Moment>,
     last_in: Option<Moment>,
     last_out: Option<Moment>,
+    /// The median and the longest of the latest acknowledgements.
+    acks: Option<(String, String)>,
+    reconnects: usize,
+    to_whatsapp: u64,
+    to_webhooks: u64,
     /// What a number takes of the server's memory, for who runs it.
     memory: Option<String>,
-    hours: Vec<Hour>,
+    hours: Vec<Row>,
     bars: Bars,
-    total_in: i64,
-    total_out: i64,
+    total_in: u64,
+    total_out: u64,
+    recent: Vec<(Moment, String)>,
     /// Webhooks that were switched off or paused because they failed.
     failing: Vec<(String, &'static str)>,
 }
 
 /// An hour of messages.
-struct Hour {
+struct Row {
     begins: Moment,
-    came: i64,
-    went: i64,
+    came: u64,
+    went: u64,
 }
 
 /// Paths of the two rows of bars.
@@ -68,25 +76,49 @@ pub(crate) async fn show(
 ) -> Result<Response, Problem> {
     let view = pages::find(&state, &viewer, &name).await?;
     let frame = Frame::of(&viewer, "overview").about(&view.name).after(&did);
-    let hours = hours(&state, &viewer, &view.name).await?;
+    let Pulse { hours, last_in, last_out, acks, reconnects, queue, recent } =
+        state.gateway.pulse(&view).await?;
+    let w = frame.w;
     Ok(page(&OverviewPage {
         name: view.name.to_string(),
         status: view.status.as_str(),
-        word: word(view.status, frame.w),
-        sentence: sentence(&view, frame.w),
+        word: word(view.status, w),
+        sentence: sentence(&view, w),
         number: view.number.as_deref().map(international),
         profile: view.profile_name.as_deref().map(one_line),
+        is_connected: view.status == Status::Connected,
         connected: view.last_connected.map(Moment::from),
-        last_in: last(&state, &viewer, &view.name, false).await?,
-        last_out: last(&state, &viewer, &view.name, true).await?,
+        last_in: last_in.map(Moment::from),
+        last_out: last_out.map(Moment::from),
+        acks: acks.map(|AckDelay { median, longest, .. }| (lasts(median, w), lasts(longest, w))),
+        reconnects,
+        to_whatsapp: queue.to_whatsapp,
+        to_webhooks: queue.to_webhooks,
         memory: memory(&state, &viewer).await?,
         bars: bars(&hours),
         total_in: hours.iter().map(|hour| hour.came).sum(),
         total_out: hours.iter().map(|hour| hour.went).sum(),
+        recent: recent
+            .iter()
+            .filter_map(|one| Some((one.event.at.into(), happened::told(&one.event, w)?)))
+            .collect(),
         failing: failing(&state, &viewer, &view.name).await?,
-        hours,
+        hours: hours
+            .into_iter()
+            .map(|Hour { begins, came, went }| Row { begins: begins.into(), came, went })
+            .collect(),
         frame,
     }))
+}
+
+/// A delay as people read it: milliseconds, and seconds where there are some.
+fn lasts(delay: Duration, w: Language) -> String {
+    let ms = delay.as_millis();
+    if ms < 1_000 {
+        return format!("{ms} ms");
+    }
+    let seconds = format!("{:.1} s", delay.as_secs_f64());
+    if w == Language::English { seconds } else { seconds.replace('.', ",") }
 }
 
 /// In KiB: a number takes about half a MiB.
@@ -107,62 +139,23 @@ async fn failing(
     let webhooks = state.gateway.webhooks();
     let all = webhooks.list(&viewer.caller, WebhooksOf::Instance(name)).await?;
     let off = all.iter().filter_map(|one| {
-        let why = one.health.off_because.map(OffBecause::as_str);
-        let paused = one.health.paused_until.map(|_| "paused");
+        let why = one.health.off_because.map(|why| happened::off(why, viewer.language));
+        let paused = one.health.paused_until.map(|_| viewer.language.say("it is paused"));
         Some((one.url.clone(), why.or(paused)?))
     });
     Ok(off.collect())
 }
 
-async fn last(
-    state: &AppState,
-    viewer: &Viewer,
-    name: &InstanceName,
-    from_me: bool,
-) -> Result<Option<Moment>, Problem> {
-    let filter = MessageFilter { from_me: Some(from_me), ..MessageFilter::default() };
-    let conversations = state.gateway.conversations();
-    let page = Page { skip: 0, take: 1 };
-    let (_, found) = conversations.messages(&viewer.caller, name, &filter, page).await?;
-    Ok(found.first().map(|message| message.at.into()))
-}
-
-/// The messages of each of the last hours, counted by the store.
-async fn hours(
-    state: &AppState,
-    viewer: &Viewer,
-    name: &InstanceName,
-) -> Result<Vec<Hour>, Problem> {
-    let this_hour = live::now().0.div_euclid(HOUR) * HOUR;
-    let mut hours = Vec::new();
-    for back in (0..HOURS).rev() {
-        let begins = Millis(this_hour - back * HOUR);
-        let count = async |from_me| {
-            let filter = MessageFilter {
-                from_me: Some(from_me),
-                from: Some(begins),
-                to: Some(Millis(begins.0 + HOUR - 1)),
-                ..MessageFilter::default()
-            };
-            let page = Page { skip: 0, take: 1 };
-            let conversations = state.gateway.conversations();
-            conversations.messages(&viewer.caller, name, &filter, page).await
-        };
-        let (came, went) = (count(false).await?.0, count(true).await?.0);
-        hours.push(Hour { begins: begins.into(), came, went });
-    }
-    Ok(hours)
-}
-
 /// Both rows in one scale.
 fn bars(hours: &[Hour]) -> Bars {
     let most = hours.iter().map(|hour| hour.came.max(hour.went)).max().unwrap_or(0).max(1);
-    let slot = WIDTH / HOURS.unsigned_abs();
+    let slot = WIDTH / HOURS;
     let mut bars = Bars::default();
     for (hour, left) in hours.iter().zip((0..).step_by(usize::try_from(slot).unwrap_or(1))) {
         let pairs = [(&mut bars.came, hour.came, 1), (&mut bars.went, hour.went, slot / 2)];
         for (path, count, aside) in pairs {
-            let high = count.unsigned_abs() * HEIGHT / most.unsigned_abs();
+            // What there is is seen, however much more there was in another hour.
+            let high = if count == 0 { 0 } else { (count * HEIGHT / most).max(1) };
             if high > 0 {
                 let (x, wide) = (left + aside, slot / 2 - 2);
                 // Writing to a string can't fail.

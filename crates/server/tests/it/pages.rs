@@ -267,5 +267,12 @@ async fn a_chat_is_read_answered_and_its_way_looked_up() {
     let overview = browser.look("/i/shop").await;
     assert!(overview.contains("1 came in") && overview.contains("1 went out"), "{overview}");
     assert!(overview.contains("Memory a connected number takes"), "an admin sees it: {overview}");
+    assert!(overview.contains("<dd id=\"queue\"><span class=\"none\">nothing"), "{overview}");
+    assert!(overview.contains("<dd id=\"reconnects\">0<"), "linking it is none: {overview}");
+    let (_, acks) = overview.split_once("<dd id=\"acks\">").expect("a delay");
+    assert!(acks.split_once("</dd>").expect("its end").0.contains(" ms"), "{overview}");
+    let happened = ["Connected to WhatsApp.", "The instance was made."];
+    let at = happened.map(|text| overview.find(&format!("</time> {text}")).expect(text));
+    assert!(at[0] < at[1], "the last comes first: {overview}");
     server.stop().await;
 }
