@@ -75,9 +75,9 @@ async function shown(address) {
 }
 
 // What the server shows now takes the place of what is shown; where one reads, what is open and what plays stay.
-function refresh(page) {
+function refresh(page, whole) {
   const waiting = page.getElementById("waiting");
-  if (waiting) swap(waiting);
+  if (waiting && whole) swap(waiting);
   for (const id of ["followed", "followed-below"]) renew(page.getElementById(id), byId(id));
 }
 
@@ -101,18 +101,24 @@ function renew(fresh, old) {
   else if (thread) document.querySelector("[data-end]").scrollTop = top;
 }
 
-// The page as the server has it now.
+// The page as the server has it now. Answers may overtake each other, and what the stream brought meanwhile is younger
+// than any of them: nothing older takes the place of it. A stream brings all that its page shows when it begins.
+let begun = 0, applied = 0, pushed = 0;
+
 async function look() {
   const linking = document.querySelector(".linking");
+  const [mine, before] = [++begun, pushed];
+  const newest = () => pushed === before;
   try {
     // What a form answered with has no address of its own.
     const page = await shown(document.body.dataset.at ?? location.href);
-    if (page) {
-      sync(page);
-      refresh(page);
+    if (page && mine > applied) {
+      applied = mine;
+      if (newest()) sync(page);
+      refresh(page, newest());
     }
     const link = linking && (await shown(`/i/${linking.dataset.name}/link`));
-    if (link) linked(link.querySelector(".linking"));
+    if (link && newest()) linked(link.querySelector(".linking"));
   } catch {
     // The stream's keeper asks whether the server is there.
   }
@@ -132,19 +138,24 @@ function soon() {
   }, 50);
 }
 
+const pushing = (show) => (data) => {
+  pushed += 1;
+  show(data);
+};
+
 const kinds = {
-  sync: (html) => sync(parse(html)),
-  card: (html) => {
+  sync: pushing((html) => sync(parse(html))),
+  card: pushing((html) => {
     place(parse(html).querySelector(".card"));
     count();
-  },
-  gone: (id) => {
+  }),
+  gone: pushing((id) => {
     byId(`card-${id}`)?.remove();
     count();
-  },
-  waiting: (html) => swap(parse(html).querySelector("#waiting")),
+  }),
+  waiting: pushing((html) => swap(parse(html).querySelector("#waiting"))),
   news: soon,
-  qr: (html) => linked(parse(html).querySelector(".linking")),
+  qr: pushing((html) => linked(parse(html).querySelector(".linking"))),
 };
 
 // Where linking stands. A code or a number that is being typed stays until the phone is linked.
