@@ -75,7 +75,12 @@ pub(crate) async fn run(sandbox: &Path, options: &Options) -> anyhow::Result<Fig
 async fn product(sandbox: &Path, options: &Options) -> anyhow::Result<Figures> {
     let mut all = Figures::default();
     let numbers = options.numbers.iter().chain(&options.more).copied().collect();
-    let idle = density::Options { numbers, history: 100, rest: options.rest };
+    let idle = density::Options {
+        numbers,
+        history: 100,
+        history_rate: density::HISTORY_RATE,
+        rest: options.rest,
+    };
     all.extend("", density::run(sandbox, &idle).await?);
     let seconds = options.seconds;
     let fast = outbound::Options { pairs: SENDERS, rate: None, seconds, lanes: 1 };

@@ -426,8 +426,10 @@ impl Gateway {
     }
 
     /// Stops taking work, lets every session say goodbye, finishes what is in flight, closes the store.
-    pub async fn stop(&self) {
-        self.shared.lifecycle.stop().await;
+    /// Whether everything was finished within ten seconds; what was not is taken up by the next start.
+    pub async fn stop(&self) -> bool {
+        let finished = self.shared.lifecycle.stop().await;
         self.shared.store.close().await;
+        finished
     }
 }

@@ -29,12 +29,14 @@ impl Lifecycle {
         &self.tracker
     }
 
-    /// Asks everything to stop and waits, bounded.
-    pub(crate) async fn stop(&self) {
+    /// Asks everything to stop and waits, bounded; whether everything was finished.
+    pub(crate) async fn stop(&self) -> bool {
         self.stopping.cancel();
         self.tracker.close();
-        if tokio::time::timeout(PATIENCE, self.tracker.wait()).await.is_err() {
+        let finished = tokio::time::timeout(PATIENCE, self.tracker.wait()).await.is_ok();
+        if !finished {
             tracing::warn!(tasks = self.tracker.len(), "stopped before all work was finished");
         }
+        finished
     }
 }

@@ -201,8 +201,9 @@ impl Running {
         ShownCodes::new(self.gateway.clone())
     }
 
-    /// Stops: no new requests, the running ones end, then the gateway. Returns when nothing is left.
-    pub async fn stop(self) {
+    /// Stops: no new requests, the running ones end, then the gateway. Returns when nothing is left, and
+    /// whether the gateway could finish all that was in flight.
+    pub async fn stop(self) -> bool {
         self.stopping.cancel();
         self.tasks.close();
         if tokio::time::timeout(DRAIN, self.tasks.wait()).await.is_err() {
@@ -210,7 +211,7 @@ impl Running {
             self.cut.cancel();
             self.tasks.wait().await;
         }
-        self.gateway.stop().await;
+        self.gateway.stop().await
     }
 }
 

@@ -248,7 +248,7 @@ fn serve(flags: Flags, file: Option<&Path>) -> anyhow::Result<()> {
         signals.next().await;
         tracing::info!("stopping; a second signal stops at once");
         tokio::select! {
-            () = running.stop() => {}
+            _ = running.stop() => {}
             () = signals.next() => std::process::exit(130),
         }
         Ok(())

@@ -27,6 +27,9 @@ const IDLE: Duration = Duration::from_secs(30);
 const MEND: Duration = Duration::from_secs(60);
 /// After a claim, what is left is looked at within this time.
 const SOON: Duration = Duration::from_millis(100);
+/// How long a stop waits for receivers that were asked and have not answered: less than the whole stop has. The
+/// next start gives back the claims on what they did not answer, and posts it again under the same id.
+const PARTING: Duration = Duration::from_secs(5);
 /// How long the worker waits after the store failed.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -83,8 +86,9 @@ impl Worker {
                 () = tokio::time::sleep(wait), if !posts.full() => {}
             }
         }
-        // What is under way is finished: its receiver has it already.
-        while posts.one_ends().await {}
+        // What is under way is finished: its receiver may have it already.
+        let answered = async { while posts.one_ends().await {} };
+        let _ = tokio::time::timeout(PARTING, answered).await;
     }
 
     /// Claims and starts what is due; how long to wait when there is nothing more to do.

@@ -93,7 +93,9 @@ async fn left_open(minutes: Option<u32>, within: Duration) {
     let going = async {
         while let Some(line) = said.next_line().await.expect("UTF-8") {
             match line.as_str() {
-                "stop" => running.take().expect("it runs").stop().await,
+                "stop" => {
+                    running.take().expect("it runs").stop().await;
+                }
                 "start" => {
                     let config = ServerConfig { port, ..config(folder.path(), &network) };
                     running = Some(app::serve(config, Mark::Sandbox).await.expect("a server"));

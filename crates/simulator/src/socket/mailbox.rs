@@ -4,9 +4,9 @@
 //! reading and is closed. What must not be lost goes through the device's queue instead, the
 //! mailbox only wakes the writer for it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Duration, Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use wacore_binary::Node;
@@ -23,8 +23,8 @@ pub(crate) enum Outgoing {
     Stanza(Node),
     /// Close once everything before is written, after a moment in which the client may close.
     Finish,
-    /// Write nothing until then.
-    Stall(Instant),
+    /// Look whether anything may be written, or is to be.
+    Look,
 }
 
 /// A handle on a socket.
@@ -34,6 +34,7 @@ pub(crate) struct Mailbox {
     pub(crate) wake: Arc<Notify>,
     pub(crate) cancel: CancellationToken,
     freeze: Freeze,
+    silence: Freeze,
 }
 
 /// The writer's end.
@@ -42,14 +43,21 @@ pub(crate) struct Incoming {
     pub(crate) receiver: mpsc::Receiver<Outgoing>,
     pub(crate) wake: Arc<Notify>,
     pub(crate) cancel: CancellationToken,
+    /// While nothing may be written.
+    pub(crate) silence: Freeze,
 }
 
 impl Mailbox {
     pub(crate) fn new(cancel: CancellationToken, freeze: Freeze) -> (Self, Incoming) {
         let (sender, receiver) = mpsc::channel(CAPACITY);
-        let wake = Arc::new(Notify::new());
-        let incoming = Incoming { receiver, wake: Arc::clone(&wake), cancel: cancel.clone() };
-        (Self { sender, wake, cancel, freeze }, incoming)
+        let (wake, silence) = (Arc::new(Notify::new()), Freeze::default());
+        let incoming = Incoming {
+            receiver,
+            wake: Arc::clone(&wake),
+            cancel: cancel.clone(),
+            silence: silence.clone(),
+        };
+        (Self { sender, wake, cancel, freeze, silence }, incoming)
     }
 
     /// Replies on one's own socket: waits for room, so a client cannot outrun its own answers.
@@ -94,30 +102,36 @@ impl Mailbox {
         self.cancel.cancel();
     }
 
-    /// Writes nothing for a while; with `reads` reads nothing either.
+    /// Writes nothing for a while; with `reads` reads nothing either. No time at all ends what was asked before.
     pub(crate) fn stall(&self, time: Duration, reads: bool) {
         let end = Instant::now() + time;
-        self.post(Outgoing::Stall(end));
+        self.silence.until(end);
+        self.post(Outgoing::Look);
         if reads {
             self.freeze.until(end);
         }
     }
 }
 
-/// Until when a socket does not read.
+/// Until when a socket does not read, or does not write. The last word counts, also while somebody waits.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Freeze(Arc<Mutex<Option<Instant>>>);
+pub(crate) struct Freeze(watch::Sender<Option<Instant>>);
 
 impl Freeze {
     fn until(&self, end: Instant) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(end);
+        self.0.send_replace(Some(end));
     }
 
-    /// Returns once reading is allowed.
+    /// Returns once it is over.
     pub(crate) async fn thawed(&self) {
-        let end = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(end) = end {
-            sleep_until(end).await;
+        let mut words = self.0.subscribe();
+        loop {
+            let Some(end) = *words.borrow_and_update() else { return };
+            tokio::select! {
+                () = sleep_until(end) => return,
+                // The sender is `self`: it is there.
+                _ = words.changed() => {}
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::extract::ws::{Message, WebSocket};
 use futures_util::SinkExt;
 use futures_util::stream::SplitSink;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::sleep;
 use wacore_binary::Node;
 use wacore_noise::NoiseCipher;
 
@@ -57,7 +57,7 @@ impl Writer {
             let outgoing = tokio::select! {
                 biased;
                 outgoing = self.incoming.receiver.recv() => outgoing,
-                () = self.incoming.wake.notified() => Some(Outgoing::Stall(Instant::now())),
+                () = self.incoming.wake.notified() => Some(Outgoing::Look),
             };
             match outgoing {
                 None => return,
@@ -70,7 +70,7 @@ impl Writer {
                     sleep(FAREWELL).await;
                     return;
                 }
-                Some(Outgoing::Stall(end)) => sleep_until(end).await,
+                Some(Outgoing::Look) => self.incoming.silence.thawed().await,
             }
             if !self.write_queue().await {
                 return;

@@ -121,15 +121,17 @@ async fn a_device_that_did_not_know_the_latest_merges_and_writes_again() {
     second.client.chat_actions().pin_chat(&last).await.expect("pinned");
     first.wait("pinned", is(&last)).await;
     // What the server tells them waits, so one of them writes on what is no longer the latest.
-    let stall = json!({ "target": first.phone, "fault": "stall", "seconds": 1.0 });
-    sandbox.fault(stall).await;
-    let (first_actions, second_actions) =
-        (first.client.chat_actions(), second.client.chat_actions());
-    let (left, right) = tokio::join!(first_actions.pin_chat(&one), second_actions.pin_chat(&other));
+    let stall =
+        |seconds: u32| json!({ "target": first.phone, "fault": "stall", "seconds": seconds });
+    sandbox.fault(stall(60)).await;
+    let refused = async {
+        sandbox.until("one of them was told 409", |stats| stats["conflicts"] == 1).await;
+        sandbox.fault(stall(0)).await;
+    };
+    let [left, right] = [&first, &second].map(|device| device.client.chat_actions());
+    let (left, right, ()) = tokio::join!(left.pin_chat(&one), right.pin_chat(&other), refused);
     left.expect("the first gets through");
     right.expect("the second gets through");
-    let conflicts = sandbox.stats().await["conflicts"].clone();
-    assert_eq!(conflicts, 1, "one of them was told 409");
     first.wait("the other's", is(&other)).await;
     second.wait("the first's", is(&one)).await;
     stop(sandbox, [first, second]).await;

@@ -78,10 +78,11 @@ async fn messages_that_wait_can_change_places() {
     let mut bob = sandbox.linked("Bob").await;
     ann.send(&bob.phone, "first contact").await;
     bob.text("first contact").await;
-    sandbox.fault(json!({ "target": bob.phone, "fault": "stall", "seconds": 3.0 })).await;
+    sandbox.fault(json!({ "target": bob.phone, "fault": "stall", "seconds": 60 })).await;
     sandbox.fault(json!({ "target": bob.phone, "fault": "reorder", "count": 1 })).await;
     ann.send(&bob.phone, "one").await;
     ann.send(&bob.phone, "two").await;
+    sandbox.fault(json!({ "target": bob.phone, "fault": "stall", "seconds": 0 })).await;
     bob.text("one").await;
     assert_eq!(bob.texts(), ["first contact", "two", "one"]);
     for client in [ann, bob] {
