@@ -16,7 +16,9 @@ use flowcore_domain::instance::InstanceName;
 use flowcore_domain::jid::{Jid, Server};
 use flowcore_domain::message::{Content, Draft, GroupInvite};
 use flowcore_storage::StoredMessage;
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Most people that are changed in one go; WhatsApp's largest groups have as many.
 const MAX_MEMBERS: usize = 1024;
@@ -24,6 +26,8 @@ const MAX_MEMBERS: usize = 1024;
 const MAX_INVITED: usize = 50;
 /// Length of an invitation's code.
 const CODE: usize = 22;
+/// How long a list waits for the names of groups.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A group to make.
 #[derive(Debug, Clone, Default)]
@@ -106,6 +110,31 @@ impl Groups {
             self.shared.groups.remember(online.instance.id, group.clone(), self.shared.now());
         }
         Ok(groups)
+    }
+
+    /// What groups are called, of those of these addresses that are groups the number is or was in. For what is not
+    /// remembered WhatsApp is asked, once a minute at most; while it does not say, names are missing.
+    ///
+    /// # Errors
+    /// [`ServiceError::InstanceNotFound`] also for those of others.
+    pub async fn names(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+        addresses: &[Jid],
+    ) -> Result<HashMap<Jid, String>, ServiceError> {
+        let instance = self.instances.find(caller, name).await?.id;
+        let groups: Vec<&Jid> = addresses.iter().filter(|jid| jid.is_group()).collect();
+        let memory = &self.shared.groups;
+        let named = |id: &&Jid| Some(((*id).clone(), memory.name(instance, id)?));
+        let known: HashMap<_, _> = groups.iter().filter_map(named).collect();
+        if known.len() == groups.len() || !memory.may_ask(instance, self.shared.now()) {
+            return Ok(known);
+        }
+        match tokio::time::timeout(PATIENCE, self.list(caller, name)).await {
+            Ok(Ok(_)) => Ok(groups.iter().filter_map(named).collect()),
+            _ => Ok(known),
+        }
     }
 
     /// Where the picture of a group is.

@@ -60,13 +60,17 @@ impl BytesForm {
         [Self::Base64, Self::Objects].into_iter().find(|form| form.as_str() == word)
     }
 
-    /// Writes an event's particulars in this form; they come as base64 and numbers.
+    /// Writes the particulars of an event or a list of records in this form; they come as base64 and numbers.
     pub fn write(self, data: &mut Value) {
-        if self == Self::Objects {
-            for subtree in ["message", "contextInfo"] {
-                if let Some(value) = data.get_mut(subtree) {
-                    as_objects(value);
-                }
+        if self == Self::Base64 {
+            return;
+        }
+        if let Value::Array(records) = data {
+            return records.iter_mut().for_each(|record| self.write(record));
+        }
+        for subtree in ["message", "contextInfo", "editedMessage"] {
+            if let Some(value) = data.get_mut(subtree) {
+                as_objects(value);
             }
         }
     }
@@ -211,6 +215,9 @@ mod tests {
             (&image["caption"], &data["messageTimestamp"]),
             (&json!("thumbnail"), &json!(1_767_603_600))
         );
+        let mut list = json!([{ "editedMessage": { "imageMessage": { "fileSha256": "EQ==" } } }]);
+        BytesForm::Objects.write(&mut list);
+        assert_eq!(list[0]["editedMessage"]["imageMessage"]["fileSha256"], json!({ "0": 17 }));
         let before = data.clone();
         BytesForm::Base64.write(&mut data);
         assert_eq!(data, before);

@@ -1,6 +1,7 @@
 //! Questions about what is stored: messages, chats, contacts, how far messages got.
 
 use super::body::Posted;
+use super::message::shown;
 use super::number;
 use super::refusal::Refusal;
 use super::schema::{Field, Kind, optional};
@@ -165,7 +166,7 @@ pub(super) async fn messages(State(state): State<AppState>, held: Held, body: Po
 }
 
 fn entry(message: &StoredMessage) -> Value {
-    let mut shown = record(message);
+    let mut shown = shown(message);
     shown["id"] = json!(message.row_id.text());
     let fields = shown.as_object_mut().expect("a record is an object");
     fields.remove("status");
@@ -188,8 +189,25 @@ pub(super) async fn chats(State(state): State<AppState>, held: Held, body: Poste
     let found = conversations.chats(&held.caller, &held.name, &filter, page).await?;
     let addresses = found.iter().map(|chat| main_address(&chat.address, &chat.addresses));
     let pictures = pictures(&state, &held, addresses).await?;
+    let names = group_names(&state, &held, &found).await?;
     let now = state.gateway.now();
-    Ok((StatusCode::OK, Json(found.iter().map(|chat| shown_chat(chat, &pictures, now)).collect())))
+    let shown = found.iter().map(|chat| shown_chat(chat, (&pictures, &names), now));
+    Ok((StatusCode::OK, Json(shown.collect())))
+}
+
+/// What the groups among conversations are called.
+async fn group_names(
+    state: &AppState,
+    held: &Held,
+    chats: &[ChatOverview],
+) -> Result<HashMap<Jid, String>, Refusal> {
+    let addresses: Vec<Jid> = chats.iter().map(|chat| chat.address.clone()).collect();
+    Ok(state.gateway.groups().names(&held.caller, &held.name, &addresses).await?)
+}
+
+/// The other person's own name, or that of the group.
+fn name_of<'a>(chat: &'a ChatOverview, groups: &'a HashMap<Jid, String>) -> Option<&'a String> {
+    chat.push_name.as_ref().or_else(|| groups.get(&chat.address))
 }
 
 /// The pictures that are known.
@@ -208,14 +226,18 @@ fn main_address<'a>(first: &'a Jid, all: &'a [Jid]) -> &'a Jid {
     all.iter().find(|jid| jid.server() == Server::Person).unwrap_or(first)
 }
 
-fn shown_chat(chat: &ChatOverview, pictures: &HashMap<Jid, String>, now: Millis) -> Value {
+fn shown_chat(
+    chat: &ChatOverview,
+    (pictures, names): (&HashMap<Jid, String>, &HashMap<Jid, String>),
+    now: Millis,
+) -> Value {
     let person = !chat.addresses.is_empty();
     let ends = chat.created_at.plus(WINDOW);
     let address = main_address(&chat.address, &chat.addresses);
     json!({
         "id": person.then_some(&chat.key),
         "remoteJid": address,
-        "pushName": chat.push_name,
+        "pushName": name_of(chat, names),
         "profilePicUrl": pictures.get(address),
         "updatedAt": chat.last_message_at.rfc3339(),
         "windowStart": chat.created_at.rfc3339(),
@@ -228,7 +250,7 @@ fn shown_chat(chat: &ChatOverview, pictures: &HashMap<Jid, String>, now: Millis)
 }
 
 fn last_message(message: &StoredMessage) -> Value {
-    let mut shown = record(message);
+    let mut shown = shown(message);
     shown["id"] = json!(message.row_id.text());
     shown["participant"] = shown["key"]["participant"].clone();
     shown["sessionId"] = Value::Null;
@@ -331,11 +353,12 @@ pub(super) async fn chat(
     let page = Page { skip: 0, take: 1 };
     let conversations = state.gateway.conversations();
     let found = conversations.chats(&held.caller, &held.name, &filter, page).await?;
+    let names = group_names(&state, &held, &found).await?;
     let row = found.first().map(|chat| {
         json!({
             "id": chat.key,
             "remoteJid": main_address(&chat.address, &chat.addresses),
-            "name": chat.push_name,
+            "name": name_of(chat, &names),
             "labels": null,
             "createdAt": chat.created_at.rfc3339(),
             "updatedAt": chat.last_message_at.rfc3339(),

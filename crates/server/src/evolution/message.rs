@@ -11,6 +11,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use flowcore_domain::jid::Jid;
 use flowcore_domain::message::{ContactCard, DeliveryStatus, MessageKey};
+use flowcore_domain::webhook::BytesForm;
 use flowcore_gateway::{
     NewContent, NewMessage, QuotedMessage, ServiceError, StoredMessage, record,
 };
@@ -195,12 +196,19 @@ pub(super) fn refused(error: ServiceError, number: &str) -> Refusal {
     }
 }
 
+/// A message as its events show it here, bytes and long numbers included.
+pub(super) fn shown(message: &StoredMessage) -> Value {
+    let mut shown = record(message);
+    BytesForm::Objects.write(&mut shown);
+    shown
+}
+
 /// The answer to a message that was taken. What becomes of it is told by `messages.update`.
 pub(super) fn created(sent: &StoredMessage) -> Answer {
     if sent.status == DeliveryStatus::Error {
         return Err(Refusal::bad("Error: WhatsApp refused the message"));
     }
-    let mut answer = record(sent);
+    let mut answer = shown(sent);
     answer["status"] = json!(DeliveryStatus::Pending.as_str());
     Ok((StatusCode::CREATED, Json(answer)))
 }

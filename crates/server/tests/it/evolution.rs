@@ -2,7 +2,9 @@
 //! what it did read elsewhere.
 
 mod access;
+mod answered;
 mod around;
+mod codes;
 mod fields;
 mod forms;
 mod groups;
@@ -17,6 +19,8 @@ mod routes;
 mod running;
 mod shown;
 mod told;
+
+use answered::answered;
 
 use crate::events::Listener;
 use crate::harness::{ADMIN_KEY, DEADLINE, TestServer, answer, text};
@@ -115,6 +119,22 @@ pub(crate) async fn phone_shows(
     }
 }
 
+/// The account of the owner as the network keeps it.
+pub(crate) async fn account(server: &TestServer, phone: &str) -> Value {
+    let url = format!("{}/admin/mock-phone", server.network.base_url(false));
+    let (_, shown) = answer(server.http.get(url)).await;
+    let phones = shown["phones"].as_array().expect("phones").clone();
+    phones.into_iter().find(|one| one["phone"] == phone).expect("the owner's phone")
+}
+
+/// A group as the network keeps it.
+pub(crate) async fn group_of(server: &TestServer, jid: &str) -> Value {
+    let url = format!("{}/admin/groups", server.network.base_url(false));
+    let (_, shown) = answer(server.http.get(url)).await;
+    let groups = shown["groups"].as_array().expect("groups").clone();
+    groups.into_iter().find(|one| one["jid"] == jid).expect("the group")
+}
+
 /// What the owner's own phone shows about a chat: the value of the entry of app state of that kind.
 pub(crate) async fn owner_sees(server: &TestServer, phone: &str, kind: &str) -> Option<Value> {
     let path = format!("/admin/mock-phone/{phone}/app-state");
@@ -150,6 +170,8 @@ const TIMES: [&str; 5] =
 fn settle(value: &mut Value, key: &str) {
     match value {
         Value::Object(_) if key == "messageSecret" => *value = json!("[secret]"),
+        // A long number.
+        Value::Object(_) if TIMES.contains(&key) => *value = json!("[when]"),
         Value::Array(list) => list.iter_mut().for_each(|one| settle(one, key)),
         Value::Object(fields) => fields.iter_mut().for_each(|(key, one)| settle(one, key)),
         Value::String(_) if key == "messageSecret" => *value = json!("[secret]"),

@@ -1,8 +1,9 @@
 //! What is around messages: numbers, marks, presence, profiles, privacy, labels. What a route changes is read
 //! where others see it.
 
-use super::{ask, delete, get, linked, listen, owner_sees, phone_shows, post, received, settled};
-use crate::harness::{ADMIN_KEY, TestServer, answer};
+use super::{account, answered, ask, delete, get, inbox};
+use super::{linked, listen, owner_sees, phone_shows, post, received, settled};
+use crate::harness::{ADMIN_KEY, TestServer};
 use flowcore_gateway::png_data_url;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -60,14 +61,6 @@ async fn a_read_message_is_read_for_its_writer() {
 
 fn has(list: &Value, entry: &Value) -> bool {
     list.as_array().is_some_and(|list| list.contains(entry))
-}
-
-/// The account of the owner as the network keeps it.
-async fn account(server: &TestServer, phone: &str) -> Value {
-    let url = format!("{}/admin/mock-phone", server.network.base_url(false));
-    let (_, shown) = answer(server.http.get(url)).await;
-    let phones = shown["phones"].as_array().expect("phones").clone();
-    phones.into_iter().find(|one| one["phone"] == phone).expect("the owner's phone")
 }
 
 #[tokio::test]
@@ -146,7 +139,7 @@ async fn typing_and_blocking_are_seen_by_the_other_side() {
 #[tokio::test]
 async fn profiles_and_privacy() {
     let server = TestServer::start().await;
-    linked(&server, "shop").await;
+    let (_, phone) = linked(&server, "shop").await;
     let ana = server.contact("Ana").await;
     let mut seen = Vec::new();
     let mut add = |name: &str, (status, answer): (StatusCode, Value)| {
@@ -174,9 +167,15 @@ async fn profiles_and_privacy() {
     let (_, own) = post(&server, "/chat/fetchProfile/shop", json!({})).await;
     assert_eq!(own["status"], "Open until nine", "WhatsApp says so: {own}");
     assert!(own["picture"].is_string(), "{own}");
+    let shown = account(&server, &phone).await;
+    assert_eq!((&shown["about"], &shown["name"]), (&own["status"], &json!("The shop")), "{shown}");
+    assert!(shown["picture"].is_string(), "{shown}");
+    post(&server, "/message/sendText/shop", json!({ "number": ana, "text": "It is me" })).await;
+    assert_eq!(inbox(&server, &ana, 1).await[0]["pushName"], "The shop", "so others see it");
     add("removeProfilePicture", delete(&server, "/chat/removeProfilePicture/shop").await);
     let (_, own) = post(&server, "/chat/fetchProfile/shop", json!({})).await;
     assert!(own["picture"].is_null(), "{own}");
+    assert!(account(&server, &phone).await["picture"].is_null());
     let settings = json!({
         "readreceipts": "all", "profile": "contacts", "status": "none",
         "online": "match_last_seen", "last": "contacts", "groupadd": "contacts",
@@ -185,8 +184,11 @@ async fn profiles_and_privacy() {
         "updatePrivacySettings",
         post(&server, "/chat/updatePrivacySettings/shop", settings.clone()).await,
     );
-    let (status, now) = get(&server, "/chat/fetchPrivacySettings/shop").await;
-    assert_eq!((status, &now), (StatusCode::OK, &settings));
+    let now = get(&server, "/chat/fetchPrivacySettings/shop").await;
+    assert_eq!(answered("fetchPrivacySettings", now), settings);
+    let kept = account(&server, &phone).await["privacy"].take();
+    let kept = ["last", "online", "groupadd"].map(|kind| kept[kind].clone());
+    assert_eq!(kept, ["contacts", "match_last_seen", "contacts"], "WhatsApp keeps it");
     insta::assert_json_snapshot!("profiles", seen);
     server.stop().await;
 }

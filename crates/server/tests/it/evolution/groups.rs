@@ -1,6 +1,6 @@
 //! `/group/*`: from making to leaving. What a route changes is read from WhatsApp.
 
-use super::{ask, delete, get, inbox, linked, post, received, settled};
+use super::{answered, ask, delete, get, group_of, inbox, linked, post, received, settled};
 use crate::harness::{ADMIN_KEY, TestServer, text};
 use flowcore_gateway::png_data_url;
 use reqwest::{Method, StatusCode};
@@ -31,11 +31,11 @@ fn hidden(mut answer: Value) -> Value {
 #[tokio::test]
 async fn a_group_is_made_managed_and_left() {
     let server = TestServer::start().await;
-    linked(&server, "shop").await;
+    let (_, phone) = linked(&server, "shop").await;
     let (ana, bob) = (server.contact("Ana").await, server.contact("Bob").await);
     let mut seen = Seen(Vec::new());
     let new = json!({ "subject": "Customers", "participants": [ana], "description": "Ours" });
-    let made = seen.add("create", post(&server, "/group/create/shop", new).await);
+    let made = seen.add("group_create", post(&server, "/group/create/shop", new).await);
     let jid = text(&made["id"]);
     let on = |route: &str| format!("/group/{route}/shop?groupJid={jid}");
     let subject = json!({ "subject": "Friends" });
@@ -52,6 +52,14 @@ async fn a_group_is_made_managed_and_left() {
     seen.add("updateSetting", post(&server, &on("updateSetting"), setting).await);
     let days = json!({ "expiration": 86_400 });
     seen.add("toggleEphemeral", post(&server, &on("toggleEphemeral"), days).await);
+    let expected = json!({
+        "subject": "Friends", "description": "Of the shop", "expiration": 86_400,
+        "switches": ["announcement"],
+        "members": { (phone.clone()): "superadmin", (ana.clone()): "member", (bob.clone()): "admin" },
+    });
+    kept(&server, &jid, &expected).await;
+    assert!(group_of(&server, &jid).await["picture"].is_string());
+    members_change(&server, &jid, (&ana, &bob)).await;
     let info = seen.add("findGroupInfos", get(&server, &on("findGroupInfos")).await);
     assert_eq!((&info["subject"], &info["announce"]), (&json!("Friends"), &json!(true)), "{info}");
     let short = jid.trim_end_matches("@g.us");
@@ -71,12 +79,54 @@ async fn a_group_is_made_managed_and_left() {
     let renewed =
         seen.add("revokeInviteCode", post(&server, &on("revokeInviteCode"), json!({})).await);
     assert_ne!(renewed["inviteCode"], code);
+    kept(&server, &jid, &json!({ "inviteCode": renewed["inviteCode"] })).await;
     let (status, stale) = get(&server, &format!("/group/inviteInfo/shop?inviteCode={code}")).await;
     assert_eq!(status, StatusCode::BAD_REQUEST, "{stale}");
     seen.add("leaveGroup", delete(&server, &on("leaveGroup")).await);
     let (_, left) = get(&server, "/group/fetchAllGroups/shop?getParticipants=true").await;
     assert_eq!(left, json!([]));
+    let members = group_of(&server, &jid).await["members"].take();
+    assert!(members.get(&phone).is_none(), "{members}");
     insta::assert_json_snapshot!("groups", seen.0);
+    server.stop().await;
+}
+
+/// The network has of a group what is expected.
+async fn kept(server: &TestServer, jid: &str, expected: &Value) {
+    let group = group_of(server, jid).await;
+    for (name, value) in expected.as_object().expect("an object") {
+        assert_eq!(&group[name], value, "{name} of {group}");
+    }
+}
+
+/// Each change of members is one in the network; in the end all is as before.
+async fn members_change(server: &TestServer, jid: &str, (ana, bob): (&str, &str)) {
+    let path = format!("/group/updateParticipant/shop?groupJid={jid}");
+    for (action, who, rank) in [
+        ("demote", bob, json!("member")),
+        ("promote", bob, json!("admin")),
+        ("remove", ana, Value::Null),
+        ("add", ana, json!("member")),
+    ] {
+        let body = json!({ "action": action, "participants": [who] });
+        let (status, told) = post(server, &path, body).await;
+        assert_eq!(status, StatusCode::CREATED, "{told}");
+        assert_eq!(group_of(server, jid).await["members"][who], rank, "{action}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn who_has_the_code_of_an_invitation_comes_in() {
+    let server = TestServer::start().await;
+    let (_, phone) = linked(&server, "shop").await;
+    let (ana, bob) = (server.contact("Ana").await, server.contact("Bob").await);
+    let new = json!({ "subject": "Friends", "participants": [bob] });
+    let group = server.phones(&format!("/admin/contacts/{ana}/groups"), new).await;
+    let path = format!("/group/acceptInviteCode/shop?inviteCode={}", text(&group["inviteCode"]));
+    let joined = answered("acceptInviteCode", get(&server, &path).await);
+    assert_eq!(joined["groupJid"], group["jid"]);
+    let members = group_of(&server, &text(&group["jid"])).await["members"].take();
+    assert_eq!(members[&phone], "member", "{members}");
     server.stop().await;
 }
 

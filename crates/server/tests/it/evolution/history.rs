@@ -1,6 +1,6 @@
 //! Questions about what is stored.
 
-use super::{get, linked, listen, post, received, settled};
+use super::{answered, get, linked, listen, post, received, settled};
 use crate::harness::{DEADLINE, TestServer, text};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ async fn messages_chats_and_contacts_are_found() {
     let mut second = all;
     second["page"] = json!(2);
     let (_, rest) = post(&server, path, second).await;
-    insta::assert_json_snapshot!("find_messages", settled(rest.clone()));
+    insta::assert_json_snapshot!("findMessages", settled(rest.clone()));
     let none = [
         json!({ "where": { "key": { "fromMe": true } } }),
         json!({ "where": { "key": { "id": "nothing" } } }),
@@ -46,17 +46,17 @@ async fn messages_chats_and_contacts_are_found() {
 
     let (status, chats) = post(&server, "/chat/findChats/shop", json!({})).await;
     assert_eq!((status, chats.as_array().map(Vec::len)), (StatusCode::OK, Some(1)), "{chats}");
-    insta::assert_json_snapshot!("find_chats", settled(chats));
+    insta::assert_json_snapshot!("findChats", settled(chats));
     let (status, people) =
         post(&server, "/chat/findContacts/shop", json!({ "where": { "remoteJid": jid } })).await;
     assert_eq!(status, StatusCode::OK);
-    insta::assert_json_snapshot!("find_contacts", settled(people.clone()));
+    insta::assert_json_snapshot!("findContacts", settled(people.clone()));
     let by_id = json!({ "where": { "id": people[0]["id"] } });
     assert_eq!(post(&server, "/chat/findContacts/shop", by_id).await.1, people);
     let (status, chat) =
         get(&server, &format!("/chat/findChatByRemoteJid/shop?remoteJid={jid}")).await;
     assert_eq!(status, StatusCode::OK);
-    insta::assert_json_snapshot!("find_chat", settled(chat));
+    insta::assert_json_snapshot!("findChatByRemoteJid", settled(chat));
     let unknown = "/chat/findChatByRemoteJid/shop?remoteJid=4915100000000";
     assert_eq!(get(&server, unknown).await, (StatusCode::OK, Value::Null));
     let (status, lacking) = get(&server, "/chat/findChatByRemoteJid/shop").await;
@@ -77,7 +77,8 @@ async fn how_far_a_message_got_is_found() {
         |data: &Value| data["keyId"] == sent["messageId"] && data["status"] == "DELIVERY_ACK";
     news.told("messages.update", arrived).await;
     let asked = json!({ "where": { "id": sent["messageId"] } });
-    let (_, found) = post(&server, "/chat/findStatusMessage/shop", asked).await;
+    let found = post(&server, "/chat/findStatusMessage/shop", asked).await;
+    let found = answered("findStatusMessage", found);
     assert_eq!(found[0]["status"], "DELIVERY_ACK", "{found}");
     assert_eq!(text(&found[0]["keyId"]), text(&sent["messageId"]));
     assert_eq!(found[0]["remoteJid"], format!("{ana}@s.whatsapp.net"));
@@ -123,5 +124,38 @@ async fn labels_are_listed_as_the_owner_made_them() {
         server.phones(&on_phone, label.clone()).await;
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     }
+    answered("findLabels", get(&server, "/label/findLabels/shop").await);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn conversations_of_groups_have_the_groups_names() {
+    let server = TestServer::start().await;
+    let (_, phone) = linked(&server, "shop").await;
+    let ana = server.contact("Ana").await;
+    let mut news = listen(&server, "shop").await;
+    let new = json!({ "subject": "Friends", "participants": [phone] });
+    let group = server.phones(&format!("/admin/contacts/{ana}/groups"), new).await;
+    news.told("groups.upsert", |_| true).await;
+    let jid = text(&group["jid"]);
+    let write = format!("/admin/contacts/{ana}/messages");
+    server.phones(&write, json!({ "to": jid, "text": "Hello all" })).await;
+    news.told("messages.upsert", |data| data["key"]["remoteJid"] == group["jid"]).await;
+    let names = async || {
+        let (_, chats) = post(&server, "/chat/findChats/shop", json!({})).await;
+        let path = format!("/chat/findChatByRemoteJid/shop?remoteJid={jid}");
+        let (_, chat) = get(&server, &path).await;
+        (chats[0]["pushName"].clone(), chat["name"].clone())
+    };
+    assert_eq!(names().await, (json!("Friends"), json!("Friends")));
+    let act = format!("/admin/contacts/{ana}/groups/{jid}");
+    server.phones(&act, json!({ "action": "subject", "subject": "Old friends" })).await;
+    news.told("groups.update", |data| data[0]["subject"] == "Old friends").await;
+    assert_eq!(names().await, (json!("Old friends"), json!("Old friends")));
+    // A server that has just started asks WhatsApp.
+    let server = server.restarted().await;
+    server.until_status("shop", "connected").await;
+    let (_, chats) = post(&server, "/chat/findChats/shop", json!({})).await;
+    assert_eq!(chats[0]["pushName"], "Old friends", "{chats}");
     server.stop().await;
 }

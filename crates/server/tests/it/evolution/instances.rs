@@ -1,6 +1,6 @@
 //! `/instance/*`: from making to deleting.
 
-use super::{ask, create, delete, get, linked, post, settled};
+use super::{account, answered, ask, create, delete, get, linked, post, settled};
 use crate::harness::{ADMIN_KEY, TestServer, header, text};
 use crate::webhooks::Receiver;
 use reqwest::{Method, StatusCode};
@@ -32,13 +32,13 @@ async fn an_instance_is_made_with_all_its_options_and_shows_its_code() {
     assert_eq!(status, StatusCode::CREATED, "{made}");
     assert_eq!(made["hash"], "a-token-of-our-own");
     let code = text(&made["qrcode"]["code"]);
-    insta::assert_json_snapshot!("create", settled(made));
+    insta::assert_json_snapshot!("instance_create", settled(made));
     let (headers, event) = receiver.next_with_headers().await;
     assert_eq!(headers["authorization"], "Bearer t");
     assert!(["connection.update", "qrcode.updated"].contains(&text(&event["event"]).as_str()));
     let phone = server.scan(&code).await;
     server.until_status("shop", "connected").await;
-    let (_, state) = get(&server, "/instance/connectionState/shop").await;
+    let state = answered("connectionState", get(&server, "/instance/connectionState/shop").await);
     let open = json!({ "instance": { "instanceName": "shop", "state": "open" } });
     assert_eq!(state, open);
     assert_eq!(get(&server, "/instance/connect/shop").await, (StatusCode::OK, open));
@@ -47,7 +47,7 @@ async fn an_instance_is_made_with_all_its_options_and_shows_its_code() {
         (status, list[0]["ownerJid"].as_str()),
         (StatusCode::OK, Some(&*format!("{phone}@s.whatsapp.net")))
     );
-    insta::assert_json_snapshot!("fetch_instances", settled(list));
+    insta::assert_json_snapshot!("fetchInstances", settled(list));
     receiver.stop().await;
     server.stop().await;
 }
@@ -56,8 +56,8 @@ async fn an_instance_is_made_with_all_its_options_and_shows_its_code() {
 async fn a_code_to_type_can_be_had_while_a_qr_code_shows() {
     let server = TestServer::start().await;
     create(&server, "shop").await;
-    let (status, shown) = get(&server, "/instance/connect/shop").await;
-    assert_eq!((status, &shown["pairingCode"]), (StatusCode::OK, &Value::Null));
+    let shown = answered("connect", get(&server, "/instance/connect/shop").await);
+    assert_eq!(shown["pairingCode"], Value::Null);
     assert!(text(&shown["code"]).starts_with("2@") && shown["count"] == 1, "{shown}");
     let (status, shown) = get(&server, "/instance/connect/shop?number=5511988887777").await;
     assert_eq!(status, StatusCode::OK, "{shown}");
@@ -72,16 +72,17 @@ async fn a_code_to_type_can_be_had_while_a_qr_code_shows() {
 #[tokio::test]
 async fn restart_logout_and_delete_may_be_repeated() {
     let server = TestServer::start().await;
-    linked(&server, "shop").await;
+    let (_, phone) = linked(&server, "shop").await;
     for _ in 0..2 {
-        let (status, body) = post(&server, "/instance/restart/shop", json!({})).await;
-        assert_eq!((status, &body["instance"]["instanceName"]), (StatusCode::OK, &json!("shop")));
+        answered("restart", post(&server, "/instance/restart/shop", json!({})).await);
     }
     server.until_status("shop", "connected").await;
     for _ in 0..2 {
         let (status, body) = delete(&server, "/instance/logout/shop").await;
         assert_eq!(status, StatusCode::OK);
         insta::assert_json_snapshot!("logout", body);
+        let devices = account(&server, &phone).await["devices"].take();
+        assert_eq!(devices, json!([]), "the phone has no link any more");
     }
     let (_, list) = get(&server, "/instance/fetchInstances").await;
     let ended = (&list[0]["connectionStatus"], &list[0]["disconnectionReasonCode"]);
@@ -92,6 +93,16 @@ async fn restart_logout_and_delete_may_be_repeated() {
     insta::assert_json_snapshot!("delete", body);
     let (status, body) = delete(&server, "/instance/delete/shop").await;
     assert_eq!(status, StatusCode::NOT_FOUND, "{body}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_number_that_is_deleted_is_unlinked() {
+    let server = TestServer::start().await;
+    let (_, phone) = linked(&server, "shop").await;
+    assert_eq!(account(&server, &phone).await["devices"].as_array().map(Vec::len), Some(1));
+    assert_eq!(delete(&server, "/instance/delete/shop").await.0, StatusCode::OK);
+    assert_eq!(account(&server, &phone).await["devices"], json!([]));
     server.stop().await;
 }
 
@@ -190,8 +201,7 @@ async fn what_is_not_there_is_said_as_there() {
         seen.push(json!({ "asked": format!("{method} {path}"), "answer": body }));
     }
     insta::assert_json_snapshot!("not_there", seen);
-    let (status, _) = post(&server, "/verify-creds", json!({})).await;
-    assert_eq!(status, StatusCode::OK);
+    answered("verify-creds", post(&server, "/verify-creds", json!({})).await);
     let (status, _) = ask(&server, &key, (Method::POST, "/verify-creds"), None).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED, "the key of an instance is none of the server");
     let page = server.plain(Method::GET, "/manager/login").send().await.expect("an answer");

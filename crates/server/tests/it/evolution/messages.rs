@@ -1,6 +1,6 @@
 //! `/message/*`: what each route answers, and what the other side has then.
 
-use super::{ask, inbox, linked, post, received, settled};
+use super::{answered, ask, inbox, linked, post, received, settled};
 use crate::harness::{ADMIN_KEY, TestServer, answer, text};
 use crate::webhooks::Receiver;
 use base64::Engine as _;
@@ -36,6 +36,19 @@ fn tone() -> Vec<u8> {
     file.extend(length.to_le_bytes());
     file.extend(samples);
     file
+}
+
+/// Three seconds of nothing, as MP4.
+fn film() -> Vec<u8> {
+    let part = |name: &[u8; 4], content: &[u8]| {
+        let length = u32::try_from(content.len() + 8).expect("short");
+        [&length.to_be_bytes()[..], name, content].concat()
+    };
+    let mut header = [0; 100];
+    header[12..16].copy_from_slice(&1000_u32.to_be_bytes());
+    header[16..20].copy_from_slice(&3000_u32.to_be_bytes());
+    let movie = part(b"moov", &part(b"mvhd", &header));
+    [part(b"ftyp", b"isom\0\0\x02\0isommp41"), part(b"mdat", &[0; 64]), movie].concat()
 }
 
 /// A form with a file, as browsers post it.
@@ -111,6 +124,8 @@ async fn every_kind_without_a_file_arrives() {
     let (status, reacted) = post(&server, "/message/sendReaction/shop", reaction).await;
     assert_eq!(status, StatusCode::CREATED, "{reacted}");
     insta::assert_json_snapshot!("sendReaction", settled(reacted));
+    let seen = inbox(&server, &ana, 7).await.pop().expect("a reaction");
+    assert_eq!(seen["reaction"], json!({ "id": first["key"]["id"], "emoji": "👍" }), "{seen}");
     server.stop().await;
 }
 
@@ -175,23 +190,17 @@ async fn files_go_out_as_base64_and_as_a_part_of_a_form() {
     let server = TestServer::start().await;
     let mut receiver = Receiver::start().await;
     linked(&server, "shop").await;
-    let hook = json!({ "url": receiver.url(), "enabled": true, "events": ["SEND_MESSAGE"] });
+    let hook = json!({
+        "url": receiver.url(), "enabled": true, "base64": true, "events": ["SEND_MESSAGE"],
+    });
     post(&server, "/webhook/set/shop", hook).await;
     let ana = server.contact("Ana").await;
     let image =
         json!({ "number": ana, "mediatype": "image", "media": picture(), "caption": "look" });
-    let (status, sent) = post(&server, "/message/sendMedia/shop", image).await;
-    assert_eq!(status, StatusCode::CREATED, "{sent}");
-    assert_eq!(
-        (&sent["messageType"], &sent["message"]["imageMessage"]["caption"]),
-        (&json!("imageMessage"), &json!("look")),
-        "{sent}"
-    );
+    let sent = answered("sendMedia", post(&server, "/message/sendMedia/shop", image).await);
     let wanted = json!({ "message": { "key": { "id": sent["key"]["id"] } } });
-    let (status, file) = post(&server, "/chat/getBase64FromMediaMessage/shop", wanted).await;
-    assert_eq!(status, StatusCode::CREATED, "{file}");
-    assert_eq!((&file["mediaType"], &file["caption"]), (&json!("imageMessage"), &json!("look")));
-    assert!(file["base64"].as_str().is_some_and(|text| text.len() > 100), "{file}");
+    let file = post(&server, "/chat/getBase64FromMediaMessage/shop", wanted).await;
+    let file = answered("getBase64FromMediaMessage", file);
     for (id, sentence) in [("nothing", "Message not found")] {
         let wanted = json!({ "message": { "key": { "id": id } } });
         let (status, answer) = post(&server, "/chat/getBase64FromMediaMessage/shop", wanted).await;
@@ -201,30 +210,31 @@ async fn files_go_out_as_base64_and_as_a_part_of_a_form() {
         );
     }
     let event = receiver.next().await;
-    assert_eq!((&event["event"], &event["data"]["key"]), (&json!("send.message"), &sent["key"]));
+    let mut told = event["data"].clone();
+    assert_eq!((&event["event"], &told["key"]), (&json!("send.message"), &sent["key"]));
+    assert_eq!(told["message"]["base64"].take(), file["base64"]);
+    told["message"].as_object_mut().expect("an object").remove("base64");
+    assert_eq!((&told["message"], &told["contextInfo"]), (&sent["message"], &sent["contextInfo"]));
+    let image = &sent["message"]["imageMessage"];
+    assert!(image["mediaKey"]["31"].is_u64() && image["fileLength"]["low"].is_i64(), "{image}");
+    let stored = json!({ "where": { "key": { "id": sent["key"]["id"] } } });
+    let (_, found) = post(&server, "/chat/findMessages/shop", stored).await;
+    assert_eq!(found["messages"]["records"][0]["message"], sent["message"], "as it was told");
     let fields = [("number", &*ana), ("mediatype", "document"), ("delay", "1")];
     let request = form(&server, "sendMedia", &fields, ("bill.pdf", b"%PDF-1.4 hello"));
     let (status, sent) = answer(request).await;
     assert_eq!(status, StatusCode::CREATED, "{sent}");
     assert_eq!(sent["message"]["documentMessage"]["fileName"], "bill.pdf", "{sent}");
     let request = form(&server, "sendWhatsAppAudio", &[("number", &*ana)], ("a.wav", &tone()));
-    let (status, sent) = answer(request).await;
-    assert_eq!(status, StatusCode::CREATED, "{sent}");
-    assert_eq!(
-        (&sent["messageType"], &sent["message"]["audioMessage"]["ptt"]),
-        (&json!("audioMessage"), &json!(true)),
-        "{sent}"
-    );
+    answered("sendWhatsAppAudio", answer(request).await);
     let sticker = json!({ "number": ana, "sticker": picture() });
-    let (status, sent) = post(&server, "/message/sendSticker/shop", sticker).await;
-    assert_eq!(
-        (status, &sent["messageType"]),
-        (StatusCode::CREATED, &json!("stickerMessage")),
-        "{sent}"
-    );
-    let got = inbox(&server, &ana, 4).await;
+    answered("sendSticker", post(&server, "/message/sendSticker/shop", sticker).await);
+    let note = json!({ "number": ana, "video": STANDARD.encode(film()) });
+    answered("sendPtv", post(&server, "/message/sendPtv/shop", note).await);
+    let got = inbox(&server, &ana, 5).await;
     let kinds: Vec<String> = got.iter().map(|one| text(&one["type"])).collect();
-    assert_eq!(kinds, ["image", "document", "voice", "sticker"]);
+    assert_eq!(kinds, ["image", "document", "voice", "sticker", "video"]);
+    assert!(got.iter().all(|one| one["media"].is_string()), "the phone opens each");
     receiver.stop().await;
     server.stop().await;
 }

@@ -1,6 +1,6 @@
 //! The routes that came with 2.4: served as well, since who points a newer product here asks for them.
 
-use super::{get, inbox, linked, listen, phone_shows, post, received, settled};
+use super::{answered, get, inbox, linked, listen, phone_shows, post, received, settled};
 use crate::harness::{TestServer, answer, text};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -12,11 +12,8 @@ async fn a_voice_message_is_played_for_its_writer() {
     let ana = server.contact("Ana").await;
     let key = received(&server, (&ana, &phone), json!({ "text": "listen" })).await;
     let body = json!({ "readMessages": [key] });
-    let (status, answer) = post(&server, "/chat/markMessageAsPlayed/shop", body).await;
-    assert_eq!(
-        (status, answer),
-        (StatusCode::CREATED, json!({ "message": "Played messages", "played": "success" }))
-    );
+    let path = "/chat/markMessageAsPlayed/shop";
+    answered("markMessageAsPlayed", post(&server, path, body).await);
     let told = json!({ "id": key["id"], "type": "played" });
     let heard = |shown: &Value| shown["receipts"].as_array().is_some_and(|all| all.contains(&told));
     phone_shows(&server, &ana, heard).await;
@@ -56,6 +53,7 @@ async fn votes_are_counted_and_told() {
     let names = |at: usize| seen[0][at]["voters"].clone();
     assert_eq!((names(0), names(1)), (person(&bob), person(&ana)), "the last vote of each counts");
     insta::assert_json_snapshot!("poll_update", seen[1]);
+    answered("getPollVote", post(&server, "/chat/getPollVote/shop", asked).await);
     let other = json!({ "message": { "key": { "id": "nothing" } } });
     for (body, sentence) in [
         (other, json!(["Poll not found"])),
@@ -82,13 +80,14 @@ async fn channels_are_what_whatsapp_says_that_the_owner_follows() {
     let new =
         json!({ "owner": ana, "name": "Cakes", "description": "Each week", "followers": [number] });
     let made = server.phones("/admin/newsletters", new).await;
-    let (status, found) = post(&server, "/chat/findChannels/shop", json!({})).await;
-    assert_eq!((status, found.as_array().map(Vec::len)), (StatusCode::OK, Some(1)), "{found}");
-    let channel = &found[0];
+    let (status, mut found) = post(&server, "/chat/findChannels/shop", json!({})).await;
+    let channel = &mut found[0];
     assert_eq!((&channel["id"], &channel["remoteJid"]), (&made["jid"], &made["jid"]));
-    assert_eq!((&channel["name"], &channel["description"]), (&json!("Cakes"), &json!("Each week")));
-    assert_eq!((&channel["subscribers"], &channel["invite"]), (&json!(2), &made["inviteCode"]));
-    assert_eq!((&channel["verified"], &channel["picture"]), (&json!(false), &json!(null)));
+    assert_eq!(channel["invite"], made["inviteCode"]);
+    for drawn in ["id", "remoteJid", "invite"] {
+        channel[drawn] = json!("[drawn]");
+    }
+    answered("findChannels", (status, found));
     server.stop().await;
 }
 
@@ -104,8 +103,8 @@ async fn who_may_let_people_in_is_switched() {
     let mut news = listen(&server, "shop").await;
     for mode in ["admin_add", "all_member_add"] {
         let (status, answer) = post(&server, &path, json!({ "mode": mode })).await;
-        let expected = json!({ "update": "success", "mode": mode });
-        assert_eq!((status, answer), (StatusCode::CREATED, expected), "the mode that WhatsApp has");
+        let answer = answered(&format!("updateMemberAddMode.{mode}"), (status, answer));
+        assert_eq!(answer["mode"], mode, "what WhatsApp has");
         let admits = json!(mode == "all_member_add");
         news.told("groups.update", |data| data[0]["memberAddMode"] == admits).await;
         let act = format!("{}/admin/contacts/{ana}/groups/{id}", server.network.base_url(false));

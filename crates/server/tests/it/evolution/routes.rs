@@ -4,6 +4,9 @@ use super::{create, get};
 use crate::harness::{ADMIN_KEY, TestServer, answer};
 use flowcore_server::{Access, Route};
 use reqwest::{Method, StatusCode};
+use serde_json::Value;
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
 
 const TABLE: &str = include_str!("routes.csv");
 
@@ -78,4 +81,59 @@ async fn nothing_is_served_that_the_table_does_not_know() {
         assert!(in_table, "{named} is in no row");
     }
     server.stop().await;
+}
+
+/// Answered by another page, not by this dialect.
+const WITHOUT_SNAPSHOT: [&str; 1] = ["/manager/{*rest}"];
+
+/// By which names the snapshots show routes that did what they are for: their own, up to a dot, and those of
+/// entries in them.
+fn shown() -> BTreeSet<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/evolution/snapshots");
+    let mut names = BTreeSet::new();
+    for file in std::fs::read_dir(folder).expect("snapshots") {
+        let path = file.expect("a file").path();
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).expect("a name");
+        let own = stem.rsplit("__").next().unwrap_or_default();
+        names.extend(own.split('.').next().map(str::to_owned));
+        let text = std::fs::read_to_string(&path).expect("a text");
+        let content = text.splitn(3, "---\n").nth(2).unwrap_or_default();
+        let entries: Value = serde_json::from_str(content).unwrap_or_default();
+        for entry in entries.as_array().into_iter().flatten() {
+            let done = entry["status"].as_u64().is_some_and(|status| status < 300);
+            let route = entry["route"].as_str().and_then(|route| route.split(',').next());
+            names.extend(route.filter(|_| done).map(str::to_owned));
+        }
+    }
+    names
+}
+
+/// What a route may be called in a snapshot: what it does; where several do something of that name, its group
+/// before that.
+fn names_of(path: &str, doing: &HashMap<&str, usize>) -> Vec<String> {
+    let mut parts = path.trim_matches('/').split('/');
+    let group = parts.next().unwrap_or_default();
+    match parts.next() {
+        Some(action) if doing[action] == 1 => vec![action.to_owned(), format!("{group}_{action}")],
+        Some(action) => vec![format!("{group}_{action}")],
+        None if group.is_empty() => vec!["welcome".to_owned()],
+        None => vec![group.to_owned()],
+    }
+}
+
+#[test]
+fn the_answer_of_each_that_is_served_is_a_snapshot() {
+    let served: Vec<&str> =
+        rows().iter().filter(|row| row.reason.is_empty()).map(|row| row.path).collect();
+    let mut doing = HashMap::new();
+    for action in served.iter().filter_map(|path| path.split('/').nth(2)) {
+        *doing.entry(action).or_insert(0) += 1;
+    }
+    let shown = shown();
+    let lacking = served.iter().filter(|path| {
+        let mut names = names_of(path, &doing).into_iter();
+        !WITHOUT_SNAPSHOT.contains(*path) && !names.any(|name| shown.contains(&name))
+    });
+    let lacking: Vec<_> = lacking.collect();
+    assert!(lacking.is_empty(), "take one with `answered`: {lacking:#?}");
 }
