@@ -131,10 +131,11 @@ impl Groups {
         if known.len() == groups.len() || !memory.may_ask(instance, self.shared.now()) {
             return Ok(known);
         }
-        match tokio::time::timeout(PATIENCE, self.list(caller, name)).await {
-            Ok(Ok(_)) => Ok(groups.iter().filter_map(named).collect()),
-            _ => Ok(known),
-        }
+        let Ok(Ok(_)) = tokio::time::timeout(PATIENCE, self.list(caller, name)).await else {
+            return Ok(known);
+        };
+        memory.asked(instance, self.shared.now());
+        Ok(groups.iter().filter_map(named).collect())
     }
 
     /// Where the picture of a group is.

@@ -67,14 +67,14 @@ impl KnownGroups {
         self.lock().names.get(&(instance, id.clone())).cloned()
     }
 
-    /// Whether all groups of a number may be asked for, to know their names. Who is told so does it.
+    /// Whether all groups of a number may be asked for, to know their names.
     pub(crate) fn may_ask(&self, instance: InstanceId, now: Millis) -> bool {
-        let mut known = self.lock();
-        if known.asked.get(&instance).is_some_and(|again| *again > now) {
-            return false;
-        }
-        known.asked.put(instance, now.plus(NOT_AGAIN));
-        true
+        self.lock().asked.get(&instance).is_none_or(|again| *again <= now)
+    }
+
+    /// They were asked for, and answered.
+    pub(crate) fn asked(&self, instance: InstanceId, now: Millis) {
+        self.lock().asked.put(instance, now.plus(NOT_AGAIN));
     }
 
     /// Remembers one.
@@ -119,7 +119,9 @@ mod tests {
             change: GroupChange::Subject(name.to_owned()),
         };
         assert_eq!(known.name(instance, &group), None);
-        assert!(known.may_ask(instance, now) && !known.may_ask(instance, now));
+        assert!(known.may_ask(instance, now));
+        known.asked(instance, now);
+        assert!(!known.may_ask(instance, now));
         known.happened(instance, &called("Orders"));
         known.forget(instance, &group);
         assert_eq!(known.name(instance, &group).as_deref(), Some("Orders"));

@@ -270,17 +270,42 @@ pub(super) async fn contacts(State(state): State<AppState>, held: Held, body: Po
     let asked: Asked = body.read(&ASKED)?;
     let page = asked.page(MAX_ENTRIES);
     let wanted = asked.r#where.unwrap_or_default();
-    let filter = ContactFilter {
-        address: jid(wanted.remote_jid)?,
-        id: wanted.id,
-        push_name: wanted.push_name,
-    };
+    let address = jid(wanted.remote_jid)?;
+    if let Some(group) = address.as_ref().filter(|jid| jid.is_group()) {
+        return group_as_contact(&state, &held, group).await;
+    }
+    let filter = ContactFilter { address, id: wanted.id, push_name: wanted.push_name };
     let conversations = state.gateway.conversations();
     let found = conversations.contacts(&held.caller, &held.name, &filter, page).await?;
     let addresses = found.iter().filter_map(address_of);
     let pictures = pictures(&state, &held, addresses).await?;
     let shown = found.iter().filter_map(|one| shown_contact(one, &pictures, &held)).collect();
     Ok((StatusCode::OK, Json(shown)))
+}
+
+/// A group that somebody wrote in, as what is known under its address.
+async fn group_as_contact(state: &AppState, held: &Held, group: &Jid) -> Answer {
+    let filter = ChatFilter { chat: Some(group.clone()), ..ChatFilter::default() };
+    let page = Page { skip: 0, take: 1 };
+    let conversations = state.gateway.conversations();
+    let found = conversations.chats(&held.caller, &held.name, &filter, page).await?;
+    let names = group_names(state, held, &found).await?;
+    let pictures = pictures(state, held, std::iter::once(group)).await?;
+    let shown = |chat: &ChatOverview| {
+        json!({
+            "id": chat.key,
+            "remoteJid": chat.address,
+            "pushName": name_of(chat, &names),
+            "profilePicUrl": pictures.get(group),
+            "createdAt": chat.created_at.rfc3339(),
+            "updatedAt": chat.last_message_at.rfc3339(),
+            "instanceId": held.view.id.text(),
+            "isGroup": true,
+            "isSaved": name_of(chat, &names).is_some(),
+            "type": "group",
+        })
+    };
+    Ok((StatusCode::OK, Json(found.iter().map(shown).collect())))
 }
 
 fn address_of(contact: &Contact) -> Option<&Jid> {

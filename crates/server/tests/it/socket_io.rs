@@ -93,3 +93,23 @@ async fn who_has_no_key_or_no_such_instance_joins_nothing() {
     }
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_namespace_tells_what_was_chosen_for_it() {
+    let server = TestServer::start().await;
+    server.connect("shop").await;
+    let chosen = json!({ "websocket": { "enabled": true, "events": ["QRCODE_UPDATED"] } });
+    let (status, set) = server.post("/websocket/set/shop", chosen).await;
+    assert_eq!(status.as_u16(), 201, "{set}");
+    let mut shop = Client::open(&server, ADMIN_KEY).await;
+    assert!(shop.join("/shop,").await.starts_with("40/shop,"), "joined");
+    server.post("/api/whatsapp/restart", json!({ "instanceName": "shop" })).await;
+    // The connection changes first, which is not told.
+    let (name, body) = shop.event().await;
+    assert_eq!((name.as_str(), &body["instance"]), ("qrcode.updated", &json!("shop")), "{body}");
+    server.post("/websocket/set/shop", json!({ "enabled": false })).await;
+    let mut late = Client::open(&server, ADMIN_KEY).await;
+    let answer = late.join("/shop,").await;
+    assert!(answer.starts_with("44"), "nothing is told any more: {answer}");
+    server.stop().await;
+}

@@ -259,3 +259,31 @@ async fn a_restart_between_two_notices_sends_each_once() {
     }
     server.stop().await;
 }
+
+#[tokio::test]
+async fn what_is_no_text_goes_to_the_customer_whose_message_it_answers() {
+    let server = TestServer::start().await;
+    let shop = server.linked("shop").await;
+    let (ana, bob) = (server.contact("Ana").await, server.contact("Bob").await);
+    let tom = server.contact("Tom").await;
+    set_up(&server, &[&tom]).await;
+    let mut notices = Vec::new();
+    for customer in [&ana, &bob] {
+        writes(&server, customer, json!({ "to": shop, "text": "A human, please" })).await;
+        notices.push(got(&server, &tom, &format!("https://wa.me/{customer}")).await);
+    }
+    let place = json!({ "latitude": -23.5, "longitude": -46.6, "name": "The shop" });
+    let reply = json!({ "to": shop, "location": place, "quote": notices[0]["id"] });
+    writes(&server, &tom, reply).await;
+    let places = async |phone: &str| {
+        let all = texts_of(&server, phone).await;
+        all.iter().filter(|one| one["type"] == "location").count()
+    };
+    let began = Instant::now();
+    while places(&ana).await == 0 {
+        assert!(began.elapsed() < DEADLINE, "{:?}", texts_of(&server, &ana).await);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(places(&bob).await, 0, "Bob, who came last, is not meant");
+    server.stop().await;
+}

@@ -30,6 +30,9 @@ pub(crate) struct Received {
     pub(crate) from_me: bool,
     pub(crate) timestamp: i64,
     pub(crate) quoted: Option<Quoted>,
+    /// The addresses of who is mentioned.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) mentioned: Vec<String>,
     /// `received`, `read` or `played`.
     pub(crate) status: &'static str,
     /// What came out of the download.
@@ -114,6 +117,9 @@ impl Inbox {
             from_me: info.source.is_from_me,
             timestamp: info.timestamp.timestamp(),
             quoted: quoted(&inbound.message),
+            mentioned: context(&inbound.message)
+                .map(|context| context.mentioned_jid.clone())
+                .unwrap_or_default(),
             status: "received",
             media: None,
             media_error: None,
@@ -244,8 +250,12 @@ impl Inbox {
     }
 }
 
-/// Any kind of message can quote; the first context found is the message's own.
 fn quoted(message: &wa::Message) -> Option<Quoted> {
+    Some(Quoted { id: context(message)?.stanza_id.clone()? })
+}
+
+/// Any kind of message can quote and mention; the first context found is the message's own.
+fn context(message: &wa::Message) -> Option<&wa::ContextInfo> {
     let base = message.get_base_message();
     let contexts = [
         base.extended_text_message.as_option().map(|m| &m.context_info),
@@ -257,6 +267,5 @@ fn quoted(message: &wa::Message) -> Option<Quoted> {
         base.location_message.as_option().map(|m| &m.context_info),
         base.contact_message.as_option().map(|m| &m.context_info),
     ];
-    let context = contexts.into_iter().flatten().find_map(|context| context.as_option());
-    Some(Quoted { id: context?.stanza_id.clone()? })
+    contexts.into_iter().flatten().find_map(|context| context.as_option())
 }

@@ -15,7 +15,7 @@ pub(in crate::web) struct Content {
     pub(in crate::web) kind: String,
     /// Text or caption.
     pub(in crate::web) text: Option<String>,
-    /// Quote and mentions.
+    /// Quote and mentions. Those of a file stand in its own field too.
     pub(in crate::web) context: Option<Value>,
 }
 
@@ -42,8 +42,15 @@ fn shown(message: &wa::Message) -> Option<Content> {
         return Some(unreadable(text));
     };
     fields.remove("senderKeyDistributionMessage");
-    let context = flatten_text(&mut fields);
+    let beside = flatten_text(&mut fields);
     let kind = fields.keys().find(|key| !COMPANIONS.contains(&key.as_str()))?.clone();
+    let within = || fields.get(&kind)?.get("contextInfo").cloned();
+    let mut context = beside.or_else(within);
+    if let Some(Value::Object(quoted)) =
+        context.as_mut().and_then(|one| one.get_mut("quotedMessage"))
+    {
+        flatten_quoted(quoted);
+    }
     Some(Content { json: Value::Object(fields), kind, text, context })
 }
 
@@ -64,6 +71,14 @@ fn flatten_text(fields: &mut Map<String, Value>) -> Option<Value> {
     fields.insert("conversation".into(), text);
     fields.extend(rest);
     context
+}
+
+/// What a message quotes is shown as a message of its own is.
+fn flatten_quoted(fields: &mut Map<String, Value>) {
+    flatten_text(fields);
+    if let Some(mut wrapper) = fields.remove("documentWithCaptionMessage") {
+        fields.insert("documentMessage".into(), wrapper["message"]["documentMessage"].take());
+    }
 }
 
 /// Rust's field names to WhatsApp's, without what is not shown, bytes as base64.
@@ -171,6 +186,40 @@ mod tests {
         assert_eq!(content.kind, "conversation");
         assert_eq!(content.json["conversation"], "see above");
         assert_eq!(content.context.expect("context")["stanzaId"], "3EB0");
+    }
+
+    #[test]
+    fn the_quote_of_a_file_stands_beside_it_and_what_it_quotes_is_as_it_was_shown() {
+        let quoted = wa::Message {
+            extended_text_message: MessageField::some(wa::message::ExtendedTextMessage {
+                text: Some("How much?".into()),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let reply = wa::ContextInfo {
+            stanza_id: Some("3EB0".into()),
+            quoted_message: MessageField::some(quoted),
+            ..Default::default()
+        };
+        let message = wa::Message {
+            audio_message: MessageField::some(wa::message::AudioMessage {
+                seconds: Some(3),
+                context_info: MessageField::some(reply),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let content = of(&message).expect("content");
+        let beside = content.context.expect("context");
+        assert_eq!(beside["stanzaId"], "3EB0");
+        assert_eq!(beside["quotedMessage"], json!({ "conversation": "How much?" }));
+        assert_eq!(content.json["audioMessage"]["contextInfo"]["stanzaId"], "3EB0");
+        let mut captioned = json!({ "documentWithCaptionMessage": {
+            "message": { "documentMessage": { "caption": "the bill" } },
+        }});
+        flatten_quoted(captioned.as_object_mut().expect("an object"));
+        assert_eq!(captioned, json!({ "documentMessage": { "caption": "the bill" } }));
     }
 
     #[test]

@@ -146,6 +146,17 @@ async fn texts_have_options_in_both_shapes() {
     assert_eq!(status, StatusCode::CREATED, "{sent}");
     assert!(began.elapsed().as_millis() >= 300, "the call takes as long as the typing");
     insta::assert_json_snapshot!("quoted", settled(sent));
+    let got = inbox(&server, &ana, before + 1).await.pop().expect("a message");
+    assert_eq!((&got["text"], &got["quoted"]["id"]), (&json!("Ten"), &json!(question)), "{got}");
+    let image = json!({
+        "number": ana, "mediatype": "image", "media": picture(),
+        "quoted": { "key": { "id": question } },
+    });
+    let (_, sent) = post(&server, "/message/sendMedia/shop", image).await;
+    let context = &sent["contextInfo"];
+    assert_eq!(context["quotedMessage"]["conversation"], "How much?", "beside a file too: {sent}");
+    let got = inbox(&server, &ana, before + 2).await.pop().expect("a message");
+    assert_eq!(got["quoted"]["id"], question.as_str(), "{got}");
     let old = json!({
         "number": ana, "options": { "delay": 1, "presence": "composing" },
         "textMessage": { "text": "as in version 1" },
@@ -156,8 +167,62 @@ async fn texts_have_options_in_both_shapes() {
         (StatusCode::CREATED, &json!("as in version 1")),
         "{sent}"
     );
-    let got = inbox(&server, &ana, before + 2).await;
+    let got = inbox(&server, &ana, before + 3).await;
     assert_eq!(got.last().expect("a message")["text"], "as in version 1");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn who_is_mentioned_in_a_group_sees_it() {
+    let server = TestServer::start().await;
+    linked(&server, "shop").await;
+    let (ana, bob) = (server.contact("Ana").await, server.contact("Bob").await);
+    let new = json!({ "subject": "Customers", "participants": [ana, bob] });
+    let (_, group) = post(&server, "/group/create/shop", new).await;
+    let everybody = json!({ "text": "all of you", "mentionsEveryOne": true });
+    let by_name = json!({ "text": "you", "mentioned": [ana] });
+    let nobody = json!({ "text": "whoever", "mentionsEveryOne": false });
+    let as_in_version_1 = json!({
+        "options": { "mentions": { "everyOne": true } }, "textMessage": { "text": "all again" },
+    });
+    let each = [(everybody, 3), (by_name, 1), (nobody, 0), (as_in_version_1, 3)];
+    for (nth, (mut body, count)) in each.into_iter().enumerate() {
+        body["number"] = group["id"].clone();
+        let (status, sent) = post(&server, "/message/sendText/shop", body.clone()).await;
+        assert_eq!(status, StatusCode::CREATED, "{sent}");
+        let got = inbox(&server, &bob, nth + 1).await.pop().expect("a message");
+        let mentioned = got["mentioned"].as_array().cloned().unwrap_or_default();
+        assert_eq!(mentioned.len(), count, "{body}: {got}");
+        if count == 1 {
+            let url = format!("{}/admin/contacts/{ana}", server.network.base_url(false));
+            let (_, who) = answer(server.http.get(url)).await;
+            assert!([&who["jid"], &who["lid"]].contains(&&mentioned[0]), "{who}: {got}");
+        }
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_recording_and_a_sticker_are_sent_as_they_are_when_asked_to() {
+    let server = TestServer::start().await;
+    linked(&server, "shop").await;
+    let ana = server.contact("Ana").await;
+    let wave = tone();
+    let audio = json!({ "number": ana, "audio": STANDARD.encode(&wave), "encoding": false });
+    let (status, sent) = post(&server, "/message/sendWhatsAppAudio/shop", audio).await;
+    assert_eq!(status, StatusCode::CREATED, "{sent}");
+    let got = inbox(&server, &ana, 1).await.pop().expect("a recording");
+    assert_eq!((&got["type"], &got["media"]), (&json!("voice"), &json!(STANDARD.encode(&wave))));
+    let sticker = json!({ "number": ana, "sticker": picture(), "notConvertSticker": true });
+    let (status, refused) = post(&server, "/message/sendSticker/shop", sticker).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "a picture is no sticker: {refused}");
+    let text = json!({ "number": ana, "text": "no file" });
+    let (_, sent) = post(&server, "/message/sendText/shop", text).await;
+    let wanted = json!({ "message": { "key": { "id": sent["key"]["id"] } } });
+    let (status, refused) = post(&server, "/chat/getBase64FromMediaMessage/shop", wanted).await;
+    let said = &refused["response"]["message"];
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{refused}");
+    assert_eq!(said, &json!(["The message is not of the media type"]));
     server.stop().await;
 }
 
