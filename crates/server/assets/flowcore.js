@@ -271,6 +271,12 @@ function toEnd() {
   else if (thread) thread.scrollTop = thread.scrollHeight;
 }
 
+// On a narrow screen the navigation is longer than what is seen of it.
+for (const current of document.querySelectorAll("nav [aria-current]")) {
+  const nav = current.parentElement;
+  nav.scrollLeft = current.offsetLeft - nav.offsetLeft - (nav.clientWidth - current.offsetWidth) / 2;
+}
+
 dress(document);
 setInterval(tick, 500);
 for (const told of document.querySelectorAll(".toast")) setTimeout(() => told.remove(), 6000);

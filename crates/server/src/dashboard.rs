@@ -24,6 +24,7 @@ mod logs;
 mod overview;
 mod pages;
 pub(crate) mod session;
+mod states;
 mod support;
 mod users;
 mod view;

@@ -1,10 +1,10 @@
 //! `/account`: what is the viewer's own: quotas, password, second factor, sign-ins, language.
 
 use super::frame::{Did, Frame, done};
-use super::page;
 use super::session::{Submitted, Viewer};
 use super::view::Moment;
 use super::words::{COOKIE, Language};
+use super::{page, states};
 use crate::app::AppState;
 use crate::extract::{Asked, Named};
 use crate::problem::Problem;
@@ -106,7 +106,7 @@ async fn shown(
     let mut response = page(&AccountPage {
         frame,
         username: user.username.clone().unwrap_or_default(),
-        role: user.role.as_str(),
+        role: states::role(user.role, viewer.language),
         has_password: !user.foreign,
         totp: user.has_totp,
         offer,

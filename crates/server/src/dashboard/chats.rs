@@ -84,20 +84,6 @@ pub(super) fn summary(message: &StoredMessage) -> String {
     text.unwrap_or_else(|| format!("[{}]", message.kind.trim_end_matches("Message")))
 }
 
-/// Where a list begins.
-#[derive(Debug, Default, serde::Deserialize)]
-pub(crate) struct Which {
-    #[serde(default)]
-    page: usize,
-}
-
-impl Which {
-    /// Which page.
-    pub(super) fn at(&self) -> usize {
-        turned(self.page)
-    }
-}
-
 /// As many pages as anybody turns.
 pub(super) fn turned(page: usize) -> usize {
     page.min(10_000)

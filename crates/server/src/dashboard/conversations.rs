@@ -3,10 +3,10 @@
 
 use super::chats::turned;
 use super::frame::{Did, Frame, done};
-use super::page;
 use super::session::{Submitted, Viewer};
 use super::view::{Moment, international, one_line};
 use super::words::Language;
+use super::{page, states};
 use crate::api::conversations::read_id;
 use crate::app::AppState;
 use crate::extract::{Asked, Named, instance_name};
@@ -174,18 +174,18 @@ impl Bubble {
 
 /// A change of who answers.
 pub(super) struct Change {
-    pub(super) step: String,
+    pub(super) step: &'static str,
     pub(super) from: &'static str,
     pub(super) to: &'static str,
     pub(super) at: Moment,
 }
 
-impl From<&Transition> for Change {
-    fn from(change: &Transition) -> Self {
+impl Change {
+    fn new(change: &Transition, w: Language) -> Self {
         Self {
-            step: change.step.clone(),
-            from: change.owners.0.as_str(),
-            to: change.owners.1.as_str(),
+            step: states::step(&change.step, w),
+            from: states::owner(change.owners.0, w),
+            to: states::owner(change.owners.1, w),
             at: change.at.into(),
         }
     }
@@ -212,7 +212,7 @@ impl Thread {
             owner: one.standing.owner.as_str(),
             open: one.standing.status != ConversationStatus::Expired,
             bubbles: said.iter().map(|one| Bubble::new(one, w)).collect(),
-            changes: changes.iter().map(Change::from).collect(),
+            changes: changes.iter().map(|one| Change::new(one, w)).collect(),
             text: String::new(),
             most: MAX_TEXT,
             escalation: None,

@@ -43,11 +43,3 @@ fn webhook(state: &str, reason: &str, w: Language) -> &'static str {
         _ => w.say("A webhook gets events again."),
     }
 }
-
-/// Why an endpoint was switched off.
-pub(super) fn off(why: OffBecause, w: Language) -> &'static str {
-    match why {
-        OffBecause::Gone => w.say("its receiver is gone"),
-        OffBecause::Failing => w.say("it failed for a day"),
-    }
-}

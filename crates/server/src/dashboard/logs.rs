@@ -1,18 +1,21 @@
 //! `/i/{name}/logs`: the latest messages, and the way of each: received, stored, told, delivered.
 
-use super::chats::{Which, summary};
+use super::chats::{summary, turned};
 use super::frame::{Frame, encoded};
 use super::session::Viewer;
 use super::view::Moment;
 use super::webhooks::Sent;
-use super::{page, pages};
+use super::words::Language;
+use super::{page, pages, states};
 use crate::app::AppState;
 use crate::extract::{Asked, OfId, OfInstance};
 use crate::problem::Problem;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
+use flowcore_domain::jid::{Jid, Server};
 use flowcore_gateway::{MessageFilter, Page, StoredMessage, WebhooksOf};
+use serde::Deserialize;
 
 const MOST: usize = 50;
 
@@ -24,6 +27,45 @@ struct LogsPage {
     rows: Vec<Row>,
     page: usize,
     more: bool,
+    query: Query,
+    /// The same for addresses of other pages.
+    kept: String,
+}
+
+/// Which messages, and where the page begins.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Query {
+    #[serde(default)]
+    way: String,
+    #[serde(default)]
+    chat: String,
+    #[serde(default)]
+    page: usize,
+}
+
+impl Query {
+    /// `None` when no message can fit: there is no such chat.
+    fn filter(&self) -> Option<MessageFilter> {
+        let from_me = match self.way.as_str() {
+            "in" => Some(false),
+            "out" => Some(true),
+            _ => None,
+        };
+        let typed = self.chat.trim();
+        let number = typed.trim_start_matches('+');
+        let chat = match typed {
+            "" => None,
+            _ if number.bytes().all(|byte| byte.is_ascii_digit()) => {
+                Some(Jid::new(number, Server::Person).ok()?)
+            }
+            address => Some(address.parse().ok()?),
+        };
+        Some(MessageFilter { from_me, chat, ..MessageFilter::default() })
+    }
+
+    fn is_empty(&self) -> bool {
+        self.way.is_empty() && self.chat.trim().is_empty()
+    }
 }
 
 struct Row {
@@ -36,13 +78,13 @@ struct Row {
 }
 
 impl Row {
-    fn new(message: &StoredMessage) -> Self {
+    fn new(message: &StoredMessage, w: Language) -> Self {
         Self {
             link: encoded(&message.wa_id),
             from_me: message.from_me,
             chat: known_as(message),
             text: summary(message),
-            status: message.status.as_str(),
+            status: states::message(message.status, w),
             at: message.at.into(),
         }
     }
@@ -61,23 +103,28 @@ pub(crate) async fn list(
     State(state): State<AppState>,
     viewer: Viewer,
     OfInstance(name): OfInstance,
-    Asked(which): Asked<Which>,
+    Asked(query): Asked<Query>,
 ) -> Result<Response, Problem> {
     let instance = pages::find(&state, &viewer, &name).await?;
-    let at = which.at();
+    let at = turned(query.page);
     let part = Page { skip: at * MOST, take: MOST + 1 };
     let conversations = state.gateway.conversations();
-    let filter = MessageFilter::default();
-    let (_, mut found) =
-        conversations.messages(&viewer.caller, &instance.name, &filter, part).await?;
+    let mut found = match query.filter() {
+        Some(filter) => {
+            conversations.messages(&viewer.caller, &instance.name, &filter, part).await?.1
+        }
+        None => vec![],
+    };
     let more = found.len() > MOST;
     found.truncate(MOST);
     Ok(page(&LogsPage {
         frame: Frame::of(&viewer, "logs").about(&instance.name),
         name: instance.name.to_string(),
-        rows: found.iter().map(Row::new).collect(),
+        rows: found.iter().map(|one| Row::new(one, viewer.language)).collect(),
         page: at,
         more,
+        kept: format!("way={}&chat={}", encoded(&query.way), encoded(&query.chat)),
+        query,
     }))
 }
 
@@ -92,7 +139,7 @@ struct TracePage {
     receipts: Vec<(String, &'static str, Moment)>,
     deliveries: Vec<Sent>,
     passed: Vec<(String, &'static str)>,
-    notes: Vec<(String, String, Moment)>,
+    notes: Vec<(String, Moment)>,
 }
 
 /// The stations of a message that it carries itself.
@@ -116,6 +163,7 @@ pub(crate) async fn show(
     let (name, caller) = (&instance.name, &viewer.caller);
     let trace = state.gateway.traces().of(caller, name, &id).await?;
     let webhooks = state.gateway.webhooks().list(caller, WebhooksOf::Instance(name)).await?;
+    let w = viewer.language;
     let url_of = |id| webhooks.iter().find(|one| one.id == id).map(|one| one.url.clone());
     Ok(page(&TracePage {
         frame: Frame::of(&viewer, "logs").about(name),
@@ -123,7 +171,7 @@ pub(crate) async fn show(
         message: trace.message.as_ref().map(|message| Way {
             from_me: message.from_me,
             kind: message.kind.clone(),
-            status: message.status.as_str(),
+            status: states::message(message.status, w),
             written: message.at.into(),
             stored: message.created_at.into(),
             sent: message.sent_at.map(Moment::from),
@@ -132,19 +180,25 @@ pub(crate) async fn show(
         receipts: trace
             .receipts
             .iter()
-            .map(|one| (one.participant.to_string(), one.status.as_str(), one.at.into()))
+            .map(|one| (one.participant.to_string(), states::message(one.status, w), one.at.into()))
             .collect(),
-        deliveries: trace.deliveries.iter().map(|one| Sent::new(one, &webhooks)).collect(),
+        deliveries: trace.deliveries.iter().map(|one| Sent::new(one, &webhooks, w)).collect(),
         passed: trace
             .passed_over
             .iter()
-            .map(|(id, why)| (url_of(*id).unwrap_or_else(|| id.text()), why.as_str()))
+            .map(|(id, why)| {
+                (url_of(*id).unwrap_or_else(|| id.text()), states::passed_over(*why, w))
+            })
             .collect(),
-        notes: trace
-            .notes
-            .iter()
-            .map(|note| (note.step.clone(), note.data.to_string(), note.at.into()))
-            .collect(),
+        notes: trace.notes.iter().map(|note| (noted(&note.step, w), note.at.into())).collect(),
         id,
     }))
+}
+
+/// What a note says. There is one kind so far; another would be shown by its word.
+fn noted(step: &str, w: Language) -> String {
+    match step {
+        "came_again" => w.say("Came again, and was known").to_owned(),
+        other => other.to_owned(),
+    }
 }

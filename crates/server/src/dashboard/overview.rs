@@ -4,7 +4,7 @@ use super::frame::{Did, Frame};
 use super::session::Viewer;
 use super::view::{Moment, international, one_line, sentence, word};
 use super::words::Language;
-use super::{happened, page, pages};
+use super::{happened, page, pages, states};
 use crate::app::AppState;
 use crate::extract::{Asked, OfInstance};
 use crate::problem::Problem;
@@ -113,21 +113,31 @@ pub(crate) async fn show(
 
 /// A delay as people read it: milliseconds, and seconds where there are some.
 fn lasts(delay: Duration, w: Language) -> String {
-    let ms = delay.as_millis();
-    if ms < 1_000 {
-        return format!("{ms} ms");
+    match delay.as_millis() {
+        ms @ ..1000 => format!("{ms} ms"),
+        _ => format!("{:.1} s", delay.as_secs_f64()).replace('.', point(w)),
     }
-    let seconds = format!("{:.1} s", delay.as_secs_f64());
-    if w == Language::English { seconds } else { seconds.replace('.', ",") }
 }
 
-/// In KiB: a number takes about half a MiB.
+/// A size as people read it.
+fn weighs(bytes: u64, w: Language) -> String {
+    match bytes.div_ceil(1024) {
+        kib @ ..1024 => format!("{kib} KiB"),
+        kib => format!("{}{}{} MiB", kib / 1024, point(w), kib % 1024 * 10 / 1024),
+    }
+}
+
+/// What stands before decimals.
+fn point(w: Language) -> &'static str {
+    if w == Language::English { "." } else { "," }
+}
+
 async fn memory(state: &AppState, viewer: &Viewer) -> Result<Option<String>, Problem> {
     if !viewer.caller.is_admin() {
         return Ok(None);
     }
     let each = state.gateway.memory_each().await.map_err(ServiceError::from)?;
-    Ok(each.map(|bytes| format!("{} KiB", bytes.div_ceil(1024))))
+    Ok(each.map(|bytes| weighs(bytes, viewer.language)))
 }
 
 /// The addresses of webhooks that get nothing now, and why.
@@ -139,7 +149,7 @@ async fn failing(
     let webhooks = state.gateway.webhooks();
     let all = webhooks.list(&viewer.caller, WebhooksOf::Instance(name)).await?;
     let off = all.iter().filter_map(|one| {
-        let why = one.health.off_because.map(|why| happened::off(why, viewer.language));
+        let why = one.health.off_because.map(|why| states::off(why, viewer.language));
         let paused = one.health.paused_until.map(|_| viewer.language.say("it is paused"));
         Some((one.url.clone(), why.or(paused)?))
     });
@@ -164,4 +174,31 @@ fn bars(hours: &[Hour]) -> Bars {
         }
     }
     bars
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_have_the_unit_that_is_read_best() {
+        let w = Language::English;
+        assert_eq!(lasts(Duration::from_millis(999), w), "999 ms");
+        assert_eq!(lasts(Duration::from_millis(1_240), w), "1.2 s");
+        assert_eq!(lasts(Duration::from_millis(1_240), Language::Spanish), "1,2 s");
+        assert_eq!(weighs(300 << 10, w), "300 KiB");
+        assert_eq!(weighs((1 << 20) + (512 << 10), w), "1.5 MiB");
+        assert_eq!(weighs(1 << 20, Language::Portuguese), "1,0 MiB");
+    }
+
+    #[test]
+    fn an_hour_with_one_message_is_seen_beside_one_with_thousands() {
+        let begins = flowcore_domain::clock::Millis(0);
+        let hour = |came, went| Hour { begins, came, went };
+        let drawn = bars(&[hour(100_000, 1), hour(0, 0)]);
+        assert_eq!(
+            (drawn.came.as_str(), drawn.went.as_str()),
+            ("M1 80v-80h8v80z", "M10 80v-1h8v1z")
+        );
+    }
 }

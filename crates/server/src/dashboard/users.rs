@@ -2,9 +2,10 @@
 
 use super::account::{Row, word};
 use super::frame::{Did, Frame, done};
-use super::page;
 use super::session::{Submitted, Viewer};
 use super::view::Moment;
+use super::words::Language;
+use super::{page, states};
 use crate::app::AppState;
 use crate::extract::{Asked, Named};
 use crate::ledger::Ledger;
@@ -19,7 +20,12 @@ use flowcore_domain::quota::{Quota, QuotaPatch};
 use flowcore_gateway::{AccountError, User, UserOrder, UserPatch};
 
 const MOST: usize = 200;
-const ROLES: [&str; 3] = ["member", "viewer", "admin"];
+const ROLES: [Role; 3] = [Role::Member, Role::Viewer, Role::Admin];
+
+/// The roles with their words.
+fn roles(w: Language) -> [(Role, &'static str); 3] {
+    ROLES.map(|role| (role, states::role(role, w)))
+}
 
 #[derive(Template)]
 #[template(path = "users.html")]
@@ -27,7 +33,7 @@ struct UsersPage {
     frame: Frame,
     users: Vec<Person>,
     more: bool,
-    roles: [&'static str; 3],
+    roles: [(Role, &'static str); 3],
     wrong: Option<String>,
     username: String,
     email: String,
@@ -37,20 +43,22 @@ struct Person {
     id: String,
     name: String,
     email: String,
-    role: &'static str,
+    role: Role,
+    word: &'static str,
     disabled: bool,
     foreign: bool,
     totp: bool,
     made: Moment,
 }
 
-impl From<&User> for Person {
-    fn from(user: &User) -> Self {
+impl Person {
+    fn new(user: &User, w: Language) -> Self {
         Self {
             id: user.id.text(),
             name: user.username.clone().unwrap_or_else(|| user.id.text()),
             email: user.email.clone().unwrap_or_default(),
-            role: user.role.as_str(),
+            role: user.role,
+            word: states::role(user.role, w),
             disabled: user.disabled,
             foreign: user.foreign,
             totp: user.has_totp,
@@ -68,12 +76,13 @@ async fn listed(
     let more = users.len() > MOST;
     users.truncate(MOST);
     let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let w = frame.w;
     let typed = |field| wrong.as_ref().map(|(_, form)| form.text(field).to_owned());
     let mut response = page(&UsersPage {
         frame,
-        users: users.iter().map(Person::from).collect(),
+        users: users.iter().map(|one| Person::new(one, w)).collect(),
         more,
-        roles: ROLES,
+        roles: roles(w),
         username: typed("username").unwrap_or_default(),
         email: typed("email").unwrap_or_default(),
         wrong: wrong.map(|(why, _)| why),
@@ -126,7 +135,7 @@ pub(crate) async fn create(
 struct UserPage {
     frame: Frame,
     user: Person,
-    roles: [&'static str; 3],
+    roles: [(Role, &'static str); 3],
     limits: Vec<Limit>,
     usage: Vec<Row>,
     wrong: Option<String>,
@@ -157,8 +166,8 @@ async fn one(
     let w = frame.w;
     let mut response = page(&UserPage {
         frame,
-        user: Person::from(&user),
-        roles: ROLES,
+        user: Person::new(&user, w),
+        roles: roles(w),
         limits: limits.into(),
         usage: usage.iter().map(|one| Row::new(one, w)).collect(),
         wrong,
@@ -245,8 +254,8 @@ pub(crate) async fn delete(
 ) -> Result<Response, Problem> {
     let id = user_id(&id)?;
     let accounts = state.gateway.accounts();
-    let user = Person::from(&accounts.user(id).await?);
     let frame = Frame::of(&submitted.viewer, "users");
+    let user = Person::new(&accounts.user(id).await?, frame.w);
     if !submitted.text("name").eq_ignore_ascii_case(&user.name) {
         let why = frame.w.say("That is not the name of this user.").to_owned();
         return one(&state, frame, id, Some(why)).await;

@@ -4,7 +4,8 @@ use super::attached::Attached;
 use super::frame::{Did, Frame, done};
 use super::session::{Submitted, Viewer};
 use super::view::Moment;
-use super::{page, pages};
+use super::words::Language;
+use super::{page, pages, states};
 use crate::app::AppState;
 use crate::extract::{Asked, OfId, OfInstance};
 use crate::problem::Problem;
@@ -16,7 +17,7 @@ use flowcore_domain::clock::Millis;
 use flowcore_domain::event::EventKind;
 use flowcore_domain::id::WebhookId;
 use flowcore_domain::instance::InstanceName;
-use flowcore_domain::webhook::{BytesForm, ChatFilter, FileForm, OffBecause, Webhook};
+use flowcore_domain::webhook::{BytesForm, ChatFilter, FileForm, Webhook};
 use flowcore_gateway::{
     Delivery, DeliveryFilter, DeliveryState, NewWebhook, ServiceError, Trial, WebhookPatch,
     WebhooksOf,
@@ -66,9 +67,10 @@ struct Tried {
     body: String,
 }
 
-impl From<Trial> for Tried {
-    fn from(trial: Trial) -> Self {
-        let Trial { status, duration_ms, error, url, headers, body, .. } = trial;
+impl Tried {
+    fn new(trial: Trial, w: Language) -> Self {
+        let error = trial.error.as_deref().map(|error| states::failure(error, w));
+        let Trial { status, duration_ms, url, headers, body, .. } = trial;
         Self { status, duration_ms, error, url, headers: headers.into_iter().collect(), body }
     }
 }
@@ -77,27 +79,30 @@ struct Row {
     id: String,
     url: String,
     state: &'static str,
+    word: &'static str,
     reason: Option<&'static str>,
     until: Option<Moment>,
     events: String,
     media: &'static str,
 }
 
-impl From<&Webhook> for Row {
-    fn from(webhook: &Webhook) -> Self {
+impl Row {
+    fn new(webhook: &Webhook, w: Language) -> Self {
+        let (state, word) = match (webhook.enabled, webhook.health.paused_until) {
+            (false, _) => ("disabled", w.say("switched off")),
+            (true, Some(_)) => ("paused", w.say("paused")),
+            (true, None) => ("active", w.say("active")),
+        };
         let events: Vec<&str> = webhook.events.iter().map(|kind| kind.as_str()).collect();
         Self {
             id: webhook.id.text(),
             url: webhook.url.clone(),
-            state: match (webhook.enabled, webhook.health.paused_until) {
-                (false, _) => "disabled",
-                (true, Some(_)) => "paused",
-                (true, None) => "active",
-            },
-            reason: webhook.health.off_because.map(OffBecause::as_str),
+            state,
+            word,
+            reason: webhook.health.off_because.map(|why| states::off(why, w)),
             until: webhook.health.paused_until.map(Moment::from),
             events: events.join(", "),
-            media: webhook.media.as_str(),
+            media: states::files(webhook.media, w),
         }
     }
 }
@@ -107,6 +112,7 @@ pub(super) struct Sent {
     pub(super) id: String,
     pub(super) event: &'static str,
     pub(super) state: &'static str,
+    pub(super) word: &'static str,
     pub(super) url: String,
     pub(super) attempts: usize,
     pub(super) last: Option<Moment>,
@@ -115,18 +121,19 @@ pub(super) struct Sent {
 }
 
 impl Sent {
-    pub(super) fn new(delivery: &Delivery, webhooks: &[Webhook]) -> Self {
+    pub(super) fn new(delivery: &Delivery, webhooks: &[Webhook], w: Language) -> Self {
         let webhook = webhooks.iter().find(|one| one.id == delivery.webhook_id);
         let last = delivery.attempts.last();
         let outcome = last.map(|attempt| match (attempt.status, &attempt.error) {
             (Some(status), _) => format!("{status}, {} ms", attempt.duration_ms),
-            (None, Some(error)) => error.clone(),
+            (None, Some(error)) => states::failure(error, w),
             (None, None) => String::new(),
         });
         Self {
             id: delivery.id.text(),
             event: delivery.kind.as_str(),
             state: delivery.state.as_str(),
+            word: states::delivery(delivery.state, w),
             url: webhook.map(|one| one.url.clone()).unwrap_or_default(),
             attempts: delivery.attempts.len(),
             last: last.map(|attempt| attempt.at.into()),
@@ -154,11 +161,12 @@ async fn shown(
         Shown { wrong: Some(_), .. } => StatusCode::UNPROCESSABLE_ENTITY,
         _ => StatusCode::OK,
     };
+    let w = viewer.language;
     let mut response = page(&WebhooksPage {
         frame: Frame::of(viewer, "webhooks").about(name).after(did),
         name: name.to_string(),
-        webhooks: webhooks.iter().map(Row::from).collect(),
-        deliveries: deliveries.iter().map(|one| Sent::new(one, &webhooks)).collect(),
+        webhooks: webhooks.iter().map(|one| Row::new(one, w)).collect(),
+        deliveries: deliveries.iter().map(|one| Sent::new(one, &webhooks, w)).collect(),
         events: EventKind::ALL,
         shown,
     });
@@ -274,7 +282,7 @@ pub(crate) async fn test(
     let viewer = &submitted.viewer;
     let webhooks = state.gateway.webhooks();
     let trial = webhooks.test(&viewer.caller, WebhooksOf::Instance(&name), id).await?;
-    let said = Shown { trial: Some(trial.into()), ..Shown::default() };
+    let said = Shown { trial: Some(Tried::new(trial, viewer.language)), ..Shown::default() };
     told(&state, viewer, &name, said).await
 }
 

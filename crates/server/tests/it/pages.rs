@@ -171,6 +171,30 @@ async fn pages_speak_the_language_of_the_browser_or_of_the_choice() {
 }
 
 #[tokio::test]
+async fn what_was_stored_as_text_is_read_in_the_language_of_the_page() {
+    let server = TestServer::start().await;
+    let browser = Browser::of_admin(&server).await;
+    let cookie = format!("{}; flowcore-language=pt", browser.cookie);
+    let browser = Browser { cookie, ..browser };
+    server.connect("shop").await;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let nobody = listener.local_addr().expect("an address");
+    drop(listener);
+    browser.send("/i/shop/webhooks", &format!("url=http%3A%2F%2F{nobody}%2Fhook")).await;
+    let (_, list) = server.get("/api/instances/shop/webhooks").await;
+    let id = list["data"][0]["id"].as_str().expect("an id");
+    let (_, tried) = browser.send(&format!("/i/shop/webhooks/{id}/test"), "").await;
+    assert!(
+        tried.contains("<p class=\"wrong\">Conexão recusada (erro 111 do sistema)."),
+        "{tried}"
+    );
+    assert!(tried.contains(">ativo</span>") && tried.contains("sem"), "{tried}");
+    let overview = browser.look("/i/shop").await;
+    assert!(overview.contains("<span>A instância foi criada.</span>"), "{overview}");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn calls_are_set_on_one_page() {
     let server = TestServer::start().await;
     let browser = Browser::of_admin(&server).await;
@@ -264,6 +288,18 @@ async fn a_chat_is_read_answered_and_its_way_looked_up() {
     let id = link.split('"').next().expect("an id");
     let way = browser.look(&format!("/i/shop/logs/{id}")).await;
     assert!(way.contains("Handed to WhatsApp"), "{way}");
+    for (query, theirs, own) in [
+        ("way=in", true, false),
+        ("way=out", false, true),
+        (&format!("chat=%2B{ana}"), true, true),
+        ("chat=4915100000000", false, false),
+        ("chat=no+address", false, false),
+    ] {
+        let log = browser.look(&format!("/i/shop/logs?{query}")).await;
+        let shown = (log.contains("Is it &#60;b&#62;open"), log.contains("Until six."));
+        assert_eq!(shown, (theirs, own), "{query}: {log}");
+        assert_eq!(log.contains("No message fits."), !theirs && !own, "{query}");
+    }
     let overview = browser.look("/i/shop").await;
     assert!(overview.contains("1 came in") && overview.contains("1 went out"), "{overview}");
     assert!(overview.contains("Memory a connected number takes"), "an admin sees it: {overview}");
@@ -272,7 +308,7 @@ async fn a_chat_is_read_answered_and_its_way_looked_up() {
     let (_, acks) = overview.split_once("<dd id=\"acks\">").expect("a delay");
     assert!(acks.split_once("</dd>").expect("its end").0.contains(" ms"), "{overview}");
     let happened = ["Connected to WhatsApp.", "The instance was made."];
-    let at = happened.map(|text| overview.find(&format!("</time> {text}")).expect(text));
+    let at = happened.map(|text| overview.find(&format!("<span>{text}")).expect(text));
     assert!(at[0] < at[1], "the last comes first: {overview}");
     server.stop().await;
 }

@@ -9,7 +9,8 @@ use crate::app::AppState;
 use crate::dashboard::frame::{Did, Frame, encoded};
 use crate::dashboard::session::{Submitted, Viewer};
 use crate::dashboard::view::{Moment, one_line};
-use crate::dashboard::{page, pages};
+use crate::dashboard::words::Language;
+use crate::dashboard::{page, pages, states};
 use crate::extract::{Asked, Named, instance_name};
 use crate::problem::Problem;
 use askama::Template;
@@ -56,6 +57,7 @@ struct Bubble {
     file: Option<Attachment>,
     at: Moment,
     ticks: &'static str,
+    word: &'static str,
     state: &'static str,
     edited: bool,
     revoked: bool,
@@ -64,8 +66,8 @@ struct Bubble {
 
 impl Bubble {
     /// `fetched` says where its file is, when files can be had.
-    fn new(message: &StoredMessage, name: &InstanceName, fetched: bool) -> Self {
-        let (ticks, state) = if message.from_me { ticks(message.status) } else { ("", "") };
+    fn new(message: &StoredMessage, name: &InstanceName, (fetched, w): (bool, Language)) -> Self {
+        let status = message.from_me.then_some(message.status);
         let file = Attachment::of(message, name, fetched).filter(|_| message.revoked_at.is_none());
         let text = message.text.clone().filter(|text| !text.is_empty());
         Self {
@@ -79,8 +81,9 @@ impl Bubble {
             },
             file,
             at: message.at.into(),
-            ticks,
-            state,
+            ticks: status.map_or("", ticks),
+            state: status.map_or("", DeliveryStatus::as_str),
+            word: status.map_or("", |status| states::message(status, w)),
             edited: message.edited_at.is_some(),
             revoked: message.revoked_at.is_some(),
             trace: encoded(&message.wa_id),
@@ -153,15 +156,14 @@ fn thumbnail(message: &StoredMessage) -> Option<String> {
     fits.then(|| format!("data:image/jpeg;base64,{said}"))
 }
 
-/// As phones show how far a message got, and the word for it.
-fn ticks(status: DeliveryStatus) -> (&'static str, &'static str) {
-    let mark = match status {
+/// As phones show how far a message got.
+fn ticks(status: DeliveryStatus) -> &'static str {
+    match status {
         DeliveryStatus::Error => "!",
         DeliveryStatus::Pending => "◷",
         DeliveryStatus::ServerAck => "✓",
         _ => "✓✓",
-    };
-    (mark, status.as_str())
+    }
 }
 
 /// Which messages: the newest, or those up to a time.
@@ -220,7 +222,10 @@ async fn shown(
         link: encoded(&chat.to_string()),
         title: title(overview),
         address: address_of(overview).as_str().to_owned(),
-        bubbles: messages.iter().map(|one| Bubble::new(one, name, fetched)).collect(),
+        bubbles: messages
+            .iter()
+            .map(|one| Bubble::new(one, name, (fetched, viewer.language)))
+            .collect(),
         older: more.then(|| query.turned(at + 1)),
         newer: match at {
             0 => query.to.map(|_| String::new()),
