@@ -300,10 +300,10 @@ async fn a_chat_is_read_answered_and_its_way_looked_up() {
         assert_eq!(shown, (theirs, own), "{query}: {log}");
         assert_eq!(log.contains("No message fits."), !theirs && !own, "{query}");
     }
-    let overview = browser.look("/i/shop").await;
+    // Who sent is told of the acknowledgement a moment before it is stored.
+    let overview = browser.until("/i/shop", "<dd id=\"queue\"><span class=\"none\">nothing").await;
     assert!(overview.contains("1 came in") && overview.contains("1 went out"), "{overview}");
     assert!(overview.contains("Memory a connected number takes"), "an admin sees it: {overview}");
-    assert!(overview.contains("<dd id=\"queue\"><span class=\"none\">nothing"), "{overview}");
     assert!(overview.contains("<dd id=\"reconnects\">0<"), "linking it is none: {overview}");
     let (_, acks) = overview.split_once("<dd id=\"acks\">").expect("a delay");
     assert!(acks.split_once("</dd>").expect("its end").0.contains(" ms"), "{overview}");
