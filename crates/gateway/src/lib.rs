@@ -93,7 +93,7 @@ pub use support::{
     ConversationQuery, ConversationView, EscalationQuery, EscalationView, Held, Support,
     SupportPatch,
 };
-pub use trace::{PassedOver, Trace, Traces};
+pub use trace::{PassedOver, Trace, Traces, TurnTaken};
 pub use vitals::{Vitals, resident_memory};
 
 use events::post::Poster;

@@ -1,20 +1,28 @@
-//! What happened to one message, and why: how far it got, the event that told of it, which webhooks got that
-//! event and which did not, and what was noted on the way.
+//! What happened to one message, and why: how far it got, what became of it in its conversation, the event that told
+//! of it, which webhooks got that event and which did not, and what was noted on the way.
 
 use crate::accounts::Caller;
 use crate::error::ServiceError;
 use crate::{Instances, Shared};
 use flowcore_domain::clock::Millis;
+use flowcore_domain::conversation::{Owner, Role};
 use flowcore_domain::event::NewEvent;
-use flowcore_domain::id::{EventId, WebhookId};
+use flowcore_domain::id::{ConversationId, EventId, WebhookId};
 use flowcore_domain::instance::InstanceName;
 use flowcore_domain::webhook::Webhook;
-use flowcore_storage::{Delivery, Media, Note, Receipt, StoredEvent, StoredMessage};
+use flowcore_storage::{
+    Delivery, Media, Note, Receipt, Said, StorageError, Store, StoredEvent, StoredMessage, Transition,
+};
 use std::collections::HashSet;
 use std::sync::Arc;
 
 /// How long notes are kept.
 pub(crate) const KEEP: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 3600);
+
+/// How far a conversation is read on for the answer.
+const LOOK_AHEAD: usize = 50;
+/// Most changes of who answers that are looked through.
+const CHANGES: usize = 1_000;
 
 /// Finds out what happened to messages.
 #[derive(Debug, Clone)]
@@ -32,6 +40,8 @@ pub struct Trace {
     pub media: Option<Media>,
     /// In a group: how far it got to each member.
     pub receipts: Vec<Receipt>,
+    /// What became of it in its conversation, when a customer wrote it there.
+    pub turn: Option<TurnTaken>,
     /// The event that told of it, while events are kept.
     pub event: Option<StoredEvent>,
     /// Where the event goes or went.
@@ -40,6 +50,19 @@ pub struct Trace {
     pub passed_over: Vec<(WebhookId, PassedOver)>,
     /// What was noted.
     pub notes: Vec<Note>,
+}
+
+/// What became of a customer's message in its conversation.
+#[derive(Debug, Clone)]
+pub struct TurnTaken {
+    /// Which conversation.
+    pub conversation: ConversationId,
+    /// Who answered when it came.
+    pub owner: Owner,
+    /// What changed about that before the customer wrote again.
+    pub changes: Vec<Transition>,
+    /// The first that was said to the customer after it.
+    pub answer: Option<Said>,
 }
 
 /// Why a webhook did not get an event, by what it is set to now.
@@ -122,6 +145,7 @@ impl Traces {
         }
         Ok(Trace {
             media: store.media(row).await?,
+            turn: turn_taken(store, &message).await?,
             receipts: store.receipts(row).await?,
             message: Some(message),
             event,
@@ -132,11 +156,40 @@ impl Traces {
     }
 }
 
+/// `None` where the message is in no conversation, or is the owner's own.
+async fn turn_taken(
+    store: &Store,
+    message: &StoredMessage,
+) -> Result<Option<TurnTaken>, StorageError> {
+    if message.from_me {
+        return Ok(None);
+    }
+    let Some((id, noted)) = store.noted(message.instance_id, message.row_id).await? else {
+        return Ok(None);
+    };
+    let Some(conversation) = store.conversation(id).await? else { return Ok(None) };
+    let next = store.said_after(id, noted.id, LOOK_AHEAD).await?;
+    let again = next.iter().find(|one| one.role == Role::User).map(|one| one.at);
+    let changes = store.transitions(id, CHANGES).await?;
+    let (before, mut changes): (Vec<_>, Vec<_>) =
+        changes.into_iter().partition(|one| one.at < noted.at);
+    let owner = before.last().map(|one| one.owners.1);
+    let owner = owner.or(changes.first().map(|one| one.owners.0));
+    changes.retain(|one| again.is_none_or(|again| one.at <= again));
+    Ok(Some(TurnTaken {
+        conversation: id,
+        owner: owner.unwrap_or(conversation.standing.owner),
+        changes,
+        answer: next.into_iter().find(|one| one.role != Role::User),
+    }))
+}
+
 impl Trace {
     fn of_notes(notes: Vec<Note>) -> Self {
         Self {
             message: None,
             media: None,
+            turn: None,
             receipts: vec![],
             event: None,
             deliveries: vec![],

@@ -156,12 +156,7 @@ impl Bubble {
         let empty = said.content.trim().is_empty();
         Self {
             own: said.role != Role::User,
-            who: match said.role {
-                Role::User => "",
-                Role::Assistant if said.metadata["by"] == "template" => w.say("Automatic"),
-                Role::Assistant => w.say("Assistant"),
-                Role::Human => w.say("Team"),
-            },
+            who: speaker(said, w),
             text: if empty {
                 format!("[{}]", kind.trim_end_matches("Message"))
             } else {
@@ -169,6 +164,16 @@ impl Bubble {
             },
             at: said.at.into(),
         }
+    }
+}
+
+/// Who said it; nobody for the customer, whose side that is.
+pub(super) fn speaker(said: &Said, w: Language) -> &'static str {
+    match said.role {
+        Role::User => "",
+        Role::Assistant if said.metadata["by"] == "template" => w.say("Automatic"),
+        Role::Assistant => w.say("Assistant"),
+        Role::Human => w.say("Team"),
     }
 }
 

@@ -1,9 +1,10 @@
-//! `/i/{name}/logs`: the latest messages, and the way of each: received, stored, told, delivered.
+//! `/i/{name}/logs`: the latest messages, and the way of each: received, stored, decided, answered, told, delivered.
 
 use super::chats::{summary, turned};
+use super::conversations::speaker;
 use super::frame::{Frame, encoded};
 use super::session::Viewer;
-use super::view::Moment;
+use super::view::{Moment, one_line};
 use super::webhooks::Sent;
 use super::words::Language;
 use super::{page, pages, states};
@@ -14,7 +15,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use flowcore_domain::jid::{Jid, Server};
-use flowcore_gateway::{MessageFilter, Page, StoredMessage, WebhooksOf};
+use flowcore_gateway::{MessageFilter, Page, Said, StoredMessage, TurnTaken, WebhooksOf};
 use serde::Deserialize;
 
 const MOST: usize = 50;
@@ -135,6 +136,7 @@ struct TracePage {
     name: String,
     id: String,
     message: Option<Way>,
+    turn: Option<Turn>,
     event: Option<(Moment, &'static str)>,
     receipts: Vec<(String, &'static str, Moment)>,
     deliveries: Vec<Sent>,
@@ -150,6 +152,44 @@ struct Way {
     written: Moment,
     stored: Moment,
     sent: Option<Moment>,
+}
+
+/// What became of it in its conversation.
+struct Turn {
+    conversation: String,
+    owner: &'static str,
+    changes: Vec<(&'static str, Moment)>,
+    answer: Option<Answer>,
+}
+
+/// Who answered it, and with what.
+struct Answer {
+    who: &'static str,
+    at: Moment,
+    facts: String,
+}
+
+impl Turn {
+    fn new(turn: &TurnTaken, w: Language) -> Self {
+        let changes = turn.changes.iter();
+        Self {
+            conversation: turn.conversation.text(),
+            owner: states::owner(turn.owner, w),
+            changes: changes.map(|one| (states::step(&one.step, w), one.at.into())).collect(),
+            answer: turn.answer.as_ref().map(|said| Answer {
+                who: speaker(said, w),
+                at: said.at.into(),
+                facts: facts(said, w),
+            }),
+        }
+    }
+}
+
+/// The model of an answer, and how many passages it had.
+fn facts(said: &Said, w: Language) -> String {
+    let Some(model) = said.metadata["model"].as_str() else { return String::new() };
+    let passages = said.metadata["passages"].as_array().map_or(0, Vec::len);
+    format!("{} · {}", one_line(model), w.fill("{} passages", passages))
 }
 
 /// `GET /i/{name}/logs/{id}`
@@ -176,6 +216,7 @@ pub(crate) async fn show(
             stored: message.created_at.into(),
             sent: message.sent_at.map(Moment::from),
         }),
+        turn: trace.turn.as_ref().map(|turn| Turn::new(turn, w)),
         event: trace.event.as_ref().map(|one| (one.event.at.into(), one.event.kind.as_str())),
         receipts: trace
             .receipts

@@ -7,7 +7,7 @@ use crate::error::StorageError;
 use crate::row::{Record, json_text};
 use flowcore_domain::clock::Millis;
 use flowcore_domain::conversation::Role;
-use flowcore_domain::id::{ConversationId, MessageRowId, SaidId};
+use flowcore_domain::id::{ConversationId, InstanceId, MessageRowId, SaidId};
 use serde_json::Value;
 
 const TABLE: &str = "whatsapp_conversation_messages";
@@ -82,6 +82,50 @@ impl Store {
         )
         .bind(conversation)
         .bind(before)
+        .bind(dialect::limit(limit))
+        .fetch_all(self.readers())
+        .await?;
+        rows.iter().map(|row| read_said(&Record::new(TABLE, row))).collect()
+    }
+
+    /// Where a message was noted: in which conversation, and as what.
+    pub async fn noted(
+        &self,
+        instance: InstanceId,
+        message: MessageRowId,
+    ) -> Result<Option<(ConversationId, Said)>, StorageError> {
+        let row = query(
+            "SELECT said.* FROM whatsapp_conversations conversations \
+             CROSS JOIN whatsapp_conversation_messages said \
+             WHERE conversations.instance_id = $1 AND conversations.chat_key = \
+             (SELECT chat_key FROM messages WHERE messages.id = $2) \
+             AND said.conversation_id = conversations.id AND said.message_id = $2 \
+             ORDER BY said.id DESC LIMIT 1",
+        )
+        .bind(instance)
+        .bind(message.text())
+        .fetch_optional(self.readers())
+        .await?;
+        let read = |row| {
+            let record = Record::new(TABLE, row);
+            Ok((record.parsed("conversation_id")?, read_said(&record)?))
+        };
+        row.as_ref().map(read).transpose()
+    }
+
+    /// What was said after something, in order.
+    pub async fn said_after(
+        &self,
+        conversation: ConversationId,
+        after: SaidId,
+        limit: usize,
+    ) -> Result<Vec<Said>, StorageError> {
+        let rows = query(
+            "SELECT * FROM whatsapp_conversation_messages \
+             WHERE conversation_id = $1 AND id > $2 ORDER BY id LIMIT $3",
+        )
+        .bind(conversation)
+        .bind(after)
         .bind(dialect::limit(limit))
         .fetch_all(self.readers())
         .await?;

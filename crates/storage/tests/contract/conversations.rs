@@ -76,6 +76,12 @@ pub(crate) async fn a_chat_has_one_open_conversation_with_each_message_once(kind
     assert_eq!(texts, ["again", "hi"]);
     let older = harness.store.said(one.id, Some(all[0].id), 10).await.expect("read");
     assert_eq!(older, all[1..]);
+    let noted = harness.store.noted(id, message.row_id).await.expect("read");
+    assert_eq!(noted, Some((one.id, all[1].clone())));
+    let next = harness.store.said_after(one.id, all[1].id, 10).await.expect("read");
+    assert_eq!(next, all[..1]);
+    let elsewhere = harness.instance("elsewhere").await;
+    assert_eq!(harness.store.noted(elsewhere, message.row_id).await.expect("read"), None);
     let found = harness.store.conversation_of_chat(id, &jid(ALICE)).await.expect("read");
     let found = found.expect("there");
     assert_eq!((found.id, found.last_message_at), (one.id, all[0].at));
