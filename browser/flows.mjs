@@ -166,6 +166,10 @@ await step("the table of deliveries follows what becomes of each", async () => {
   const row = page.locator("#followed-below tr", { hasText: "messages.upsert" });
   await row.locator(".badge", { hasText: "delivered" }).waitFor();
   await row.getByText(/200, \d+ ms/).waitFor();
+  await row.getByRole("link", { name: "messages.upsert" }).click();
+  await page.locator("#attempts li", { hasText: "200" }).waitFor();
+  await page.locator("#posted", { hasText: "Are you there?" }).waitFor();
+  await inspect("delivery");
 });
 
 await step("a customer who writes is seen at once, and is answered", async () => {

@@ -59,6 +59,7 @@ pub use documents::{
     MAX_FOUND, MAX_PASSAGES,
 };
 pub use error::{ServiceError, StartError};
+pub use events::posting::Posting;
 pub use events::trial::Trial;
 pub use events::webhooks::{NewWebhook, WebhookPatch, Webhooks, WebhooksOf};
 pub use flowcore_engines::Watch;

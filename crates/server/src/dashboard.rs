@@ -124,6 +124,7 @@ fn of_an_instance(surface: Surface) -> Surface {
         .post("/i/{name}/webhooks/{id}/rotate", SET, webhooks::rotate)
         .post("/i/{name}/webhooks/{id}/switch", SET, webhooks::switch)
         .post("/i/{name}/webhooks/{id}/delete", SET, webhooks::delete)
+        .get("/i/{name}/deliveries/{id}", LOOK, webhooks::delivery::show)
         .post("/i/{name}/deliveries/{id}/retry", SET, webhooks::retry)
         .post("/i/{name}/replay", SET, webhooks::replay)
 }

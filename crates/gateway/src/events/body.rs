@@ -10,8 +10,9 @@ use base64::engine::general_purpose::STANDARD;
 use flowcore_domain::event::{Envelope, EventKind};
 use flowcore_domain::id::MessageRowId;
 use flowcore_domain::instance::InstanceName;
-use flowcore_domain::webhook::FileForm;
-use flowcore_storage::ClaimedDelivery;
+use flowcore_domain::jid::Jid;
+use flowcore_domain::webhook::{FileForm, Webhook};
+use flowcore_storage::{ClaimedDelivery, StoredEvent};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,22 +52,12 @@ impl Bodies {
         delivery: &ClaimedDelivery,
         destination: &str,
     ) -> Result<Body, serde_json::Error> {
-        let event = &delivery.event.event;
-        let mut data = event.data.clone();
+        let mut data = delivery.event.event.data.clone();
         let room = self.add_file((shared, poster), delivery, &mut data).await;
         delivery.webhook.bytes.write(&mut data);
-        let bytes = serde_json::to_vec(&Envelope {
-            event: event.kind.as_str(),
-            instance: delivery.instance_name.as_str(),
-            data,
-            destination,
-            date_time: event.at.rfc3339(),
-            sender: delivery.sender.as_ref().map(ToString::to_string),
-            server_url: &poster.server_url,
-            apikey: None,
-            id: Some(event.id.text()),
-            seq: Some(delivery.event.seq),
-        })?;
+        let whose = (&delivery.instance_name, delivery.sender.as_ref());
+        let told = (&delivery.event, data);
+        let bytes = serde_json::to_vec(&envelope(poster, whose, told, destination))?;
         Ok(Body { bytes, _room: room })
     }
 
@@ -100,6 +91,43 @@ impl Bodies {
         }
         room
     }
+}
+
+fn envelope<'a>(
+    poster: &'a Poster,
+    (instance, sender): (&'a InstanceName, Option<&Jid>),
+    (stored, data): (&StoredEvent, Value),
+    destination: &'a str,
+) -> Envelope<'a> {
+    let event = &stored.event;
+    Envelope {
+        event: event.kind.as_str(),
+        instance: instance.as_str(),
+        data,
+        destination,
+        date_time: event.at.rfc3339(),
+        sender: sender.map(ToString::to_string),
+        server_url: &poster.server_url,
+        apikey: None,
+        id: Some(event.id.text()),
+        seq: Some(stored.seq),
+    }
+}
+
+/// The body of an event for an endpoint as people read it, without the file that it may have.
+///
+/// # Errors
+/// When it can't be written as JSON.
+pub(crate) fn shown(
+    poster: &Poster,
+    whose: (&InstanceName, Option<&Jid>),
+    stored: &StoredEvent,
+    webhook: &Webhook,
+) -> Result<String, serde_json::Error> {
+    let destination = webhook.destination(stored.event.kind);
+    let mut data = stored.event.data.clone();
+    webhook.bytes.write(&mut data);
+    serde_json::to_string_pretty(&envelope(poster, whose, (stored, data), &destination))
 }
 
 async fn bring(

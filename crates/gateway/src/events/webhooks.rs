@@ -1,6 +1,7 @@
 //! The endpoints that events are posted to.
 
 use super::post::Poster;
+use super::posting::{self, Posting};
 use super::trial::{self, Trial};
 use crate::accounts::Caller;
 use crate::clients;
@@ -394,6 +395,20 @@ impl Webhooks {
     ) -> Result<Vec<Delivery>, ServiceError> {
         let instance = self.instances.find(caller, name).await?;
         Ok(self.shared.store.deliveries(instance.id, filter, limit).await?)
+    }
+
+    /// One of them, with what is posted.
+    ///
+    /// # Errors
+    /// [`ServiceError::DeliveryNotFound`]; [`ServiceError::InstanceNotFound`] also for those of others.
+    pub async fn delivery(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+        id: DeliveryId,
+    ) -> Result<Posting, ServiceError> {
+        let instance = self.instances.find(caller, name).await?;
+        posting::of((&self.shared, &self.poster), caller, &instance, id).await
     }
 
     async fn scope(&self, caller: &Caller, of: WebhooksOf<'_>) -> Result<Scope, ServiceError> {

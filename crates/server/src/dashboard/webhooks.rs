@@ -1,4 +1,6 @@
-//! `/i/{name}/webhooks`: where an instance's events go, and what became of them.
+//! `/i/{name}/webhooks`: where an instance's events go, and what became of them. One of them is in [`delivery`].
+
+pub(super) mod delivery;
 
 use super::attached::Attached;
 use super::frame::{Did, Frame, done};

@@ -260,6 +260,40 @@ async fn webhooks_are_made_tested_switched_and_posted_again() {
 }
 
 #[tokio::test]
+async fn a_delivery_shows_what_is_posted_and_the_receivers_words_to_admins_only() {
+    let server = TestServer::start().await;
+    let admin = Browser::of_admin(&server).await;
+    let (_, key) = server.user("anna", "member", json!({})).await;
+    let ask = async |path: &str, body: Value| server.with(&key, (Method::POST, path), body).await;
+    let shop = json!({ "instanceName": "shop" });
+    ask("/api/whatsapp/connect?wait=0", shop.clone()).await;
+    let (url, stop) = receiver().await;
+    let (status, made) = ask("/api/instances/shop/webhooks", json!({ "url": url })).await;
+    assert!(status.is_success(), "{made}");
+    ask("/api/whatsapp/restart", shop).await;
+    let began = Instant::now();
+    let id = loop {
+        let (_, list) = server.get("/api/instances/shop/deliveries?status=delivered").await;
+        if let Some(id) = list["data"][0]["id"].as_str() {
+            break id.to_owned();
+        }
+        assert!(began.elapsed() < DEADLINE, "nothing was delivered: {list}");
+    };
+    let fields = format!("username=anna&password={}", PASSWORD.replace(' ', "+"));
+    let signed_in = server.submit("/login", "", &fields).await;
+    let cookie = header(&signed_in, "set-cookie").expect("a cookie");
+    let cookie = cookie.split(';').next().expect("a pair").to_owned();
+    let anna = Browser { server: &server, cookie, csrf: String::new() };
+    for (browser, shown) in [(&admin, true), (&anna, false)] {
+        let page = browser.look(&format!("/i/shop/deliveries/{id}")).await;
+        assert!(page.contains("<b>200</b>") && page.contains("server_url"), "{page}");
+        assert_eq!(page.contains(">taken</p>"), shown, "{page}");
+    }
+    stop.cancel();
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_chat_is_read_answered_and_its_way_looked_up() {
     let server = TestServer::start().await;
     let browser = Browser::of_admin(&server).await;

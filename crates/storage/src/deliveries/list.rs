@@ -130,6 +130,24 @@ impl Store {
         self.with_attempts(&rows).await
     }
 
+    /// One delivery of an instance.
+    pub async fn delivery(
+        &self,
+        instance: InstanceId,
+        id: DeliveryId,
+    ) -> Result<Option<Delivery>, StorageError> {
+        let rows = query(
+            "SELECT deliveries.*, events.kind AS kind FROM deliveries \
+             JOIN events ON events.id = deliveries.event_id \
+             WHERE deliveries.id = $1 AND deliveries.instance_id = $2",
+        )
+        .bind(id.text())
+        .bind(instance)
+        .fetch_all(self.readers())
+        .await?;
+        Ok(self.with_attempts(&rows).await?.pop())
+    }
+
     /// Where an event went, and how each receiver took it.
     pub async fn deliveries_of(&self, event: EventId) -> Result<Vec<Delivery>, StorageError> {
         let rows = query(
