@@ -23,7 +23,7 @@ pub(super) fn message(status: DeliveryStatus, w: Language) -> &'static str {
 pub(super) fn delivery(state: DeliveryState, w: Language) -> &'static str {
     match state {
         DeliveryState::Pending => w.say("on its way"),
-        DeliveryState::Failed => w.say("tried again"),
+        DeliveryState::Failed => w.say("to be tried again"),
         DeliveryState::Delivered => w.say("delivered"),
         DeliveryState::Dead => w.say("given up"),
     }
