@@ -28,6 +28,8 @@ const MAX_INVITED: usize = 50;
 const CODE: usize = 22;
 /// How long a list waits for the names of groups.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a page does.
+const MOMENT: Duration = Duration::from_millis(200);
 
 /// A group to make.
 #[derive(Debug, Clone, Default)]
@@ -136,6 +138,32 @@ impl Groups {
         };
         memory.asked(instance, self.shared.now());
         Ok(groups.iter().filter_map(named).collect())
+    }
+
+    /// The same for who can't wait: what is asked for now, and does not come at once, is known the next time.
+    ///
+    /// # Errors
+    /// [`ServiceError::InstanceNotFound`] also for those of others.
+    pub async fn names_at_hand(
+        &self,
+        caller: &Caller,
+        name: &InstanceName,
+        addresses: &[Jid],
+    ) -> Result<HashMap<Jid, String>, ServiceError> {
+        if !addresses.iter().any(Jid::is_group) {
+            return Ok(HashMap::new());
+        }
+        let (groups, who, whose) = (self.clone(), caller.clone(), name.clone());
+        let which = addresses.to_vec();
+        let asking = async move { groups.names(&who, &whose, &which).await };
+        let stopping = self.shared.lifecycle.stopping().clone();
+        let tracker = self.shared.lifecycle.tracker();
+        let asking = tracker.spawn(stopping.run_until_cancelled_owned(asking));
+        match tokio::time::timeout(MOMENT, asking).await {
+            Ok(Ok(Some(found))) => found,
+            // It goes on; nobody asks a second time meanwhile.
+            _ => self.names(caller, name, addresses).await,
+        }
     }
 
     /// Where the picture of a group is.

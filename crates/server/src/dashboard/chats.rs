@@ -56,9 +56,24 @@ struct Row {
     at: Moment,
 }
 
+/// What groups are called.
+type Groups = HashMap<Jid, String>;
+
+/// What those of these conversations are called that are groups.
+async fn groups(
+    state: &AppState,
+    viewer: &Viewer,
+    name: &InstanceName,
+    chats: &[ChatOverview],
+) -> Result<Groups, Problem> {
+    let addresses: Vec<Jid> = chats.iter().map(|chat| chat.address.clone()).collect();
+    Ok(state.gateway.groups().names_at_hand(&viewer.caller, name, &addresses).await?)
+}
+
 /// Who the other side is: their name, else their number, else the address.
-fn title(chat: &ChatOverview) -> String {
-    let named = chat.push_name.as_deref().map(one_line).filter(|name| !name.is_empty());
+fn title(chat: &ChatOverview, groups: &Groups) -> String {
+    let named = chat.push_name.as_ref().or_else(|| groups.get(&chat.address));
+    let named = named.map(|name| one_line(name)).filter(|name| !name.is_empty());
     named.unwrap_or_else(|| address_of(chat).as_str().to_owned())
 }
 
@@ -118,9 +133,10 @@ pub(crate) async fn list(
     let mut chats = conversations.chats(&viewer.caller, &name, &filter, part).await?;
     let more = chats.len() > CHATS;
     chats.truncate(CHATS);
+    let groups = groups(&state, &viewer, &name, &chats).await?;
     let row = |chat: &ChatOverview| Row {
         link: encoded(&address_of(chat).0),
-        title: title(chat),
+        title: title(chat, &groups),
         text: chat.last_message.as_ref().map(summary).unwrap_or_default(),
         from_me: chat.last_message.as_ref().is_some_and(|message| message.from_me),
         unread: chat.unread,
@@ -194,8 +210,9 @@ async fn known_as(
     let first = Page { skip: 0, take: 1 };
     let conversations = state.gateway.conversations();
     let chats = conversations.chats(&viewer.caller, name, &filter, first).await?;
+    let groups = groups(state, viewer, name, &chats).await?;
     Ok(match chats.first() {
-        Some(chat) => (title(chat), encoded(&address_of(chat).0)),
+        Some(chat) => (title(chat, &groups), encoded(&address_of(chat).0)),
         None => (chat.to_string(), encoded(&chat.to_string())),
     })
 }

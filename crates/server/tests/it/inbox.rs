@@ -28,6 +28,22 @@ async fn words_are_found_in_every_chat_and_lead_to_where_they_were_said() {
 }
 
 #[tokio::test]
+async fn groups_have_their_names_in_the_list_and_above_the_thread() {
+    let server = TestServer::start().await;
+    let browser = Browser::of_admin(&server).await;
+    let shop = server.linked("shop").await;
+    let ana = server.contact("Ana").await;
+    let new = json!({ "subject": "Friends", "participants": [shop] });
+    let group = server.phones(&format!("/admin/contacts/{ana}/groups"), new).await;
+    let say = json!({ "to": group["jid"], "text": "Hello all" });
+    server.phones(&format!("/admin/contacts/{ana}/messages"), say).await;
+    let chats = browser.until("/i/shop/chats", "<b>Friends</b>").await;
+    let thread = browser.look(&format!("/i/shop/chats/{}", chat(&chats))).await;
+    assert!(thread.contains("<h1>Friends</h1>") && thread.contains("Hello all"), "{thread}");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_picture_is_shown_from_where_the_api_has_it_and_fetched_once() {
     let server = TestServer::start().await;
     let browser = Browser::of_admin(&server).await;

@@ -4,7 +4,7 @@
 //! Files are not kept here: a page names where the API has them, and the browser asks for those that are looked at. What
 //! their senders say of them is not believed: pictures are pictures to the browser whatever they are called.
 
-use super::{address_of, title, turned};
+use super::{address_of, groups, title, turned};
 use crate::app::AppState;
 use crate::dashboard::frame::{Did, Frame, encoded};
 use crate::dashboard::session::{Submitted, Viewer};
@@ -202,6 +202,7 @@ async fn shown(
     let found =
         conversations.chats(&viewer.caller, name, &filter, Page { skip: 0, take: 1 }).await?;
     let overview = found.first().ok_or_else(Problem::not_found)?;
+    let groups = groups(state, viewer, name, &found).await?;
     let filter = MessageFilter {
         chat: Some(chat.clone()),
         to: query.to.map(Millis),
@@ -220,7 +221,7 @@ async fn shown(
         frame: Frame::of(viewer, "chats").about(name).after(&query.did),
         name: name.to_string(),
         link: encoded(&chat.to_string()),
-        title: title(overview),
+        title: title(overview, &groups),
         address: address_of(overview).as_str().to_owned(),
         bubbles: messages
             .iter()
