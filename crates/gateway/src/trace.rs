@@ -11,7 +11,8 @@ use flowcore_domain::id::{ConversationId, EventId, WebhookId};
 use flowcore_domain::instance::InstanceName;
 use flowcore_domain::webhook::Webhook;
 use flowcore_storage::{
-    Delivery, Media, Note, Receipt, Said, StorageError, Store, StoredEvent, StoredMessage, Transition,
+    Delivery, Media, Note, Receipt, Said, StorageError, Store, StoredEvent, StoredMessage,
+    Transition,
 };
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -248,9 +248,11 @@ async fn a_customer_who_waits_is_seen_answered_and_resolved() {
     assert!(browser.look(&talk).await.contains("Here I am."));
     let log = browser.look(&format!("/i/shop/logs?way=in&chat={ana}")).await;
     let (_, link) = log.split_once("href=\"/i/shop/logs/").expect("a message");
-    let way = browser.look(&format!("/i/shop/logs/{}", link.split('"').next().expect("an id"))).await;
+    let way =
+        browser.look(&format!("/i/shop/logs/{}", link.split('"').next().expect("an id"))).await;
     let stations = [">The assistant answers</a>", "<b>A person was called</b>", "<b>Answered</b>"];
-    let at = stations.map(|station| way.find(station).unwrap_or_else(|| panic!("{station}: {way}")));
+    let at =
+        stations.map(|station| way.find(station).unwrap_or_else(|| panic!("{station}: {way}")));
     assert!(at.is_sorted(), "{way}");
     let (_, leads) = browser.send(&format!("{page}/resolve"), "note=Shipped&handBack=on").await;
     assert_eq!(leads, "/escalations?did=resolved");
