@@ -265,12 +265,12 @@ async fn a_delivery_shows_what_is_posted_and_the_receivers_words_to_admins_only(
     let admin = Browser::of_admin(&server).await;
     let (_, key) = server.user("anna", "member", json!({})).await;
     let ask = async |path: &str, body: Value| server.with(&key, (Method::POST, path), body).await;
-    let shop = json!({ "instanceName": "shop" });
-    ask("/api/whatsapp/connect?wait=0", shop.clone()).await;
+    let order = json!({ "instanceName": "shop" });
+    ask("/api/whatsapp/connect?wait=0", order.clone()).await;
     let (url, stop) = receiver().await;
     let (status, made) = ask("/api/instances/shop/webhooks", json!({ "url": url })).await;
     assert!(status.is_success(), "{made}");
-    ask("/api/whatsapp/restart", shop).await;
+    ask("/api/whatsapp/restart", order).await;
     let began = Instant::now();
     let id = loop {
         let (_, list) = server.get("/api/instances/shop/deliveries?status=delivered").await;
