@@ -61,8 +61,8 @@ const STALLS_IN_A_ROW: u32 = 2;
 /// How long a client may take to give up a silent connection.
 const HANG_UP: Duration = Duration::from_secs(5);
 /// So many chats keep the task that takes their messages one by one when there is nothing to do. It is the
-/// client's largest: about 31 KiB, and by default five thousand chats of each number keep theirs. A chat
-/// without one gets it with its next message; one that is at work never loses it.
+/// client's largest, with its queue 11 KiB, and by default five thousand chats of each number keep theirs. A chat
+/// without one gets it with its next message, and idle ones beyond these go then; one that is at work never does.
 const LANES: u64 = 4;
 /// How often the client writes its device record when nothing forces it.
 const SAVE_INTERVAL: Duration = Duration::from_secs(30);

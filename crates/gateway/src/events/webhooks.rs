@@ -101,14 +101,7 @@ impl Webhooks {
         new: NewWebhook,
     ) -> Result<Webhook, ServiceError> {
         let scope = self.scope(caller, of).await?;
-        self.check(&new.url)?;
-        check_headers(&new.headers)?;
-        let webhook = made(new, (scope, false), self.shared.now());
-        if self.shared.store.create_webhook(webhook.clone()).await? {
-            Ok(webhook)
-        } else {
-            Err(ServiceError::LimitReached { what: "webhooks", limit: MAX_WEBHOOKS })
-        }
+        self.add(new, (scope, false)).await
     }
 
     /// The endpoints of an instance, or those of all.
@@ -243,9 +236,14 @@ impl Webhooks {
             return self.update(caller, of, old.id, patch).await;
         }
         let scope = self.scope(caller, of).await?;
+        self.add(new, (scope, true)).await
+    }
+
+    /// One more endpoint, Evolution's or not.
+    async fn add(&self, new: NewWebhook, as_what: (Scope, bool)) -> Result<Webhook, ServiceError> {
         self.check(&new.url)?;
         check_headers(&new.headers)?;
-        let webhook = made(new, (scope, true), self.shared.now());
+        let webhook = made(new, as_what, self.shared.now());
         if self.shared.store.create_webhook(webhook.clone()).await? {
             Ok(webhook)
         } else {
