@@ -216,15 +216,14 @@ impl World {
     pub(crate) fn deliver(&mut self, to: &DeviceAddress, class: Class, stanza: Node) {
         self.next_seq += 1;
         let entry = Queued::new(self.next_seq, class, stanza);
-        let waits = self.device(to).is_some_and(Device::has_message_waiting_last);
-        let overtakes = class == Class::Message
-            && waits
-            && self.faults.strike(FaultKind::Reorder, &to.phone).is_some();
+        let waiting = self.device(to).and_then(Device::last_message_waiting);
+        let overtaken = waiting.filter(|_| {
+            class == Class::Message && self.faults.strike(FaultKind::Reorder, &to.phone).is_some()
+        });
         let Some(device) = self.device_mut(to) else { return };
-        if overtakes {
-            device.queue.push_overtaking(entry);
-        } else {
-            device.queue.push(entry);
+        match overtaken {
+            Some(place) => device.queue.push_overtaking(entry, place),
+            None => device.queue.push(entry),
         }
         if let Some(link) = &device.link {
             link.mailbox.wake();

@@ -86,9 +86,9 @@ impl Device {
         }
     }
 
-    /// Whether the last entry of the queue is a message that no socket was given yet.
-    pub(crate) fn has_message_waiting_last(&self) -> bool {
-        self.queue.has_message_last(self.link.as_ref().map_or(0, |link| link.cursor))
+    /// Where in the queue the last message is that no socket was given yet.
+    pub(crate) fn last_message_waiting(&self) -> Option<usize> {
+        self.queue.last_message(self.link.as_ref().map_or(0, |link| link.cursor))
     }
 
     /// Whether the device has a socket that asked for its messages.

@@ -113,16 +113,17 @@ impl Queue {
         self.entries.iter().map(|entry| &entry.stanza)
     }
 
-    /// Whether the last entry is a message after the cursor.
-    pub(crate) fn has_message_last(&self, cursor: u64) -> bool {
-        self.entries.back().is_some_and(|last| last.class == Class::Message && last.seq > cursor)
+    /// Where the last message after the cursor is.
+    pub(crate) fn last_message(&self, cursor: u64) -> Option<usize> {
+        let waits = |entry: &Queued| entry.class == Class::Message && entry.seq > cursor;
+        self.entries.iter().rposition(waits)
     }
 
-    /// Puts an entry in, in the place of the last one, which comes after it.
-    pub(crate) fn push_overtaking(&mut self, mut entry: Queued) {
-        if let Some(last) = self.entries.back_mut() {
-            std::mem::swap(&mut last.seq, &mut entry.seq);
-            std::mem::swap(last, &mut entry);
+    /// Puts an entry in, in the place of another, which comes last then.
+    pub(crate) fn push_overtaking(&mut self, mut entry: Queued, place: usize) {
+        if let Some(other) = self.entries.get_mut(place) {
+            std::mem::swap(&mut other.seq, &mut entry.seq);
+            std::mem::swap(other, &mut entry);
         }
         self.entries.push_back(entry);
     }

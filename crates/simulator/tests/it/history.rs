@@ -81,7 +81,8 @@ async fn messages_that_wait_can_change_places() {
     sandbox.fault(json!({ "target": bob.phone, "fault": "stall", "seconds": 60 })).await;
     sandbox.fault(json!({ "target": bob.phone, "fault": "reorder", "count": 1 })).await;
     ann.send(&bob.phone, "one").await;
-    ann.send(&bob.phone, "two").await;
+    let two = ann.send(&bob.phone, "two").await;
+    sandbox.accepted(&json!(two)).await;
     sandbox.fault(json!({ "target": bob.phone, "fault": "stall", "seconds": 0 })).await;
     bob.text("one").await;
     assert_eq!(bob.texts(), ["first contact", "two", "one"]);
