@@ -1,9 +1,10 @@
 //! One linked device on `whatsapp-rust`, thousands of times in one process.
 //!
 //! What all sessions share lives here: TLS roots, the client for media hosts (of those without a proxy), the
-//! runtime adapter. A session of its own has a socket, two tasks and the client's caches; see [`session`].
+//! runtime adapter, the memory for what they know of groups. A session of its own has a socket, two tasks and the client's caches; see [`session`].
 
 mod admission;
+mod caches;
 mod chats;
 mod compose;
 mod departure;
@@ -50,6 +51,8 @@ pub struct WebEngineConfig {
     pub proxy_guard: ProxyGuard,
     /// When a connection on which nothing comes is doubted.
     pub watch: Watch,
+    /// Bytes that all sessions together may keep of groups' members; `None` is 64 MiB.
+    pub cache_memory: Option<u64>,
 }
 
 /// Runs linked devices. Cheap to share; one per process.
@@ -65,6 +68,7 @@ struct Shared {
     /// As which version a number last logged in.
     announced: Mutex<Option<(u32, u32, u32)>>,
     admission: Arc<admission::Admission>,
+    caches: Arc<caches::Caches>,
     watch: Watch,
     tracker: TaskTracker,
 }
@@ -91,8 +95,16 @@ impl WebEngine {
         let dialer = dial::Dialer::new(config.url.as_deref(), config.proxy_guard.clone())?;
         let http = Arc::new(UreqHttpClient::new());
         let (admission, watch) = (admission::Admission::new(), config.watch);
-        let announced = Mutex::new(None);
-        let shared = Shared { dialer, http, version, announced, admission, watch, tracker };
+        let shared = Shared {
+            dialer,
+            http,
+            version,
+            announced: Mutex::new(None),
+            admission,
+            caches: caches::Caches::new(config.cache_memory),
+            watch,
+            tracker,
+        };
         Ok(Self { shared: Arc::new(shared) })
     }
 }

@@ -135,6 +135,8 @@ pub struct GatewayConfig {
     pub linking: Linking,
     /// When a connection on which nothing comes is doubted.
     pub watch: Watch,
+    /// Bytes that all numbers together may keep of groups' members; `None` is 64 MiB.
+    pub cache_memory: Option<u64>,
     /// How much this server takes.
     pub room: Room,
     /// The program that reads documents when it is called with `extract`: a binary of ours.
@@ -267,6 +269,7 @@ impl Gateway {
             url: config.whatsapp_url,
             proxy_guard: clients::proxy_guard(&config.allow_private, config.linking.proxy.as_ref()),
             watch: config.watch,
+            cache_memory: config.cache_memory,
         };
         let engine = WebEngine::new(&engine_config, lifecycle.tracker().clone())?;
         let mut accounts = config.accounts;

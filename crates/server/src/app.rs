@@ -127,6 +127,7 @@ pub async fn serve(config: ServerConfig, mark: Mark) -> Result<Running, ServeErr
         public_url: url.clone(),
         keep_events: config.keep_events,
         watch: flowcore_gateway::Watch::default(),
+        cache_memory: config.cache_memory,
         room: config.room,
         allow_private: config.allow_private,
         linking: config.evolution.linking.clone(),

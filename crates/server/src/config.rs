@@ -22,6 +22,7 @@ use flowcore_gateway::{
     SystemClock, WeakKey,
 };
 use serde::Deserialize;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,6 +79,9 @@ pub struct Flags {
     /// Resident memory in MiB past which no instance is made or started; 503 [default: no limit]
     #[arg(long, env = "FLOWCORE_MEMORY_LIMIT", global = true)]
     pub memory_limit: Option<u64>,
+    /// MiB that all numbers together may keep of groups' members [default: 64]
+    #[arg(long, env = "FLOWCORE_CACHE_MEMORY", global = true)]
+    pub cache_memory: Option<NonZeroU32>,
     /// Who gets in, and how.
     #[command(flatten)]
     pub access: AccessFlags,
@@ -127,6 +131,7 @@ struct FileSettings {
     allow_private: Option<Vec<String>>,
     max_instances: Option<u64>,
     memory_limit: Option<u64>,
+    cache_memory: Option<NonZeroU32>,
     log: Option<String>,
     log_format: Option<LogFormat>,
     trusted_proxies: Option<Vec<String>>,
@@ -176,6 +181,8 @@ pub struct ServerConfig {
     pub keep_events: Duration,
     /// Private addresses that users' URLs may have.
     pub allow_private: AllowPrivate,
+    /// Bytes that all numbers together may keep of groups' members; 64 MiB when not given.
+    pub cache_memory: Option<u64>,
     /// How much this server takes.
     pub room: Room,
     /// What is chosen for clients of Evolution.
@@ -302,6 +309,10 @@ fn merge(flags: Flags, mut file: FileSettings) -> Result<(ServerConfig, LogSetti
             Some(list) => AllowPrivate::parse(&list).map_err(ConfigError::AllowPrivate)?,
             None => AllowPrivate::none(),
         },
+        cache_memory: flags
+            .cache_memory
+            .or(file.cache_memory)
+            .map(|mib| u64::from(mib.get()) << 20),
         room: Room {
             instances: flags.max_instances.or(file.max_instances),
             memory: flags.memory_limit.or(file.memory_limit).map(|mib| mib << 20),

@@ -44,9 +44,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wacore::store::DeviceCommand;
+use whatsapp_rust::Client;
 use whatsapp_rust::pair_code::PairCodeOptions;
 use whatsapp_rust::store::persistence_manager::PersistenceManager;
-use whatsapp_rust::{CacheConfig, Client};
 use whatsapp_rust_ureq_http_client::UreqHttpClient;
 
 /// How long a client may take to say goodbye before it is dropped.
@@ -60,10 +60,6 @@ const RESTARTS_IN_A_ROW: u32 = 3;
 const STALLS_IN_A_ROW: u32 = 2;
 /// How long a client may take to give up a silent connection.
 const HANG_UP: Duration = Duration::from_secs(5);
-/// So many chats keep the task that takes their messages one by one when there is nothing to do. It is the
-/// client's largest, with its queue 11 KiB, and by default five thousand chats of each number keep theirs. A chat
-/// without one gets it with its next message, and idle ones beyond these go then; one that is at work never does.
-const LANES: u64 = 4;
 /// How often the client writes its device record when nothing forces it.
 const SAVE_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -283,7 +279,7 @@ impl Supervisor {
             .with_persistence_manager(Arc::new(persistence))
             .with_transport_factory_arc(Arc::clone(&self.dialer) as _)
             .with_http_client_arc(self.media_hosts() as _)
-            .with_cache_config(caches())
+            .with_cache_config(self.shared.caches.of_a_client())
             .with_inbound_durability_hook(hook)
             .with_skip_history_sync(!self.spec.device.full_history)
             .with_background_saver_interval(SAVE_INTERVAL);
@@ -476,11 +472,6 @@ impl Supervisor {
         };
         self.tell(report).await;
     }
-}
-
-/// What a client keeps at hand.
-fn caches() -> CacheConfig {
-    CacheConfig { chat_lanes_capacity: LANES, ..CacheConfig::default() }
 }
 
 /// Gives up a connection whose client lives on.

@@ -224,6 +224,7 @@ async fn start_gateway(network: &Network, data: &std::path::Path, watch: Watch) 
         allow_private: AllowPrivate::loopback(),
         linking: Linking::default(),
         watch,
+        cache_memory: None,
         room: Room::default(),
         // Nobody brings documents here; the server's tests do.
         reader: "flowcore".into(),

@@ -12,7 +12,7 @@ struct Setting {
     about: &'static str,
 }
 
-const SETTINGS: [Setting; 37] = [
+const SETTINGS: [Setting; 38] = [
     Setting {
         name: "host",
         example: "\"127.0.0.1\"",
@@ -188,6 +188,12 @@ const SETTINGS: [Setting; 37] = [
                 machine without memory. What runs goes on running.",
     },
     Setting {
+        name: "cache_memory",
+        example: "64",
+        about: "MiB that all numbers together may keep of who is in their groups. Past it, what was\n\
+                not used for longest is asked for again.",
+    },
+    Setting {
         name: "log",
         example: "\"info\"",
         about: "What is logged: a level, or levels by module (docs/logging.md).",
@@ -255,6 +261,7 @@ mod tests {
             allow_private,
             max_instances,
             memory_limit,
+            cache_memory,
             log,
             log_format,
             trusted_proxies,
@@ -292,7 +299,7 @@ mod tests {
         assert!(ai_transcription_api_key.is_some() && ai_transcription_model.is_some());
         assert!(ai_embedding_provider.is_some() && ai_embedding_url.is_some());
         assert!(ai_embedding_api_key.is_some() && ai_embedding_model.is_some());
-        assert!(max_instances.is_some() && memory_limit.is_some());
+        assert!(max_instances.is_some() && memory_limit.is_some() && cache_memory.is_some());
         assert!(allow_private.is_some() && log.is_some() && log_format.is_some());
     }
 

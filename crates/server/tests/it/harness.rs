@@ -77,6 +77,7 @@ pub(crate) fn config(folder: &Path, network: &Network) -> ServerConfig {
         allow_private: AllowPrivate::loopback(),
         evolution: EvolutionSettings::default(),
         access: AccessConfig::default(),
+        cache_memory: None,
         room: Room::default(),
         reader: Some(env!("CARGO_BIN_EXE_flowcore").into()),
         models: ModelDefaults {

@@ -120,7 +120,8 @@ pub(crate) async fn back_to_the_first_version(raw: &mut Raw) {
         "DROP INDEX whatsapp_instances_retired; DROP INDEX whatsapp_instances_name; \
          ALTER TABLE whatsapp_instances DROP COLUMN retired_at; \
          CREATE UNIQUE INDEX whatsapp_instances_name ON whatsapp_instances (lower(instance_name)); \
-         DROP TABLE pictures; DROP TABLE labels; DROP INDEX deliveries_window; ALTER TABLE deliveries DROP COLUMN since; \
+         DROP TABLE pictures; DROP TABLE labels; DROP INDEX events_of_note; \
+         DROP INDEX deliveries_window; ALTER TABLE deliveries DROP COLUMN since; \
          ALTER TABLE deliveries DROP COLUMN attempts_before; \
          DROP INDEX whatsapp_instances_token; DROP INDEX webhook_endpoints_evolution; \
          ALTER TABLE chats DROP COLUMN created_at; \

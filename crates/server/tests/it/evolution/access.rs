@@ -1,6 +1,6 @@
 //! Who may do what: the server's key, an instance's own, none.
 
-use super::{answered, ask, create, get};
+use super::{answered, ask, create, get, inbox, linked, post};
 use crate::harness::{ADMIN_KEY, TestServer, answer, config, text};
 use flowcore_server::Mark;
 use flowcore_server::app;
@@ -98,6 +98,34 @@ async fn metrics_tell_what_a_connected_number_takes() {
     let bytes: u64 = value.lines().next().expect("a value").parse().expect("bytes");
     assert!(bytes < 1 << 30, "{bytes}");
     server.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_kept_of_groups_has_a_budget_and_groups_get_messages_without_it() {
+    let server = TestServer::start().await;
+    linked(&server, "shop").await;
+    let (ana, bob) = (server.contact("Ana").await, server.contact("Bob").await);
+    let new = json!({ "subject": "Customers", "participants": [ana, bob] });
+    let (_, group) = post(&server, "/group/create/shop", new).await;
+    let text = json!({ "number": group["id"], "text": "Fresh rolls" });
+    let (status, sent) = post(&server, "/message/sendText/shop", text.clone()).await;
+    assert_eq!(status, StatusCode::CREATED, "{sent}");
+    inbox(&server, &bob, 1).await;
+    assert!(kept_of_groups(&server).await > 0);
+    let server = server.restarted_with(|config| config.cache_memory = Some(1)).await;
+    server.until_status("shop", "connected").await;
+    let (status, sent) = post(&server, "/message/sendText/shop", text).await;
+    assert_eq!(status, StatusCode::CREATED, "{sent}");
+    inbox(&server, &bob, 2).await;
+    assert_eq!(kept_of_groups(&server).await, 0);
+    server.stop().await;
+}
+
+async fn kept_of_groups(server: &TestServer) -> u64 {
+    let response = server.api(Method::GET, "/metrics").send().await.expect("an answer");
+    let page = response.text().await.expect("a text");
+    let (_, value) = page.split_once("\nflowcore_group_cache_bytes ").expect("the metric");
+    value.lines().next().expect("a value").parse().expect("bytes")
 }
 
 #[tokio::test]
