@@ -16,6 +16,7 @@ use flowcore_domain::instance::InstanceName;
 use flowcore_domain::jid::{Jid, Server};
 use flowcore_domain::message::{Content, Draft, GroupInvite};
 use flowcore_storage::StoredMessage;
+use known::PATIENCE;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,9 +27,7 @@ const MAX_MEMBERS: usize = 1024;
 const MAX_INVITED: usize = 50;
 /// Length of an invitation's code.
 const CODE: usize = 22;
-/// How long a list waits for the names of groups.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a page does.
+/// How long a page waits for the names of groups.
 const MOMENT: Duration = Duration::from_millis(200);
 
 /// A group to make.
@@ -133,10 +132,11 @@ impl Groups {
         if known.len() == groups.len() || !memory.may_ask(instance, self.shared.now()) {
             return Ok(known);
         }
-        let Ok(Ok(_)) = tokio::time::timeout(PATIENCE, self.list(caller, name)).await else {
-            return Ok(known);
-        };
-        memory.asked(instance, self.shared.now());
+        match tokio::time::timeout(PATIENCE, self.list(caller, name)).await {
+            Ok(Ok(_)) => memory.asked(instance, self.shared.now()),
+            Ok(Err(_)) => memory.not_asked(instance),
+            Err(_) => return Ok(known),
+        }
         Ok(groups.iter().filter_map(named).collect())
     }
 
@@ -161,7 +161,7 @@ impl Groups {
         let asking = tracker.spawn(stopping.run_until_cancelled_owned(asking));
         match tokio::time::timeout(MOMENT, asking).await {
             Ok(Ok(Some(found))) => found,
-            // It goes on; nobody asks a second time meanwhile.
+            // It goes on; what is known already is said at once, as nobody asks a second time meanwhile.
             _ => self.names(caller, name, addresses).await,
         }
     }

@@ -22,6 +22,9 @@ const FOR: Duration = Duration::from_secs(10 * 60);
 /// How long nobody asks again what a number's groups are called, whatever was not in the answer.
 const NOT_AGAIN: Duration = Duration::from_secs(60);
 
+/// How long a list waits for the names of groups.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
 type Which = (InstanceId, Jid);
 
 /// The memory.
@@ -67,9 +70,20 @@ impl KnownGroups {
         self.lock().names.get(&(instance, id.clone())).cloned()
     }
 
-    /// Whether all groups of a number may be asked for, to know their names.
+    /// Whether all groups of a number may be asked for, to know their names. Who may asks now, and nobody else
+    /// for as long as that may take.
     pub(crate) fn may_ask(&self, instance: InstanceId, now: Millis) -> bool {
-        self.lock().asked.get(&instance).is_none_or(|again| *again <= now)
+        let asked = &mut self.lock().asked;
+        let may = asked.get(&instance).is_none_or(|again| *again <= now);
+        if may {
+            asked.put(instance, now.plus(PATIENCE));
+        }
+        may
+    }
+
+    /// They could not be asked for.
+    pub(crate) fn not_asked(&self, instance: InstanceId) {
+        self.lock().asked.pop(&instance);
     }
 
     /// They were asked for, and answered.
@@ -120,6 +134,10 @@ mod tests {
         };
         assert_eq!(known.name(instance, &group), None);
         assert!(known.may_ask(instance, now));
+        assert!(!known.may_ask(instance, now), "somebody asks");
+        known.not_asked(instance);
+        assert!(known.may_ask(instance, now));
+        assert!(known.may_ask(instance, now.plus(PATIENCE)), "it was given up");
         known.asked(instance, now);
         assert!(!known.may_ask(instance, now));
         known.happened(instance, &called("Orders"));

@@ -2,6 +2,7 @@
 //!
 //! Every wait is for an event, with a deadline; nothing sleeps.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -146,7 +147,8 @@ fn insecure_client() -> reqwest::Client {
         .expect("an HTTP client")
 }
 
-/// All events of a client, in order; each wait looks at what came after the last one.
+/// All events of a client, in order; each wait looks at what came after the last one. Only acks and receipts are
+/// looked for among what came before, too: the client tells them from tasks of their own, so in no certain order.
 #[derive(Default)]
 struct EventLog {
     events: Mutex<Vec<Arc<Event>>>,
@@ -163,6 +165,11 @@ impl EventHandler for Recorder {
     }
 }
 
+/// Whether the order in which it is told among other events means nothing.
+fn is_told_apart(event: &Event) -> bool {
+    matches!(event, Event::ServerAck(_) | Event::Receipt(_))
+}
+
 /// A real client.
 pub(crate) struct TestClient {
     pub(crate) client: Arc<Client>,
@@ -172,6 +179,10 @@ pub(crate) struct TestClient {
     handle: BotHandle,
     log: Arc<EventLog>,
     seen: usize,
+    /// Nothing before this is looked at.
+    floor: usize,
+    /// Which events were waited for.
+    found: HashSet<usize>,
 }
 
 impl TestClient {
@@ -194,7 +205,16 @@ impl TestClient {
             .await
             .expect("the client builds");
         let client = bot.client();
-        Self { client, phone: String::new(), backend, handle: bot.spawn(), log, seen: 0 }
+        Self {
+            client,
+            phone: String::new(),
+            backend,
+            handle: bot.spawn(),
+            log,
+            seen: 0,
+            floor: 0,
+            found: HashSet::new(),
+        }
     }
 
     /// Waits for an event that came after the last one waited for.
@@ -229,10 +249,15 @@ impl TestClient {
                 {
                     count.borrow_and_update();
                     let events = self.log.events.lock().expect("no panic inside");
-                    let found = events[self.seen..].iter().position(|event| matches(event));
-                    if let Some(index) = found {
-                        self.seen += index + 1;
-                        return Arc::clone(&events[self.seen - 1]);
+                    let among = |(index, event): &(usize, &Arc<Event>)| {
+                        let in_order = *index >= self.seen;
+                        (in_order || is_told_apart(event)) && !self.found.contains(index)
+                    };
+                    let mut all = events.iter().enumerate().skip(self.floor).filter(among);
+                    if let Some((index, event)) = all.find(|(_, event)| matches(event)) {
+                        self.found.insert(index);
+                        self.seen = self.seen.max(index + 1);
+                        return Arc::clone(event);
                     }
                 }
                 count.changed().await.expect("the log lives");
@@ -311,6 +336,7 @@ impl TestClient {
     /// Forgets events up to now: waits look only at later ones.
     pub(crate) fn skip_past(&mut self) {
         self.seen = self.log.events.lock().expect("no panic inside").len();
+        self.floor = self.seen;
     }
 
     pub(crate) async fn stop(self) {
