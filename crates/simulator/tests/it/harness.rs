@@ -14,6 +14,7 @@ use wacore::proto_helpers::MessageExt;
 use wacore::store::InMemoryBackend;
 use wacore::store::traits::Backend;
 use wacore::types::events::{Event, EventHandler};
+use wacore::types::message::MessageCategory;
 use wacore_binary::Jid;
 use whatsapp_rust::Client;
 use whatsapp_rust::bot::{Bot, BotHandle};
@@ -147,8 +148,9 @@ fn insecure_client() -> reqwest::Client {
         .expect("an HTTP client")
 }
 
-/// All events of a client, in order; each wait looks at what came after the last one. Only acks and receipts are
-/// looked for among what came before, too: the client tells them from tasks of their own, so in no certain order.
+/// All events of a client, in order; each wait looks at what came after the last one. Messages of people, acks and receipts are
+/// looked for among what came before, too: the client tells what they have from tasks of their own, so in no certain
+/// order among other events.
 #[derive(Default)]
 struct EventLog {
     events: Mutex<Vec<Arc<Event>>>,
@@ -167,7 +169,10 @@ impl EventHandler for Recorder {
 
 /// Whether the order in which it is told among other events means nothing.
 fn is_told_apart(event: &Event) -> bool {
-    matches!(event, Event::ServerAck(_) | Event::Receipt(_))
+    match event {
+        Event::Messages(batch) => batch.iter().all(|m| m.info.category != MessageCategory::Peer),
+        event => matches!(event, Event::ServerAck(_) | Event::Receipt(_)),
+    }
 }
 
 /// A real client.
