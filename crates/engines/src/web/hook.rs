@@ -55,6 +55,10 @@ impl InboundDurabilityHook for CommitHook {
         batch: &[InboundMessage],
     ) -> anyhow::Result<()> {
         crash_points::pass(CrashPoint::AfterDecrypt);
+        if self.failed.is_cancelled() {
+            // What came before it could not be stored, and comes again first.
+            return Err(Waits.into());
+        }
         let own = OwnAddresses::of(&client);
         let in_order: Vec<_> = batch.iter().filter(|item| self.orphans.may_pass(item)).collect();
         if let Err(error) = self.commit(&in_order, &own).await {
