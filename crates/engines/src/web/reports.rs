@@ -14,7 +14,7 @@ use flowcore_domain::engine::{Report, SessionSink};
 use flowcore_domain::happening::Happening;
 use flowcore_domain::instance::{Identity, Reason};
 use flowcore_domain::message::{DeliveryStatus, Inbound};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use wacore::types::events::{
@@ -100,6 +100,8 @@ pub(super) struct Listener {
     client: OnceLock<Weak<Client>>,
     /// How the current connection ended, where the server said so.
     ending: Mutex<Option<Ending>>,
+    /// Whether the current connection is logged in.
+    open: Mutex<bool>,
     /// Rung at each login.
     logged_in: Notify,
     /// Rung when a connection ends by our word: WhatsApp itself would go on.
@@ -121,6 +123,7 @@ impl Listener {
             news,
             client: OnceLock::new(),
             ending: Mutex::new(None),
+            open: Mutex::new(false),
             logged_in: Notify::new(),
             gave_up: Notify::new(),
         })
@@ -169,10 +172,23 @@ impl Listener {
         }
     }
 
-    fn opened(&self) {
-        if let Some(identity) = self.client().as_deref().and_then(translate::identity) {
+    /// The connection ended. What the client still tells of it makes the number look connected no more.
+    pub(super) fn closed(&self) {
+        *self.open() = false;
+    }
+
+    /// Reports a login, or what the number is called now.
+    fn opened(&self, login: bool) {
+        // Held until it is queued: what is told after `closed` comes before this or not at all.
+        let mut open = self.open();
+        *open |= login;
+        if *open && let Some(identity) = self.client().as_deref().and_then(translate::identity) {
             self.tell(Report::Opened(identity));
         }
+    }
+
+    fn open(&self) -> MutexGuard<'_, bool> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn unhooked(&self, batch: &MessageBatch) {
@@ -250,13 +266,9 @@ impl EventHandler for Listener {
             }
             Event::Connected(_) => {
                 self.logged_in.notify_waiters();
-                self.opened();
+                self.opened(true);
             }
-            Event::SelfPushNameUpdated(_)
-                if self.client().is_some_and(|client| client.is_logged_in()) =>
-            {
-                self.opened();
-            }
+            Event::SelfPushNameUpdated(_) => self.opened(false),
             Event::Messages(batch) if batch.hook_committed => {
                 crash_points::pass(CrashPoint::AfterAck);
             }

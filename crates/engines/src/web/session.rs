@@ -211,6 +211,7 @@ impl Supervisor {
         loop {
             let began = Instant::now();
             let outcome = self.run_connection(&life).await;
+            life.listener.closed();
             if began.elapsed() >= STABLE {
                 failures = 0;
                 restarts = 0;

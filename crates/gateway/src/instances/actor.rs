@@ -408,9 +408,11 @@ impl Actor {
         let events = self.events_of(was, picture.as_deref(), now);
         let live = Snapshot::live(state, self.typed.as_deref(), now);
         let whose = (self.id, self.user_id, &self.name);
-        self.debts.write(&self.shared, whose, Owed::State(change, events)).await;
+        let (world, owed) = ((&*self.shared, whose), Owed::State(change, events));
+        let snapshots = &self.snapshots;
         // Who looks sees what is, also while nothing can be stored.
-        self.snapshots.send_replace(live);
+        let show = || drop(snapshots.send_replace(live));
+        self.debts.write_showing(world, owed, show).await;
     }
 
     /// The picture of who just came online, as far as it is known.

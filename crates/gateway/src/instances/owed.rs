@@ -10,7 +10,7 @@ use flowcore_domain::event::NewEvent;
 use flowcore_domain::id::{InstanceId, UserId};
 use flowcore_domain::instance::InstanceName;
 use flowcore_domain::jid::Jid;
-use flowcore_storage::{InstanceChange, StorageError};
+use flowcore_storage::{InstanceChange, StorageError, StoredEvent};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -46,22 +46,46 @@ impl Debts {
 
     /// Writes it, after all that is owed already; or it waits.
     pub(super) async fn write(&mut self, shared: &Shared, whose: Whose<'_>, owed: Owed) {
+        self.write_showing((shared, whose), owed, || ()).await;
+    }
+
+    /// The same; `show` runs once, when it is stored and before anybody is told: who is told looks.
+    pub(super) async fn write_showing(
+        &mut self,
+        (shared, whose): (&Shared, Whose<'_>),
+        owed: Owed,
+        show: impl FnOnce() + Send,
+    ) {
         if self.0.len() == MOST {
             tracing::error!(instance = %whose.0, "the store takes nothing for too long: news are lost");
             self.0.pop_front();
         }
         self.0.push_back(owed);
-        self.settle(shared, whose).await;
+        self.settle_showing((shared, whose), show).await;
     }
 
     /// Writes what is owed, as far as the store takes it.
     pub(super) async fn settle(&mut self, shared: &Shared, whose: Whose<'_>) {
+        self.settle_showing((shared, whose), || ()).await;
+    }
+
+    async fn settle_showing(
+        &mut self,
+        (shared, whose): (&Shared, Whose<'_>),
+        show: impl FnOnce() + Send,
+    ) {
+        let mut show = Some(show);
         while let Some(owed) = self.0.front() {
-            match owed.write(shared, whose).await {
-                Ok(()) => {}
+            match owed.store(shared, whose).await {
+                Ok(stored) => {
+                    if let Some(show) = show.take_if(|_| self.0.len() == 1) {
+                        show();
+                    }
+                    shared.outbox.published(whose.1, whose.2, &stored);
+                }
                 Err(error @ StorageError::Unavailable(_)) => {
                     tracing::warn!(instance = %whose.0, %error, "news of a number wait for the store");
-                    return;
+                    break;
                 }
                 Err(error) => {
                     tracing::error!(instance = %whose.0, %error, "news of a number can't be stored");
@@ -69,28 +93,39 @@ impl Debts {
             }
             self.0.pop_front();
         }
+        if let Some(show) = show {
+            show();
+        }
     }
 }
 
 impl Owed {
+    /// Stores it and tells of it, without a place in the order of a number's writes.
     pub(super) async fn write(
         &self,
         shared: &Shared,
         whose: Whose<'_>,
     ) -> Result<(), StorageError> {
-        let (id, user_id, name) = whose;
-        let stored = match self {
-            Self::Events(events) => shared.store.append_events(events.clone()).await?,
-            Self::News(news) => return advance(shared, whose, news).await,
+        let stored = self.store(shared, whose).await?;
+        shared.outbox.published(whose.1, whose.2, &stored);
+        Ok(())
+    }
+
+    /// Stores it. Gives the events that nobody was told of yet.
+    async fn store(
+        &self,
+        shared: &Shared,
+        whose: Whose<'_>,
+    ) -> Result<Vec<StoredEvent>, StorageError> {
+        match self {
+            Self::Events(events) => shared.store.append_events(events.clone()).await,
+            Self::News(news) => advance(shared, whose, news).await.map(|()| vec![]),
             Self::State(change, events) => {
-                shared.store.update_instance(id, change.clone(), events.clone()).await?
+                shared.store.update_instance(whose.0, change.clone(), events.clone()).await
             }
             Self::Read(chat, read) => {
-                shared.store.mark_chat(id, chat, *read).await?;
-                return Ok(());
+                shared.store.mark_chat(whose.0, chat, *read).await.map(|_| vec![])
             }
-        };
-        shared.outbox.published(user_id, name, &stored);
-        Ok(())
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! What the network can do to an instance, and what its owner then sees.
 
-use crate::harness::{World, named};
+use crate::harness::{DEADLINE, World, named};
+use flowcore_domain::event::EventKind;
 use flowcore_domain::instance::{Reason, Status};
 use flowcore_gateway::{Idempotency, ServiceError};
 use serde_json::json;
@@ -27,6 +28,26 @@ async fn a_lost_connection_comes_back_by_itself() {
     assert_eq!((lost.status, lost.reason), (Status::Connecting, Some(Reason::Network)));
     let back = world.until("shop", |view| view.status == Status::Connected).await;
     assert!(back.last_connected > before && back.reason.is_none());
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_told_of_a_change_and_looks_sees_it() {
+    let world = World::start().await;
+    let phone = world.linked("shop").await;
+    let mut live = world.gateway.live().subscribe();
+    world.admin("/admin/faults", json!({ "target": phone, "fault": "drop" })).await;
+    let told = async {
+        while let Ok(event) = live.recv().await {
+            if event.kind == EventKind::ConnectionUpdate && event.data["state"] == "connecting" {
+                return;
+            }
+        }
+        panic!("the live events ended");
+    };
+    tokio::time::timeout(DEADLINE, told).await.expect("the loss is told");
+    let view = world.gateway.instances().get(&world.caller, &named("shop")).await;
+    assert_eq!(view.expect("the instance").status, Status::Connecting);
     world.gateway.stop().await;
 }
 
