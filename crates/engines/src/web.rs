@@ -1,7 +1,8 @@
 //! One linked device on `whatsapp-rust`, thousands of times in one process.
 //!
 //! What all sessions share lives here: TLS roots, the client for media hosts (of those without a proxy), the
-//! runtime adapter, the memory for what they know of groups. A session of its own has a socket, two tasks and the client's caches; see [`session`].
+//! runtime adapter, the memory for what they know of groups. A session of its own has a socket, two tasks and the
+//! client's caches; see [`session`].
 
 mod admission;
 mod caches;

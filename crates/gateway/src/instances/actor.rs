@@ -203,8 +203,9 @@ impl Actor {
         let now = self.shared.now();
         let event = render::qr((self.id, &self.name), (shown, Some(&code)), now);
         self.typed = Some(code);
-        self.publish(vec![event]).await;
+        // First what is looked up: who is told of the code may look at once.
         self.snapshots.send_replace(Snapshot::live(self.state(), self.typed.as_deref(), now));
+        self.publish(vec![event]).await;
     }
 
     fn state(&self) -> &State {

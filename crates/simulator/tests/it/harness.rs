@@ -148,9 +148,9 @@ fn insecure_client() -> reqwest::Client {
         .expect("an HTTP client")
 }
 
-/// All events of a client, in order; each wait looks at what came after the last one. Messages of people, acks and receipts are
-/// looked for among what came before, too: the client tells what they have from tasks of their own, so in no certain
-/// order among other events.
+/// All events of a client, in order; each wait looks at what came after the last one. Messages of people, acks and
+/// receipts are looked for among what came before, too: the client tells what they have from tasks of their own, so
+/// in no certain order among other events.
 #[derive(Default)]
 struct EventLog {
     events: Mutex<Vec<Arc<Event>>>,
