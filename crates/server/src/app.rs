@@ -17,6 +17,7 @@ use flowcore_gateway::{
     AccountsConfig, Gateway, GatewayConfig, Mark, NewAdmin, StartError, Started,
 };
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -30,9 +31,20 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// How many requests with files are read at a time.
 const UPLOADS: usize = 4;
 
-/// What every handler can reach. Cheap to clone.
+/// What every handler can reach. One pointer: each layer around a handler clones what it holds for each request.
 #[derive(Clone)]
-pub(crate) struct AppState {
+pub(crate) struct AppState(Arc<Within>);
+
+impl Deref for AppState {
+    type Target = Within;
+
+    fn deref(&self) -> &Within {
+        &self.0
+    }
+}
+
+/// What is in an [`AppState`].
+pub(crate) struct Within {
     pub(crate) gateway: Gateway,
     pub(crate) cookies: Cookies,
     pub(crate) settings: Arc<Settings>,
@@ -141,7 +153,7 @@ pub async fn serve(config: ServerConfig, mark: Mark) -> Result<Running, ServeErr
     }
     let (stopping, cut) = (CancellationToken::new(), CancellationToken::new());
     let tasks = TaskTracker::new();
-    let state = AppState {
+    let state = AppState(Arc::new(Within {
         gateway: gateway.clone(),
         cookies: Cookies::for_url(&url),
         settings: Arc::new(Settings {
@@ -156,7 +168,7 @@ pub async fn serve(config: ServerConfig, mark: Mark) -> Result<Running, ServeErr
         evolution: Arc::new(config.evolution),
         stopping: stopping.clone(),
         tasks: tasks.clone(),
-    };
+    }));
     if let Some(tls) = tls.clone() {
         tasks.spawn(tls.watch(stopping.clone()));
     }
