@@ -11,6 +11,7 @@ use futures_util::FutureExt as _;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
+use tokio::runtime::Handle;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -45,11 +46,14 @@ pub(crate) struct Database {
 
 impl Database {
     /// Starts the writers; one of them gets a connection that is open already.
+    ///
+    /// # Errors
+    /// `Unavailable` when the system gives no thread.
     pub(crate) fn start(
         location: &Location,
         connection: Connection,
         lost: CancellationToken,
-    ) -> Self {
+    ) -> Result<Self, StorageError> {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let queue = Arc::new(Mutex::new(queue));
         let (tasks, closing) = (TaskTracker::new(), CancellationToken::new());
@@ -57,9 +61,12 @@ impl Database {
         for _ in 0..location.writers() {
             let queue = Arc::clone(&queue);
             let writer = Writer::new(queue, location.clone(), connection.take(), closing.clone());
-            tasks.spawn(writer.run());
+            match location {
+                Location::Sqlite(_) => on_a_thread(&tasks, writer)?,
+                Location::Postgres(_) => drop(tasks.spawn(writer.run())),
+            }
         }
-        Self { jobs, readers: location.readers(), tasks, closing, lost }
+        Ok(Self { jobs, readers: location.readers(), tasks, closing, lost })
     }
 
     /// Where tasks of the store are spawned.
@@ -102,6 +109,20 @@ impl Database {
         self.tasks.wait().await;
         self.readers.close().await;
     }
+}
+
+/// Runs a writer whose statements block on a thread of its own, to whose end the tracker waits. It is none of
+/// the runtime's: a test's clock would not move while one of those is at work.
+fn on_a_thread(tasks: &TaskTracker, writer: Writer) -> Result<(), StorageError> {
+    let (runtime, (ended, end)) = (Handle::current(), oneshot::channel::<()>());
+    let body = move || {
+        runtime.block_on(writer.run());
+        drop(ended);
+    };
+    let thread = std::thread::Builder::new().name("flowcore-writer".to_owned()).spawn(body);
+    thread.map_err(|error| StorageError::Unavailable(error.to_string()))?;
+    tasks.spawn(end);
+    Ok(())
 }
 
 /// A job whose result type is forgotten.
@@ -166,7 +187,7 @@ mod tests {
         let mut connection = location.connect().await.expect("connects");
         let table = query("CREATE TABLE notes (text TEXT NOT NULL)");
         table.execute(&mut connection).await.expect("a table");
-        Database::start(&location, connection, CancellationToken::new())
+        Database::start(&location, connection, CancellationToken::new()).expect("starts")
     }
 
     async fn note(database: &Database, text: String) -> Result<(), StorageError> {
@@ -219,9 +240,19 @@ mod tests {
             })
         });
         limit.await.expect("limited");
-        let (small, big) = tokio::join!(
+        // The writer has its hands full until both wait, so that they are of one group.
+        let (go_on, may_go_on) = oneshot::channel::<()>();
+        let busy = database.write(Extent::Transaction, |_| {
+            Box::pin(async move {
+                drop(may_go_on.await);
+                Ok(())
+            })
+        });
+        let (_, small, big, ()) = tokio::join!(
+            busy,
             note(&database, "small".to_owned()),
-            note(&database, "x".repeat(1_000_000))
+            note(&database, "x".repeat(1_000_000)),
+            async { drop(go_on) }
         );
         for outcome in [small, big] {
             assert!(matches!(outcome, Err(StorageError::Unavailable(_))), "{outcome:?}");

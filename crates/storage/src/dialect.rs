@@ -4,19 +4,24 @@
 
 mod batch;
 mod errors;
+mod inline;
+mod points;
 mod postgres;
 mod query;
 mod sqlite;
 
 pub(crate) use batch::Batch;
+pub(crate) use inline::FromCell;
+pub(crate) use points::Points;
 pub(crate) use postgres::{PgTarget, instant, json_text, uuid_text};
-pub(crate) use query::{Id, Instant, Json, Query, Value, query};
+pub(crate) use query::{Id, Instant, Json, Point, Query, Value, query};
 
-use crate::error::StorageError;
+use crate::error::{OpenError, StorageError};
 use flowcore_domain::id::{InstanceId, UserId};
+use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgPool, PgRow};
 use sqlx::sqlite::{SqlitePool, SqliteRow};
-use sqlx::{Connection as _, PgConnection, SqliteConnection};
+use sqlx::{Connection as _, PgConnection};
 use std::path::PathBuf;
 
 /// Where a database is.
@@ -28,22 +33,23 @@ pub(crate) enum Location {
     Postgres(Box<PgTarget>),
 }
 
-/// One connection.
+/// One connection. Calls to SQLite block; see `inline`.
 #[derive(Debug)]
 pub(crate) enum Connection {
-    Sqlite(SqliteConnection),
+    Sqlite(rusqlite::Connection),
     Postgres(PgConnection),
 }
 
 /// The connections for reading.
 #[derive(Debug)]
 pub(crate) enum Readers {
-    Sqlite(SqlitePool),
+    Sqlite(SqlitePool, Box<Points>),
     Postgres(PgPool),
 }
 
 /// A row of an answer.
 pub(crate) enum Row {
+    Inline(inline::InlineRow),
     Sqlite(SqliteRow),
     Postgres(PgRow),
 }
@@ -52,7 +58,7 @@ impl Location {
     /// A connection that may write.
     pub(crate) async fn connect(&self) -> Result<Connection, StorageError> {
         match self {
-            Self::Sqlite(file) => Ok(Connection::Sqlite(sqlite::connect(file).await?)),
+            Self::Sqlite(file) => Ok(Connection::Sqlite(sqlite::connect(file)?)),
             Self::Postgres(target) => Ok(Connection::Postgres(target.connect().await?)),
         }
     }
@@ -60,15 +66,30 @@ impl Location {
     /// A connection to a file that is not to be changed.
     pub(crate) async fn connect_read_only(&self) -> Result<Connection, StorageError> {
         match self {
-            Self::Sqlite(file) => Ok(Connection::Sqlite(sqlite::connect_read_only(file).await?)),
+            Self::Sqlite(file) => Ok(Connection::Sqlite(sqlite::connect_read_only(file)?)),
             Self::Postgres(_) => self.connect().await,
         }
+    }
+
+    /// Runs the migrations that are new, on a connection of their own: they are sqlx's.
+    pub(crate) async fn migrate(&self, migrations: &Migrator) -> Result<(), OpenError> {
+        match self {
+            Self::Sqlite(file) => sqlite::migrate(file, migrations).await?,
+            Self::Postgres(target) => {
+                let mut connection = target.connect().await?;
+                migrations.run(&mut connection).await?;
+                connection.close().await?;
+            }
+        }
+        Ok(())
     }
 
     /// The connections that read. They are made when needed.
     pub(crate) fn readers(&self) -> Readers {
         match self {
-            Self::Sqlite(file) => Readers::Sqlite(sqlite::readers(file)),
+            Self::Sqlite(file) => {
+                Readers::Sqlite(sqlite::readers(file), Box::new(Points::new(file)))
+            }
             Self::Postgres(target) => Readers::Postgres(target.readers()),
         }
     }
@@ -94,7 +115,7 @@ impl Connection {
     /// Says goodbye to the server; errors no longer matter.
     pub(crate) async fn close(self) {
         match self {
-            Self::Sqlite(connection) => drop(connection.close().await),
+            Self::Sqlite(connection) => drop(connection.close()),
             Self::Postgres(connection) => drop(connection.close().await),
         }
     }
@@ -104,7 +125,10 @@ impl Readers {
     /// Closes all of them.
     pub(crate) async fn close(&self) {
         match self {
-            Self::Sqlite(pool) => pool.close().await,
+            Self::Sqlite(pool, points) => {
+                points.close();
+                pool.close().await;
+            }
             Self::Postgres(pool) => pool.close().await,
         }
     }

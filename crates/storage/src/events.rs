@@ -131,7 +131,7 @@ impl Store {
     /// Reads over all instances. Positions are given before the commit: where several connections write,
     /// a smaller one may show up after a larger one, unless nothing is on its way.
     async fn settled(&self, ask: Query) -> Result<Vec<Row>, StorageError> {
-        if let Readers::Sqlite(_) = self.readers() {
+        if let Readers::Sqlite(..) = self.readers() {
             return ask.fetch_all(self.readers()).await;
         }
         self.write(move |connection| {

@@ -58,7 +58,7 @@ impl Store {
         let token = instance.0.simple().to_string();
         let [sqlite, postgres] = SEARCH;
         let (sql, wanted) = match self.readers() {
-            dialect::Readers::Sqlite(_) => (
+            dialect::Readers::Sqlite(..) => (
                 sqlite,
                 format!("instance : {token} AND text : (\"{}\"*)", words.join("\" AND \"")),
             ),

@@ -79,7 +79,7 @@ impl Store {
     pub async fn instance(&self, id: InstanceId) -> Result<Option<Instance>, StorageError> {
         let query =
             query("SELECT * FROM whatsapp_instances WHERE id = $1 AND retired_at IS NULL").bind(id);
-        let row = query.fetch_optional(self.readers()).await?;
+        let row = query.fetch_optional(self.point()).await?;
         row.map(|row| read_instance(&Record::new(TABLE, &row))).transpose()
     }
 
@@ -92,7 +92,7 @@ impl Store {
             "SELECT * FROM whatsapp_instances WHERE lower(instance_name) = $1 AND retired_at IS NULL",
         )
             .bind(name.folded())
-            .fetch_optional(self.readers())
+            .fetch_optional(self.point())
             .await?;
         row.map(|row| read_instance(&Record::new(TABLE, &row))).transpose()
     }

@@ -88,7 +88,7 @@ pub use vault::{MasterKey, MasterKeyError};
 pub use webhooks::MAX_WEBHOOKS;
 
 use crate::database::{Database, Extent, JobFuture};
-use crate::dialect::{Connection, Readers, query};
+use crate::dialect::{Connection, Point, Readers, query};
 use crate::open::{Guard, Opened};
 use crate::vault::{Sealer, Vault};
 use flowcore_domain::clock::Millis;
@@ -185,6 +185,11 @@ impl Store {
 
     fn readers(&self) -> &Readers {
         self.inner.database.readers()
+    }
+
+    /// Where a row, or a few, are read by their key.
+    fn point(&self) -> Point<'_> {
+        Point(self.readers())
     }
 
     /// Runs a job of the writer; see `database`.

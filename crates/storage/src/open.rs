@@ -128,10 +128,10 @@ pub(crate) async fn open(options: StoreOptions) -> Result<Opened, OpenError> {
     }
     guard.database(&location).await?;
     let mut connection = location.connect().await?;
-    match prepare_database(&mut connection, &options).await {
+    match prepare_database(&mut connection, &location, &options).await {
         Ok(vault) => {
             let lock = guard.schema();
-            let database = Database::start(&location, connection, lock.lost().clone());
+            let database = Database::start(&location, connection, lock.lost().clone())?;
             // Weak: a store that is dropped without being closed gives its data back.
             let watch = SchemaLock::watch(Arc::downgrade(lock), location);
             database.tasks().spawn(database.closing().clone().run_until_cancelled_owned(watch));
@@ -155,9 +155,9 @@ pub(crate) async fn beside(options: StoreOptions) -> Result<Opened, OpenError> {
         connection.close().await;
         return Err(OpenError::InUse { what: "this data".to_owned() });
     }
-    let vault = prepare_database(&mut connection, &options).await?;
+    let vault = prepare_database(&mut connection, &location, &options).await?;
     let guard = Guard::nothing();
-    let database = Database::start(&location, connection, guard.schema().lost().clone());
+    let database = Database::start(&location, connection, guard.schema().lost().clone())?;
     Ok(Opened { database, vault, guard })
 }
 
@@ -191,6 +191,7 @@ fn make_database_file(directory: &Path) -> Result<(), OpenError> {
 
 async fn prepare_database(
     connection: &mut Connection,
+    location: &Location,
     options: &StoreOptions,
 ) -> Result<Vault, OpenError> {
     schema(connection).await?;
@@ -206,19 +207,11 @@ async fn prepare_database(
         let opened = vault.sealer("meta").open("meta", KEY_CHECK, check);
         opened.map_err(|_| OpenError::WrongKey)?;
     }
-    migrate(connection).await?;
+    location.migrate(connection.pick(&SQLITE, &POSTGRES)).await?;
     if check.is_none() {
         introduce(connection, options.mark, &vault).await?;
     }
     Ok(vault)
-}
-
-async fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
-    match connection {
-        Connection::Sqlite(connection) => SQLITE.run(connection).await?,
-        Connection::Postgres(connection) => POSTGRES.run(connection).await?,
-    }
-    Ok(())
 }
 
 /// The version of the schema; `None` where there is none.

@@ -1,6 +1,6 @@
 //! Reading rows: typed columns, and a damaged one is an error that names the row, not its content.
 
-use crate::dialect::{self, Row};
+use crate::dialect::{self, FromCell, Row};
 use crate::error::StorageError;
 use flowcore_domain::clock::Millis;
 use serde::de::DeserializeOwned;
@@ -12,12 +12,12 @@ use std::str::FromStr;
 
 /// A type that a column of either database can be.
 pub(crate) trait Column<'r>:
-    Decode<'r, Sqlite> + Type<Sqlite> + Decode<'r, Postgres> + Type<Postgres>
+    FromCell<'r> + Decode<'r, Sqlite> + Type<Sqlite> + Decode<'r, Postgres> + Type<Postgres>
 {
 }
 
 impl<'r, T> Column<'r> for T where
-    T: Decode<'r, Sqlite> + Type<Sqlite> + Decode<'r, Postgres> + Type<Postgres>
+    T: FromCell<'r> + Decode<'r, Sqlite> + Type<Sqlite> + Decode<'r, Postgres> + Type<Postgres>
 {
 }
 
@@ -42,19 +42,21 @@ impl<'r> Record<'r> {
     /// A column of a plain type.
     pub(crate) fn get<T: Column<'r>>(&self, column: &str) -> Result<T, StorageError> {
         let value = match self.row {
-            Row::Sqlite(row) => row.try_get(column),
-            Row::Postgres(row) => row.try_get(column),
+            Row::Inline(row) => row.cell(column).and_then(T::from_cell),
+            Row::Sqlite(row) => row.try_get(column).ok(),
+            Row::Postgres(row) => row.try_get(column).ok(),
         };
-        value.map_err(|_| self.corrupt())
+        value.ok_or_else(|| self.corrupt())
     }
 
     /// The first column, for statements that ask for one value.
     pub(crate) fn first<T: Column<'r>>(&self) -> Result<T, StorageError> {
         let value = match self.row {
-            Row::Sqlite(row) => row.try_get(0),
-            Row::Postgres(row) => row.try_get(0),
+            Row::Inline(row) => row.first().and_then(T::from_cell),
+            Row::Sqlite(row) => row.try_get(0).ok(),
+            Row::Postgres(row) => row.try_get(0).ok(),
         };
-        value.map_err(|_| self.corrupt())
+        value.ok_or_else(|| self.corrupt())
     }
 
     /// A time.
@@ -112,6 +114,7 @@ impl<'r> Record<'r> {
 
     fn text(&self, column: &str) -> Result<Option<Cow<'r, str>>, ()> {
         let text: Option<&'r str> = match self.row {
+            Row::Inline(row) => row.cell(column).and_then(Option::from_cell).ok_or(())?,
             Row::Sqlite(row) => row.try_get(column).map_err(drop)?,
             Row::Postgres(row) => {
                 let value = row.try_get_raw(column).map_err(drop)?;
@@ -135,10 +138,11 @@ impl<'r> Record<'r> {
         read: impl FnOnce(&Self) -> Result<T, StorageError>,
     ) -> Result<Option<T>, StorageError> {
         let null = match self.row {
-            Row::Sqlite(row) => row.try_get_raw(column).map(|value| value.is_null()),
-            Row::Postgres(row) => row.try_get_raw(column).map(|value| value.is_null()),
+            Row::Inline(row) => row.cell(column).map(|cell| *cell == rusqlite::types::Value::Null),
+            Row::Sqlite(row) => row.try_get_raw(column).ok().map(|value| value.is_null()),
+            Row::Postgres(row) => row.try_get_raw(column).ok().map(|value| value.is_null()),
         };
-        let null = null.map_err(|_| self.corrupt())?;
+        let null = null.ok_or_else(|| self.corrupt())?;
         if null { Ok(None) } else { read(self).map(Some) }
     }
 }

@@ -116,7 +116,7 @@ impl SessionStore for Entries {
         .bind(self.instance)
         .bind(namespace.0)
         .bind(key)
-        .scalar(self.store.readers())
+        .scalar(self.store.point())
         .await?;
         Ok(blob.map(|blob| self.open(namespace, key, &blob)).transpose()?)
     }
@@ -135,7 +135,7 @@ impl SessionStore for Entries {
             );
             let query = query(AssertSqlSafe(sql)).bind(self.instance);
             let query = batch.iter().fold(query.bind(namespace.0), Query::bind);
-            let rows = query.fetch_all(self.store.readers()).await?;
+            let rows = query.fetch_all(self.store.point()).await?;
             for row in &rows {
                 found.push(self.read(namespace, &Record::new(TABLE, row))?);
             }

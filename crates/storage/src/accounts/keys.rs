@@ -95,7 +95,7 @@ impl Store {
         )
         .bind(hash.as_slice())
         .bind(now.0)
-        .fetch_optional(self.readers())
+        .fetch_optional(self.point())
         .await?;
         let Some(row) = row else { return Ok(None) };
         let role = Record::new(TABLE, &row).word("role", Role::parse)?;

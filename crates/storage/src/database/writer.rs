@@ -1,6 +1,6 @@
 //! The tasks that write.
 //!
-//! # SQLite: one writer, commits in groups
+//! # SQLite: one writer on a thread of its own, commits in groups
 //! 1. The writer takes everything that waits, up to [`GROUP`] jobs, and begins a transaction.
 //! 2. A job of several statements runs in a savepoint of its own: one that fails, or panics, is rolled
 //!    back alone. A job of one statement needs none, and one that waits alone no `BEGIN` either.
@@ -35,9 +35,9 @@ const GROUP: usize = 256;
 /// Starts a transaction of SQLite that may write. IMMEDIATE: a transaction that only turns into a writer
 /// later could fail with "locked" half-way.
 const BEGIN: &str = "BEGIN IMMEDIATE";
-const BEGIN_WITH_JOB: &str = "BEGIN IMMEDIATE; SAVEPOINT job";
-/// Ends the job before and begins the next, in one trip to the connection's thread.
-const NEXT_JOB: &str = "RELEASE job; SAVEPOINT job";
+/// What the statements of one job are put into, and how a job that succeeded is left.
+const ENTER: &str = "SAVEPOINT job";
+const LEAVE: &str = "RELEASE job";
 
 /// How long a transaction of PostgreSQL may take: a server that went away without a word is noticed.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -92,7 +92,7 @@ impl Writer {
     }
 
     /// Waits for the jobs of the next transaction; false when there are no more.
-    async fn take(&self, group: &mut Vec<Box<dyn Job>>) -> bool {
+    async fn take(&mut self, group: &mut Vec<Box<dyn Job>>) -> bool {
         let most = match self.location {
             Location::Sqlite(_) => GROUP,
             Location::Postgres(_) => 1,
@@ -187,31 +187,24 @@ async fn run_group(
         }
         return run_alone(connection, group).await;
     }
-    let mut begun = false;
-    let mut in_savepoint = false;
+    query(BEGIN).execute(&mut *connection).await?;
     for job in group {
         // SQLite undoes a statement that fails by itself.
-        let wants_savepoint = job.extent() == Extent::Transaction;
-        let step = match (begun, in_savepoint, wants_savepoint) {
-            (false, _, false) => Some(BEGIN),
-            (false, _, true) => Some(BEGIN_WITH_JOB),
-            (true, true, true) => Some(NEXT_JOB),
-            (true, true, false) => Some("RELEASE job"),
-            (true, false, true) => Some("SAVEPOINT job"),
-            (true, false, false) => None,
-        };
-        if let Some(step) = step {
-            query(step).execute(&mut *connection).await?;
+        let several = job.extent() == Extent::Transaction;
+        if several {
+            query(ENTER).execute(&mut *connection).await?;
         }
-        (begun, in_savepoint) = (true, wants_savepoint);
-        match job.run(connection).await {
-            // Out of room or out of reach: SQLite may have ended the transaction by itself, with the work
-            // of the jobs before in it.
-            Err(error @ StorageError::Unavailable(_)) => return Err(error),
-            Err(_) if in_savepoint => {
+        let done = job.run(connection).await;
+        // Out of room or out of reach: SQLite may have ended the transaction by itself, with the work
+        // of the jobs before in it.
+        if let Err(error @ StorageError::Unavailable(_)) = done {
+            return Err(error);
+        }
+        if several {
+            if done.is_err() {
                 query("ROLLBACK TO job").execute(&mut *connection).await?;
             }
-            Ok(()) | Err(_) => {}
+            query(LEAVE).execute(&mut *connection).await?;
         }
     }
     query("COMMIT").execute(&mut *connection).await?;

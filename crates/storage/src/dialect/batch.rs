@@ -1,4 +1,4 @@
-//! Several statements in one trip to the database.
+//! Several statements in one trip to PostgreSQL.
 //!
 //! Each is a plain INSERT, UPDATE or DELETE with its own parameters from `$1`. SQLite runs them one after
 //! the other, PostgreSQL as one statement with all of them as its parts; so none may count on seeing what
@@ -21,17 +21,29 @@ impl Batch {
         self.0.push(statement);
     }
 
-    /// Runs them all, or none where one fails.
+    /// Runs them, to the first that fails; the job that they are part of undoes those before.
     pub(crate) async fn execute(self, connection: &mut Connection) -> Result<(), StorageError> {
+        if let Connection::Sqlite(_) = connection {
+            for statement in self.0 {
+                statement.execute(&mut *connection).await?;
+            }
+            return Ok(());
+        }
+        let Some(whole) = self.into_one() else { return Ok(()) };
+        whole.execute(connection).await?;
+        Ok(())
+    }
+
+    /// All of them as one statement.
+    fn into_one(self) -> Option<Query> {
         let mut text = String::with_capacity(2048);
         let mut values = Vec::with_capacity(48);
-        let last = self.0.len().saturating_sub(1);
+        let last = self.0.len().checked_sub(1)?;
         for (index, statement) in self.0.into_iter().enumerate() {
-            let (before, after) = match (&*connection, index) {
-                (Connection::Sqlite(_), _) => ("", "; "),
-                (Connection::Postgres(_), _) if index == last => (" ", ""),
-                (Connection::Postgres(_), 0) => ("WITH s0 AS (", ")"),
-                (Connection::Postgres(_), _) => (", s", ")"),
+            let (before, after) = match index {
+                _ if index == last => (" ", ""),
+                0 => ("WITH s0 AS (", ")"),
+                _ => (", s", ")"),
             };
             text.push_str(before);
             if before == ", s" {
@@ -42,12 +54,7 @@ impl Batch {
             text.push_str(after);
             values.extend(bound);
         }
-        if text.is_empty() {
-            return Ok(());
-        }
-        let whole = values.into_iter().fold(query(AssertSqlSafe(text)), Query::bind);
-        whole.execute(connection).await?;
-        Ok(())
+        Some(values.into_iter().fold(query(AssertSqlSafe(text)), Query::bind))
     }
 }
 

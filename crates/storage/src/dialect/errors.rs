@@ -4,6 +4,9 @@
 //! those classes are quoted that speak of the server and of names.
 
 use crate::error::StorageError;
+use rusqlite::ffi::{
+    SQLITE_CONSTRAINT_FOREIGNKEY, SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE,
+};
 use sqlx::error::{DatabaseError, ErrorKind};
 use sqlx::postgres::PgDatabaseError;
 
@@ -23,24 +26,37 @@ impl From<sqlx::Error> for StorageError {
     }
 }
 
+impl From<rusqlite::Error> for StorageError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error().map(|error| error.extended_code) {
+            Some(SQLITE_CONSTRAINT_UNIQUE | SQLITE_CONSTRAINT_PRIMARYKEY) => {
+                Self::Conflict("a row with this key")
+            }
+            Some(SQLITE_CONSTRAINT_FOREIGNKEY) => Self::NotFound("the row it belongs to"),
+            Some(code) => from_sqlite(code, error.to_string()),
+            None => Self::Unexpected(error.to_string()),
+        }
+    }
+}
+
 fn from_database(error: &(dyn DatabaseError + 'static)) -> StorageError {
     match error.kind() {
         ErrorKind::UniqueViolation => return StorageError::Conflict("a row with this key"),
         ErrorKind::ForeignKeyViolation => return StorageError::NotFound("the row it belongs to"),
         _ => {}
     }
-    match error.try_downcast_ref::<PgDatabaseError>() {
-        Some(error) => from_postgres(error),
-        None => from_sqlite(error),
+    if let Some(error) = error.try_downcast_ref::<PgDatabaseError>() {
+        return from_postgres(error);
     }
+    let code = error.code().and_then(|code| code.parse().ok()).unwrap_or_default();
+    from_sqlite(code, error.to_string())
 }
 
-fn from_sqlite(error: &dyn DatabaseError) -> StorageError {
-    let code = error.code().and_then(|code| code.parse::<i32>().ok()).unwrap_or_default();
+fn from_sqlite(code: i32, message: String) -> StorageError {
     // BUSY, LOCKED, NOMEM, READONLY, IOERR, FULL, CANTOPEN; the upper bits only refine.
     match code & 0xff {
-        5 | 6 | 7 | 8 | 10 | 13 | 14 => StorageError::Unavailable(error.to_string()),
-        _ => StorageError::Unexpected(error.to_string()),
+        5 | 6 | 7 | 8 | 10 | 13 | 14 => StorageError::Unavailable(message),
+        _ => StorageError::Unexpected(message),
     }
 }
 

@@ -1,7 +1,7 @@
 //! A statement with its parameters, run on either database.
 
 use super::postgres::{PgInstant, PgJson, PgUuid};
-use super::{Connection, Readers, Row};
+use super::{Connection, Readers, Row, inline};
 use crate::error::StorageError;
 use crate::row::{Column, Record};
 use flowcore_domain::clock::Millis;
@@ -79,6 +79,17 @@ values! {
 pub(crate) enum Target<'c> {
     Connection(&'c mut Connection),
     Readers(&'c Readers),
+    Point(&'c Readers),
+}
+
+/// Where a statement runs that finds a row or a few by their key: on SQLite without the way to another thread.
+#[derive(Clone, Copy)]
+pub(crate) struct Point<'c>(pub(crate) &'c Readers);
+
+impl<'c> From<Point<'c>> for Target<'c> {
+    fn from(Point(readers): Point<'c>) -> Self {
+        Self::Point(readers)
+    }
 }
 
 impl<'c> From<&'c mut Connection> for Target<'c> {
@@ -104,28 +115,32 @@ pub(crate) fn query(sql: impl SqlSafeStr) -> Query {
     Query { sql: sql.into_sql_str(), values: Vec::new() }
 }
 
-/// Runs the same method on whichever database the target is.
+/// Runs the same method on whatever the target is.
 macro_rules! run {
     ($query:expr, $target:expr, $method:ident) => {
         match $target.into() {
             Target::Connection(Connection::Sqlite(connection)) => {
-                $query.sqlite().$method(connection).await.map(Either::Sqlite)
+                Answer::Inline(inline::$method(connection, &$query)?)
             }
             Target::Connection(Connection::Postgres(connection)) => {
-                $query.postgres().$method(connection).await.map(Either::Postgres)
+                Answer::Postgres($query.postgres().$method(connection).await?)
             }
-            Target::Readers(Readers::Sqlite(pool)) => {
-                $query.sqlite().$method(pool).await.map(Either::Sqlite)
+            Target::Point(Readers::Sqlite(_, points)) => {
+                Answer::Inline(points.read(|connection| inline::$method(connection, &$query))?)
             }
-            Target::Readers(Readers::Postgres(pool)) => {
-                $query.postgres().$method(pool).await.map(Either::Postgres)
+            Target::Readers(Readers::Sqlite(pool, _)) => {
+                Answer::Sqlite($query.sqlite().$method(pool).await?)
             }
-        }?
+            Target::Readers(Readers::Postgres(pool)) | Target::Point(Readers::Postgres(pool)) => {
+                Answer::Postgres($query.postgres().$method(pool).await?)
+            }
+        }
     };
 }
 
-/// The answer of one of the two.
-enum Either<S, P> {
+/// Whose answer it is.
+enum Answer<I, S, P> {
+    Inline(I),
     Sqlite(S),
     Postgres(P),
 }
@@ -137,6 +152,16 @@ impl Query {
         self
     }
 
+    /// Its text.
+    pub(super) fn sql(&self) -> &str {
+        self.sql.as_str()
+    }
+
+    /// Its parameters, `$1` first.
+    pub(super) fn values(&self) -> &[Value] {
+        &self.values
+    }
+
     /// Its text and its parameters.
     pub(super) fn into_parts(self) -> (SqlStr, Vec<Value>) {
         (self.sql, self.values)
@@ -145,8 +170,9 @@ impl Query {
     /// Runs it; returns how many rows it changed.
     pub(crate) async fn execute(self, target: impl Into<Target<'_>>) -> Result<u64, StorageError> {
         Ok(match run!(self, target, execute) {
-            Either::Sqlite(done) => done.rows_affected(),
-            Either::Postgres(done) => done.rows_affected(),
+            Answer::Inline(changed) => changed,
+            Answer::Sqlite(done) => done.rows_affected(),
+            Answer::Postgres(done) => done.rows_affected(),
         })
     }
 
@@ -156,8 +182,9 @@ impl Query {
         target: impl Into<Target<'_>>,
     ) -> Result<Vec<Row>, StorageError> {
         Ok(match run!(self, target, fetch_all) {
-            Either::Sqlite(rows) => rows.into_iter().map(Row::Sqlite).collect(),
-            Either::Postgres(rows) => rows.into_iter().map(Row::Postgres).collect(),
+            Answer::Inline(rows) => rows.into_iter().map(Row::Inline).collect(),
+            Answer::Sqlite(rows) => rows.into_iter().map(Row::Sqlite).collect(),
+            Answer::Postgres(rows) => rows.into_iter().map(Row::Postgres).collect(),
         })
     }
 
@@ -167,8 +194,9 @@ impl Query {
         target: impl Into<Target<'_>>,
     ) -> Result<Option<Row>, StorageError> {
         Ok(match run!(self, target, fetch_optional) {
-            Either::Sqlite(row) => row.map(Row::Sqlite),
-            Either::Postgres(row) => row.map(Row::Postgres),
+            Answer::Inline(row) => row.map(Row::Inline),
+            Answer::Sqlite(row) => row.map(Row::Sqlite),
+            Answer::Postgres(row) => row.map(Row::Postgres),
         })
     }
 

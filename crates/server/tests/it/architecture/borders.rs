@@ -12,7 +12,7 @@ const OURS: &str = "our crates know each other only along the arrows of the hous
     server knows gateway and domain";
 const NEVER_MEET: &str =
     "`storage` and `engines` never meet: the session store is a port in `domain`";
-const ONE_PLACE: &str = "only `storage` names sqlx, only `engines` and `simulator` name WhatsApp's \
+const ONE_PLACE: &str = "only `storage` names sqlx and rusqlite, only `engines` and `simulator` name WhatsApp's \
     protocol crates, only `server` and `simulator` name axum";
 const HTTP_CLIENTS: &str = "HTTP clients are built only in `gateway::clients` and, for WhatsApp's own hosts, in `engines::web`";
 const GATEWAY: &str = "in `gateway`, `assistant`, `support` and `events` never touch \
@@ -115,7 +115,7 @@ fn homes_of(name: &str) -> Option<&'static [&'static str]> {
     // Dependencies are spelt with hyphens, paths with underscores.
     let name = name.replace('-', "_");
     match name.as_str() {
-        "sqlx" => Some(&["storage"]),
+        "sqlx" | "rusqlite" => Some(&["storage"]),
         "axum" => Some(&["server", "simulator"]),
         _ if ["whatsapp_rust", "wacore", "waproto"].iter().any(|p| name.starts_with(p)) => {
             Some(&["engines", "simulator"])
@@ -267,9 +267,12 @@ fn storage_and_engines_know_nothing_of_each_other() {
 fn sqlx_whatsapp_and_axum_are_named_in_their_places_only() {
     let check = foreign_crates_have_one_place;
     assert_kept(check);
-    for source in
-        ["use sqlx::Row;", "fn f(j: wacore_binary::Jid) {}", "#[derive(sqlx::FromRow)] struct R;"]
-    {
+    for source in [
+        "use sqlx::Row;",
+        "use rusqlite::Row;",
+        "fn f(j: wacore_binary::Jid) {}",
+        "#[derive(sqlx::FromRow)] struct R;",
+    ] {
         assert_caught(check, &[("crates/gateway/src/inbox.rs", source)], ONE_PLACE);
     }
     let manifest = "[dependencies]\nwacore-binary.workspace = true";
