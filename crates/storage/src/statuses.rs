@@ -13,7 +13,7 @@ use flowcore_domain::id::{InstanceId, MessageRowId};
 use flowcore_domain::jid::{Jid, Server};
 use flowcore_domain::message::DeliveryStatus;
 use sqlx::AssertSqlSafe;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// What a receipt or an acknowledgement tells.
 #[derive(Debug, Clone)]
@@ -65,6 +65,9 @@ impl Store {
         told: StatusNews,
         render: Render,
     ) -> Result<Vec<(StoredMessage, StoredEvent)>, StorageError> {
+        if self.is_known(instance, &told).await? {
+            return Ok(Vec::new());
+        }
         self.write(move |connection| {
             Box::pin(async move {
                 dialect::lock_instance(connection, instance).await?;
@@ -96,6 +99,32 @@ impl Store {
         .await
     }
 
+    /// Whether all that is told was stored before: every device of a recipient tells that it has a message, and
+    /// a status never goes back, so a look saves a turn of the writer.
+    async fn is_known(
+        &self,
+        instance: InstanceId,
+        told: &StatusNews,
+    ) -> Result<bool, StorageError> {
+        // A group's members are noted one by one.
+        if told.participant.is_some() {
+            return Ok(false);
+        }
+        let mut known = HashSet::with_capacity(told.ids.len());
+        for batch in dialect::batches(&told.ids) {
+            let query = of_own("wa_id, status, id", instance, batch);
+            for row in query.fetch_all(self.point()).await? {
+                let record = Record::new(messages::TABLE, &row);
+                let status = messages::read_status(&record)?;
+                if status.merge(told.status) != status {
+                    return Ok(false);
+                }
+                known.insert(record.get::<String>("wa_id")?);
+            }
+        }
+        Ok(told.ids.iter().all(|id| known.contains(id)))
+    }
+
     /// How far a message got to each member of its group, as far as they told.
     pub async fn receipts(&self, message: MessageRowId) -> Result<Vec<Receipt>, StorageError> {
         let rows = query(
@@ -124,13 +153,7 @@ async fn own_messages(
 ) -> Result<Vec<StoredMessage>, StorageError> {
     let mut found = Vec::with_capacity(ids.len());
     for batch in dialect::batches(ids) {
-        let sql = format!(
-            "SELECT * FROM messages WHERE instance_id = $1 AND from_me AND wa_id IN ({}) \
-             ORDER BY id",
-            dialect::parameters(1, batch.len())
-        );
-        let query = query(AssertSqlSafe(sql)).bind(instance);
-        let query = batch.iter().fold(query, Query::bind);
+        let query = of_own("*", instance, batch);
         for row in query.fetch_all(&mut *connection).await? {
             found.push(read_message(&Record::new(messages::TABLE, &row))?);
         }
@@ -139,6 +162,16 @@ async fn own_messages(
     found.sort_by_key(|message| message.row_id);
     found.dedup_by_key(|message| message.row_id);
     Ok(found)
+}
+
+/// Asks for columns of messages of ours.
+fn of_own(columns: &'static str, instance: InstanceId, ids: &[String]) -> Query {
+    let sql = format!(
+        "SELECT {columns} FROM messages WHERE instance_id = $1 AND from_me AND wa_id IN ({}) \
+         ORDER BY id",
+        dialect::parameters(1, ids.len())
+    );
+    ids.iter().fold(query(AssertSqlSafe(sql)).bind(instance), Query::bind)
 }
 
 /// Without the namesakes of other conversations.
