@@ -201,7 +201,7 @@ impl Stage {
     }
 
     async fn count_connected(&self) -> anyhow::Result<usize> {
-        let list = format!("{}/api/whatsapp/instances?status=connected&limit=1000", self.url);
+        let list = format!("{}/api/whatsapp/instances?status=connected&limit=500", self.url);
         let (mut seen, mut cursor) = (0, String::new());
         loop {
             let request = self.http.get(format!("{list}{cursor}")).header("apikey", KEY);

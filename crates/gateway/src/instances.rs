@@ -33,7 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Most instances that a page of a list has.
-const MAX_PAGE: usize = 1000;
+const MAX_PAGE: usize = 10_000;
 /// How long a logout waits for a stopped instance to come online, so that the phone is told.
 const LOGOUT_DIAL: Duration = Duration::from_secs(10);
 /// How many sessions are started at once when the server starts.
@@ -230,7 +230,8 @@ impl Instances {
         if let Some(after) = &filter.after {
             found.retain(|view| view.name.folded() > after.folded());
         }
-        found.truncate(if filter.limit == 0 { MAX_PAGE } else { filter.limit.min(MAX_PAGE) });
+        // One more than a page tells whether there is another.
+        found.truncate(if filter.limit == 0 { MAX_PAGE } else { filter.limit.min(MAX_PAGE + 1) });
         Ok(found)
     }
 

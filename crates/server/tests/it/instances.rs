@@ -1,6 +1,7 @@
 //! The life of an instance over the API.
 
 use crate::harness::{TestServer, answer, header, text};
+use futures_util::stream::{self, StreamExt as _};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
@@ -110,6 +111,32 @@ async fn the_list_is_a_bare_array_that_filters_and_pages() {
     assert_eq!(first, "a1 b1 B2");
     let next = next.expect("a cursor");
     assert_eq!(names(&format!("?limit=3&cursor={next}")).await, ("c1".to_owned(), None));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_whole_page_does_not_hold_is_on_the_next() {
+    let server = TestServer::start().await;
+    let create = |n: usize| {
+        let integration = "WHATSAPP-BAILEYS";
+        let name = format!("n{n:04}");
+        let body = json!({ "instanceName": name, "integration": integration });
+        server.post("/instance/create", body)
+    };
+    let made: Vec<_> = stream::iter((0..1001).map(create)).buffer_unordered(16).collect().await;
+    assert!(made.iter().all(|(status, _)| *status == StatusCode::CREATED), "{:?}", made[0]);
+    let page = async |query: &str| {
+        let request = server.api(Method::GET, &format!("/api/whatsapp/instances{query}"));
+        let response = request.send().await.expect("an answer");
+        let next = header(&response, "x-next-cursor").map(str::to_owned);
+        (response.json::<Vec<serde_json::Value>>().await.expect("an array"), next)
+    };
+    let (all, end) = page("").await;
+    assert_eq!((all.len(), end), (1001, None), "without a limit all come");
+    let (first, next) = page("?limit=1000").await;
+    assert_eq!(first.len(), 1000);
+    let (last, end) = page(&format!("?limit=1000&cursor={}", next.expect("a cursor"))).await;
+    assert_eq!((last.len(), text(&last[0]["instanceName"]), end), (1, "n1000".to_owned(), None));
     server.stop().await;
 }
 
